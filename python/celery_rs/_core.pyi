@@ -1,0 +1,160 @@
+"""The typed face of the Rust extension. Every function is safe on any input and never panics."""
+
+from collections.abc import Buffer, Sequence
+from typing import final
+
+from celery_rs.wire.message import Message
+
+class DecodeError(ValueError):
+    """An envelope that cannot be read. `reason` says where and why, in one line; `raw` is what came."""
+
+    reason: str
+    raw: bytes
+
+@final
+class Envelope:
+    """An opened broker envelope: the header fields a worker decides on; the rest stays bytes.
+
+    Times are epoch seconds, limits are seconds. A protocol-1 body is not read here.
+    """
+
+    id: str
+    task: str
+    eta: float | None
+    expires: float | None
+    retries: int
+    soft_limit: float | None
+    hard_limit: float | None
+    priority: int
+    ignore_result: bool | None
+    group: str | None
+    root_id: str | None
+    parent_id: str | None
+    shadow: str | None
+    argsrepr: str
+    kwargsrepr: str
+    reply_to: str | None
+    content_type: str
+    content_encoding: str
+    compression: str | None
+    exchange: str
+    routing_key: str
+    @property
+    def raw(self) -> bytes:
+        """The envelope as it came."""
+
+    @property
+    def headers(self) -> bytes:
+        """The message headers: a JSON object as bytes."""
+
+    @property
+    def properties(self) -> bytes:
+        """The message properties: a JSON object as bytes."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, with the transfer encoding (base64) undone; still serialized and compressed."""
+
+def open_envelopes(raw: Sequence[bytes]) -> list[Envelope | DecodeError]:
+    """Open a batch with the interpreter lock released. A bad one yields an error in its place."""
+
+def seal_envelopes(messages: Sequence[Message], routes: Sequence[tuple[str, str]]) -> list[bytes]:
+    """Whole protocol-2 envelopes in Celery's JSON; `routes` are (exchange, routing key).
+
+    Raises ValueError when `headers` or `stamps` is not a JSON object, or the lengths differ.
+    """
+
+def parse_timestamp(text: str) -> float:
+    """ISO 8601 → epoch seconds; without an offset it is UTC. Raises ValueError."""
+
+def parse_rate(rate: str | float | None) -> float:
+    """`"10/m"`, `"2/s"`, `"5/h"`, `"1/d"`, a number per second → tokens per second; None, 0, "" → 0.0, no limit.
+
+    Raises ValueError naming the text and what was expected.
+    """
+
+@final
+class RateLimiter:
+    """Token buckets by task name: capacity 1, start full. `now` is monotonic seconds."""
+
+    def __init__(self) -> None: ...
+    def set(self, task: str, rate: str | float | None, now: float) -> None:
+        """Change the rate; tokens already taken or booked stay owed. Raises ValueError."""
+
+    def rate(self, task: str) -> float:
+        """Tokens per second; 0.0 means no limit."""
+
+    def take(self, task: str, now: float) -> float:
+        """Take a token: 0.0 when taken, else seconds until there is one (nothing taken)."""
+
+    def book(self, task: str, now: float) -> float:
+        """Take the next free token, if need be a future one; returns the time at which it is due."""
+
+@final
+class RouteTable:
+    """Task name → index of the first matching rule: exact names first, then patterns in order.
+
+    A rule is (kind, pattern): kind `exact`, `glob` (`*` any run, `?` any one, `[...]` a set) or `regex` (searched like `re.match`).
+    Raises ValueError on a regex that Rust cannot compile; the caller keeps such a rule in Python.
+    """
+
+    def __init__(self, rules: Sequence[tuple[str, str]]) -> None: ...
+    def lookup(self, task: str) -> int | None: ...
+
+def topic_matches(pattern: str, routing_key: str) -> bool:
+    """AMQP topic match: `*` one word, `#` any number of words."""
+
+@final
+class PoolPage:
+    """One child's page of shared memory: which job runs, how far it may go, and a ring of outcomes.
+
+    Made by the parent over an anonymous shared mapping before the fork; both processes use the same
+    object. Job numbers rise by one per job and page and start at 1. Each method says whose it is.
+    """
+
+    SIZE: int
+    """Bytes of shared memory that a page takes."""
+
+    def __init__(self, memory: Buffer, offset: int = 0) -> None:
+        """Raises ValueError when the memory is read-only, misaligned or too small."""
+
+    def reset(self) -> None:
+        """Parent, before a (new) child starts: forget everything."""
+
+    # the child's
+    def start(self, job: int, now: float) -> bool:
+        """Start `job`, unless it was recalled or lies beyond the limit: then False, and it must be dropped."""
+
+    def finish(self, job: int) -> None:
+        """`job` no longer runs; its outcome is in the ring (or on its way by the socket)."""
+
+    def push(self, outcome: bytes) -> bool:
+        """Append to the ring; False when it does not fit now."""
+
+    def targeted(self) -> bool:
+        """Whether the signal that just came means the job that runs now."""
+
+    # the parent's
+    def allow(self, limit: int) -> None:
+        """Jobs up to `limit` may start."""
+
+    def recall(self, sent: int) -> int:
+        """Void every job up to `sent` that has not started; returns the last one that has."""
+
+    def freeze(self) -> int:
+        """Let nothing start any more (before a kill); returns the last job that started."""
+
+    def target(self, job: int) -> bool:
+        """Name the job that the next signal means; False when it does not run now."""
+
+    def running(self) -> tuple[int, float] | None:
+        """The job that runs now and when it began, by the child's monotonic clock (shared by all processes of one machine)."""
+
+    def started(self) -> int:
+        """The last job that started; 0 = none."""
+
+    def drain(self) -> list[bytes]:
+        """Take every outcome out of the ring, oldest first; also after the child's death."""
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies (Linux); elsewhere does nothing."""

@@ -1,0 +1,172 @@
+"""Every exception of celery-rs.
+
+    CeleryError
+    ├── ImproperlyConfigured
+    ├── SecurityError
+    ├── OperationalError             the broker cannot be reached, or refused
+    ├── NotSupported                 this broker or store cannot do that
+    ├── EncodeError                  a value that the serializer cannot write
+    ├── TaskPredicate                raised by tasks to decide their own end
+    │   ├── Ignore
+    │   ├── Reject
+    │   └── Retry
+    ├── TaskError
+    │   ├── InvalidTaskError         a message that cannot be run
+    │   ├── NotRegistered            (also KeyError)
+    │   ├── QueueNotFound            (also KeyError)
+    │   ├── TimeoutError
+    │   ├── MaxRetriesExceededError
+    │   ├── TaskRevokedError
+    │   ├── IncompleteStream
+    │   └── ChordError
+    └── BackendError                 the result store cannot be reached, or refused
+    SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError, Terminated   (Exception)
+
+On the wire these classes are named as Celery names them (`celery.exceptions`, `billiard.exceptions`), so that
+a Celery client can rebuild them: see `wire.failure`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+
+class CeleryError(Exception):
+    """Base of all."""
+
+
+class ImproperlyConfigured(CeleryError):
+    """A setting, argument or app that cannot work as it stands."""
+
+
+class SecurityError(CeleryError):
+    """Something that could run foreign code was refused."""
+
+
+class OperationalError(CeleryError):
+    """The broker cannot be reached or refused; the message names it and says what to do."""
+
+
+class NotSupported(CeleryError):
+    """This broker or store cannot do that."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"{what} is not supported here; {instead}")
+
+
+class EncodeError(CeleryError):
+    """A value that the serializer cannot write."""
+
+
+class TaskPredicate(CeleryError):
+    """Raised by a task to decide its own end."""
+
+
+class Ignore(TaskPredicate):
+    """Store nothing and acknowledge."""
+
+
+class Reject(TaskPredicate):
+    """Refuse the message: to the dead letters, or back to its queue with `requeue`."""
+
+    def __init__(self, reason: object = None, requeue: bool = False) -> None:
+        self.reason = reason
+        self.requeue = requeue
+        super().__init__(reason, requeue)
+
+    def __str__(self) -> str:
+        return f"reject requeue={self.requeue}: {self.reason}"
+
+
+class Retry(TaskPredicate):
+    """The task is to run again: `when` is seconds from now or a time."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        exc: BaseException | None = None,
+        when: float | datetime | None = None,
+        is_eager: bool = False,
+        sig: Any = None,
+    ) -> None:
+        self.message = message
+        self.exc = exc
+        self.when = when
+        self.is_eager = is_eager
+        self.sig = sig
+        super().__init__(message, exc, when)
+
+    def __str__(self) -> str:
+        if self.message:
+            text = self.message
+        elif isinstance(self.when, datetime):
+            text = f"Retry at {self.when.isoformat()}"
+        else:
+            text = f"Retry in {self.when}s"
+        return f"{text}: {self.exc!r}" if self.exc else text
+
+
+class TaskError(CeleryError):
+    """Something about one task."""
+
+
+class InvalidTaskError(TaskError):
+    """A message that cannot be run."""
+
+
+class NotRegistered(TaskError, KeyError):
+    """No task of that name."""
+
+    def __str__(self) -> str:
+        return f"task {self.args[0]!r} is not registered; is its module imported by the worker?"
+
+    __repr__ = __str__
+
+
+class QueueNotFound(TaskError, KeyError):
+    """A queue that `task_queues` does not name while creating missing ones is off."""
+
+
+class TimeoutError(TaskError):  # Celery's name for it
+    """The result did not come in time."""
+
+
+class MaxRetriesExceededError(TaskError):
+    """The task was retried as often as it may be."""
+
+    def __init__(self, *args: object, task_args: Sequence[Any] = (), task_kwargs: Mapping[str, Any] | None = None) -> None:
+        self.task_args = task_args
+        self.task_kwargs = dict(task_kwargs or {})
+        super().__init__(*args)
+
+
+class TaskRevokedError(TaskError):
+    """The task was revoked, or its time to start had passed."""
+
+
+class IncompleteStream(TaskError):
+    """The result is not there yet."""
+
+
+class ChordError(TaskError):
+    """A member of a chord's header failed."""
+
+
+class BackendError(CeleryError):
+    """The result store cannot be reached or refused; the message names it and says what to do."""
+
+
+class SoftTimeLimitExceeded(Exception):
+    """Raised inside a task that ran longer than its soft limit."""
+
+
+class TimeLimitExceeded(Exception):
+    """The task ran longer than its hard limit (seconds) and was killed."""
+
+
+class WorkerLostError(Exception):
+    """The process that ran the task died."""
+
+
+class Terminated(Exception):
+    """The task was terminated by a signal on request."""
