@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from celery_rs._core import Envelope
-from celery_rs.transports.base import Outgoing, Tag
-from celery_rs.wire import ChordPart, TaskResult
+from celery_rs.execution.outcome import Outcome
+from celery_rs.transports import Tag
+from celery_rs.wire import TaskResult
 
 
 class Job(NamedTuple):
@@ -22,23 +23,6 @@ class Job(NamedTuple):
     redelivered: bool
     announce: bool
     late: bool
-
-
-End = Literal["success", "failure", "retry", "ignore", "reject", "requeue", "revoked"]
-
-
-class Outcome(NamedTuple):
-    """What became of a job. `runtime` is seconds; `text` is the line for the log (a repr, or an error's text)."""
-
-    tag: Tag
-    end: End
-    state: str
-    runtime: float
-    text: str = ""
-    traceback: str | None = None
-    record: TaskResult | None = None
-    followups: Sequence[Outgoing] = ()
-    part: ChordPart | None = None
 
 
 class Started(NamedTuple):

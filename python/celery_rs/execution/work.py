@@ -1,0 +1,42 @@
+"""One task to run, as flat data: what crosses from the worker's parent to a child."""
+
+from typing import NamedTuple
+
+from celery_rs._core import Envelope
+
+
+class Work(NamedTuple):
+    """An opened delivery. `headers` and `properties` are JSON objects, `body` is still serialized (and compressed).
+
+    `announce` asks for a `Started` notice; `late` says that the acknowledgement waits for the end.
+    """
+
+    tag: str
+    task: str
+    id: str
+    headers: bytes
+    properties: bytes
+    body: bytes
+    content_type: str
+    content_encoding: str
+    queue: str
+    redelivered: bool
+    announce: bool
+    late: bool
+
+    @classmethod
+    def of(cls, tag: str, envelope: Envelope, queue: str, *, redelivered: bool, announce: bool, late: bool) -> "Work":
+        return cls(
+            tag,
+            envelope.task,
+            envelope.id,
+            envelope.headers,
+            envelope.properties,
+            envelope.body,
+            envelope.content_type,
+            envelope.content_encoding,
+            queue,
+            redelivered,
+            announce,
+            late,
+        )
