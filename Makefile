@@ -1,0 +1,100 @@
+# One command each, from a clean clone: `make demo`, `make test`. `make help` lists the rest.
+# Every target sets up what it needs (a virtual environment, tools, the Rust extension) and only when something changed:
+# the stamps are in .make/. What must be on the machine: Python 3.11 or newer, Rust, a C linker; scripts/preflight says which is missing.
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+RUST := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
+
+JOBS ?= auto
+MINUTES ?= 5
+ARGS ?=
+# A broker is needed as soon as its adapter exists.
+BROKERS ?= $(if $(wildcard python/celery_rs/transports/redis),redis) $(if $(wildcard python/celery_rs/transports/amqp),rabbitmq)
+
+# Stamps outlive what they stand for when somebody deletes it by hand.
+ifeq ($(wildcard $(PY)),)
+$(shell rm -rf .make)
+else ifeq ($(wildcard python/celery_rs/_core*.so),)
+$(shell rm -f .make/extension)
+endif
+
+.PHONY: help demo test test-rust test-python lint format build wheel bench chaos clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
+
+demo: .make/extension ## a worker, a client, results and a runtime rate limit, on SQLite
+	@$(PY) -m demo.run
+
+test: test-rust test-python ## every test (JOBS=n processes, ARGS="-k ..." for pytest)
+
+test-rust: .make/preflight
+	@echo "[test 1/2] Rust: the pure crate and the protocol model"
+	@cargo test --quiet -p celery-core
+
+test-python: .make/extension .make/group-test
+	@echo "[test 2/2] Python: pytest in $(JOBS) processes"
+	@BROKERS="$(BROKERS)" tests/brokers.sh $(PY) -m pytest -n $(JOBS) $(ARGS)
+
+lint: .make/extension .make/group-lint .make/group-test ## formatting, lints and types, Python and Rust
+	@echo "[lint 1/6] ruff format"
+	@$(PY) -m ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
+	@echo "[lint 2/6] ruff check"
+	@$(PY) -m ruff check --quiet .
+	@echo "[lint 3/6] mypy --strict"
+	@$(PY) -m mypy
+	@echo "[lint 4/6] stubtest: _core.pyi against the built extension"
+	@$(PY) -m mypy.stubtest --concise celery_rs._core
+	@echo "[lint 5/6] cargo fmt"
+	@cargo fmt --all --check
+	@echo "[lint 6/6] cargo clippy"
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+format: .make/group-lint ## write the formatting that `make lint` asks for
+	@$(PY) -m ruff format --quiet .
+	@$(PY) -m ruff check --quiet --fix .
+	@cargo fmt --all
+
+build: .make/extension ## the extension, in place
+
+wheel: .make/group-build ## an installable wheel in dist/
+	@$(PY) -m maturin build --release --out dist
+
+bench: .make/extension .make/group-bench ## throughput and latency beside Celery (ARGS="...")
+	@$(PY) -m bench $(ARGS)
+
+chaos: .make/extension .make/group-test ## kill, stop and resume workers for MINUTES=5, then account for every task
+	@$(PY) -m tests.chaos --minutes $(MINUTES) $(ARGS)
+
+clean: ## everything that can be made again
+	@rm -rf .make .venv target dist python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# --- set-up ---------------------------------------------------------------------------------------------------------
+
+.make/preflight: scripts/preflight Cargo.toml
+	@mkdir -p .make
+	@scripts/preflight > $@
+
+.make/venv: .make/preflight
+	@echo "[setup 1/3] virtual environment in .venv ($$(cat .make/preflight))"
+	@[ -x $(PY) ] || "$$(cat .make/preflight)" -m venv .venv
+	@# Dependency groups need pip 25.1.
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+.make/group-%: .make/venv pyproject.toml
+	@echo "[setup 2/3] dependency group '$*'"
+	@$(PIP) install --group $*
+	@touch $@
+
+.make/extension: .make/group-build pyproject.toml $(RUST)
+	@echo "[setup 3/3] the Rust extension (about a minute the first time)"
+	@VIRTUAL_ENV="$(CURDIR)/.venv" $(PY) -m maturin develop --release --quiet
+	@touch $@

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Run a command with the brokers that its tests need.
+# usage: BROKERS="redis rabbitmq" tests/brokers.sh COMMAND [ARG...]
+#
+# For each broker: one that listens is used and left alone; else an installed one is started and stopped again; else it is
+# installed from system packages, if this is root or sudo asks no password. What is still missing is named in one loud
+# last line, since its tests skip; with REQUIRE_BROKERS=1 it is an error before anything runs.
+set -u
+
+scratch=
+started=()
+missing=()
+
+redis_port=6379
+rabbitmq_port=5672
+
+listens() {
+  (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+wait_until_listening() { # port, pid, seconds
+  local deadline=$((SECONDS + $3))
+  until listens "$1"; do
+    if ((SECONDS >= deadline)) || ! kill -0 "$2" 2>/dev/null; then return 1; fi
+    sleep 0.1
+  done
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+install_package() {
+  command -v apt-get >/dev/null || return 1
+  as_root true 2>/dev/null || return 1
+  echo "[brokers] installing $1"
+  # A package must not start a service of its own: this script decides what runs.
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    sh -c "apt-get update -qq && apt-get install -y -qq --no-install-recommends $1" >"$scratch/install-$1.log" 2>&1
+}
+
+find_program() {
+  # Debian's rabbitmq-server in /usr/sbin is a wrapper that only root may use; the real one is in the library.
+  PATH="/usr/lib/rabbitmq/bin:$PATH:/usr/sbin:/usr/local/sbin" command -v "$1"
+}
+
+start_redis() {
+  setsid "$1" --port "$redis_port" --bind 127.0.0.1 --save '' --dir "$scratch" >"$scratch/redis.log" 2>&1 &
+}
+
+start_rabbitmq() {
+  # A port of its own for Erlang's name server, so that it can be stopped as well.
+  export ERL_EPMD_PORT=14369
+  RABBITMQ_NODENAME="celery-rs-tests-$$@localhost" RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT="$rabbitmq_port" \
+    RABBITMQ_MNESIA_BASE="$scratch/rabbitmq" RABBITMQ_LOG_BASE="$scratch" RABBITMQ_PID_FILE="$scratch/rabbitmq.pid" \
+    RABBITMQ_ENABLED_PLUGINS_FILE="$scratch/plugins" HOME="$scratch" \
+    setsid "$1" >"$scratch/rabbitmq.log" 2>&1 &
+}
+
+provide() {
+  local broker=$1 port="${1}_port" path
+  port=${!port}
+  listens "$port" && return 0
+  # The program and its package have the same name.
+  path=$(find_program "$broker-server") || {
+    install_package "$broker-server" && path=$(find_program "$broker-server")
+  } || return 1
+  echo "[brokers] starting $broker on port $port"
+  "start_$broker" "$path"
+  started+=("$!")
+  wait_until_listening "$port" "$!" 60
+}
+
+finish() {
+  local pid
+  for pid in "${started[@]+"${started[@]}"}"; do
+    kill -TERM -- "-$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+  done
+  [ -z "${ERL_EPMD_PORT:-}" ] || epmd -kill >/dev/null 2>&1
+  [ -z "$scratch" ] || rm -rf "$scratch"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+scratch=$(mktemp -d)
+for broker in ${BROKERS:-}; do
+  case $broker in
+    redis | rabbitmq) provide "$broker" || missing+=("$broker") ;;
+    *) echo "BROKERS must name redis or rabbitmq, got '$broker'" >&2 && exit 2 ;;
+  esac
+done
+
+if [ ${#missing[@]} -gt 0 ] && [ "${REQUIRE_BROKERS:-0}" = 1 ]; then
+  echo "REQUIRE_BROKERS=1, but there is no ${missing[*]}: start it on its usual port, or install the system package" >&2
+  exit 1
+fi
+
+"$@"
+status=$?
+if [ ${#missing[@]} -gt 0 ]; then
+  printf '\n!!! NOT TESTED: everything that needs %s (not listening, not installed, no root to install it)\n' "${missing[*]}" >&2
+fi
+exit "$status"
