@@ -1,0 +1,109 @@
+"""Request and reply over the broker's fanout exchange, both ends.
+
+The asker subscribes to its replies *before* it asks, under an address of its own for each question, so that no
+answer can come too early and none to an old question is taken for this one's.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from celery_rs.transports import Subscription, Transport
+from celery_rs.wire import (
+    ControlReply,
+    ControlRequest,
+    ReplyTo,
+    Unreadable,
+    exchanges,
+    open_reply,
+    open_request,
+    seal_reply,
+    seal_request,
+)
+
+Heard = Callable[[ControlReply], None]
+
+
+def tell(transport: Transport, request: ControlRequest, *, base: str = "celery") -> None:
+    """Send a request that nobody waits for."""
+    exchange, _ = exchanges(base)
+    transport.announce(exchange, "", [seal_request(request, exchange)])
+
+
+def ask(
+    transport: Transport,
+    request: ControlRequest,
+    *,
+    base: str = "celery",
+    timeout: float = 1.0,
+    limit: int | None = None,
+    heard: Heard | None = None,
+) -> list[ControlReply]:
+    """Send a request and gather the answers, in the order in which they came.
+
+    It ends with `limit` answers (those of all destinations, if it has any), or after `timeout` seconds without one.
+    """
+    request_exchange, reply_exchange = exchanges(base)
+    ticket, address = str(uuid4()), str(uuid4())
+    asked = replace(
+        request,
+        ticket=ticket,
+        reply_to=ReplyTo(reply_exchange, address),
+        expires=time.time() + timeout,
+    )
+    if limit is None and request.destination is not None:
+        limit = len(set(request.destination))
+    subscription = transport.subscribe(reply_exchange, address)
+    try:
+        transport.announce(request_exchange, "", [seal_request(asked, request_exchange)])
+        return _gather(subscription, ticket, timeout, limit, heard)
+    finally:
+        subscription.close()
+
+
+def _gather(
+    subscription: Subscription, ticket: str, timeout: float, limit: int | None, heard: Heard | None
+) -> list[ControlReply]:
+    replies: list[ControlReply] = []
+    deadline = time.monotonic() + timeout
+    while limit is None or len(replies) < limit:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        ours = _ours(subscription.receive(left), ticket)
+        for reply in ours:
+            replies.append(reply)
+            if heard is not None:
+                heard(reply)
+        if ours:
+            deadline = time.monotonic() + timeout
+    return replies
+
+
+def _ours(raw: Sequence[bytes], ticket: str) -> list[ControlReply]:
+    """What can be read and answers this question; anybody may write to the exchange."""
+    opened = map(open_reply, raw)
+    return [reply for reply in opened if isinstance(reply, ControlReply) and reply.ticket == ticket]
+
+
+def listen(transport: Transport, *, base: str = "celery") -> Subscription:
+    """A worker's end: hear every request from now on. Decode what it receives with `decode`."""
+    exchange, _ = exchanges(base)
+    return transport.subscribe(exchange, "#")
+
+
+def decode(raw: bytes, node: str) -> ControlRequest | Unreadable | None:
+    """A request's envelope as the worker of that name sees it: None when others are meant."""
+    request = open_request(raw)
+    if isinstance(request, Unreadable) or request.is_for(node):
+        return request
+    return None
+
+
+def answer(transport: Transport, request: ControlRequest, node: str, reply: object) -> None:
+    """Send the worker's reply, if one is wanted."""
+    if request.reply_to is None or request.ticket is None:
+        return
+    envelope = seal_reply(ControlReply(node, reply, request.ticket), request.reply_to)
+    transport.announce(*request.reply_to, [envelope])

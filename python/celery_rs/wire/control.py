@@ -1,0 +1,227 @@
+"""Remote control on the wire: requests and replies in the form of Celery's pidbox (wire reference, 6).
+
+Opening never raises: what cannot be read comes back as an `Unreadable` with the reason, since anybody who reaches the
+broker may write to these exchanges. Bodies are JSON; nothing else is accepted.
+"""
+
+import base64
+import fnmatch
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+from uuid import uuid4
+
+_JSON = "application/json"
+
+
+class Unreadable(NamedTuple):
+    """A control message that cannot be read, and why, in one line."""
+
+    reason: str
+
+
+class ReplyTo(NamedTuple):
+    """Where the asker listens."""
+
+    exchange: str
+    routing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRequest:
+    """A command for workers: the nodes in `destination`, else those whose name matches `pattern`, else all.
+
+    `ticket` and `reply_to` are there when a reply is wanted. `expires` is epoch seconds, 0 is never.
+    """
+
+    method: str
+    arguments: Mapping[str, Any]
+    destination: tuple[str, ...] | None = None
+    pattern: str | None = None
+    matcher: Literal["glob", "pcre"] = "glob"
+    ticket: str | None = None
+    reply_to: ReplyTo | None = None
+    expires: float = 0.0
+
+    def is_for(self, node: str) -> bool:
+        """Whether the worker of that name is meant."""
+        if self.destination is not None:
+            return node in self.destination
+        if self.pattern is None:
+            return True
+        if self.matcher == "glob":
+            return fnmatch.fnmatchcase(node, self.pattern)
+        return re.match(self.pattern, node) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlReply:
+    """One worker's answer."""
+
+    node: str
+    reply: Any
+    ticket: str
+
+
+def seal_request(request: ControlRequest, exchange: str) -> bytes:
+    """The request as an envelope for `exchange`."""
+    body: dict[str, Any] = {
+        "method": request.method,
+        "arguments": dict(request.arguments),
+        "destination": None if request.destination is None else list(request.destination),
+        "pattern": request.pattern,
+        "matcher": None if request.pattern is None else request.matcher,
+    }
+    if request.ticket is not None and request.reply_to is not None:
+        body["ticket"] = request.ticket
+        body["reply_to"] = request.reply_to._asdict()
+    # No Lamport clock is kept: 0 never moves a Celery worker's.
+    return _seal(body, {"clock": 0, "expires": request.expires}, exchange, "", delivery_mode=2)
+
+
+def seal_reply(reply: ControlReply, to: ReplyTo) -> bytes:
+    """The reply as an envelope for the asker."""
+    return _seal({reply.node: reply.reply}, {"ticket": reply.ticket, "clock": 0}, *to, delivery_mode=1)
+
+
+def open_request(raw: bytes) -> ControlRequest | Unreadable:
+    """Read a request's envelope."""
+    try:
+        headers, body = _open(raw)
+        return _request(headers, body)
+    except _Wrong as wrong:
+        return Unreadable(str(wrong))
+
+
+def open_reply(raw: bytes) -> ControlReply | Unreadable:
+    """Read a reply's envelope."""
+    try:
+        headers, body = _open(raw)
+        ticket = headers.get("ticket")
+        if len(body) != 1 or not isinstance(ticket, str):
+            raise _Wrong("expected one node's reply with a ticket, got", raw)
+    except _Wrong as wrong:
+        return Unreadable(str(wrong))
+    ((node, reply),) = body.items()
+    return ControlReply(node, reply, ticket)
+
+
+class _Wrong(ValueError):
+    """What was expected, and what came (shortened)."""
+
+    def __init__(self, expected: str, came: object) -> None:
+        text = repr(came)
+        super().__init__(f"{expected} {text if len(text) <= 120 else text[:120] + '...'}")
+
+
+def _request(headers: Mapping[str, Any], body: Mapping[str, Any]) -> ControlRequest:
+    method = body.get("method")
+    if not isinstance(method, str) or not method:
+        raise _Wrong("expected a method's name, got", method)
+    arguments = body.get("arguments") or {}
+    if not isinstance(arguments, dict):
+        raise _Wrong("expected arguments by name, got", arguments)
+    expires = headers.get("expires") or 0
+    return ControlRequest(
+        method,
+        arguments,
+        _destination(body.get("destination")),
+        *_pattern(body.get("pattern"), body.get("matcher")),
+        *_address(body.get("ticket"), body.get("reply_to")),
+        float(expires) if isinstance(expires, int | float) else 0.0,
+    )
+
+
+def _destination(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(node, str) for node in value):
+        raise _Wrong("expected a list of node names as destination, got", value)
+    return tuple(value)
+
+
+def _pattern(pattern: Any, matcher: Any) -> tuple[str | None, Literal["glob", "pcre"]]:
+    if not pattern or not matcher:  # Celery: both, or it is for all
+        return None, "glob"
+    if not isinstance(pattern, str) or matcher not in ("glob", "pcre"):
+        raise _Wrong("expected a pattern with matcher 'glob' or 'pcre', got", (pattern, matcher))
+    if matcher == "pcre":
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise _Wrong(f"expected a regular expression ({error}), got", pattern) from None
+    return pattern, matcher
+
+
+def _address(ticket: Any, reply_to: Any) -> tuple[str | None, ReplyTo | None]:
+    if reply_to is None:
+        return None, None
+    match reply_to, ticket:
+        case {"exchange": str(exchange), "routing_key": str(routing_key)}, str():
+            return ticket, ReplyTo(exchange, routing_key)
+    raise _Wrong("expected a ticket and reply_to with exchange and routing_key, got", (ticket, reply_to))
+
+
+def _seal(
+    body: Mapping[str, Any], headers: Mapping[str, Any], exchange: str, routing_key: str, *, delivery_mode: int
+) -> bytes:
+    # A value that JSON cannot carry travels as its repr: control is read by people.
+    encoded = base64.b64encode(json.dumps(body, default=repr).encode())
+    envelope = {
+        "body": encoded.decode(),
+        "content-encoding": "utf-8",
+        "content-type": _JSON,
+        "headers": headers,
+        "properties": {
+            "delivery_mode": delivery_mode,
+            "delivery_info": {"exchange": exchange, "routing_key": routing_key},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid4()),
+        },
+    }
+    return json.dumps(envelope).encode()
+
+
+def _open(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Headers and body of an envelope."""
+    envelope = _object(raw)
+    content_type = envelope.get("content-type")
+    if content_type != _JSON:
+        raise _Wrong(f"expected content type {_JSON!r}, got", content_type)
+    headers = envelope.get("headers") or {}
+    properties = envelope.get("properties") or {}
+    body = envelope.get("body")
+    if not isinstance(headers, dict) or not isinstance(properties, dict) or not isinstance(body, str):
+        raise _Wrong("expected headers, properties and body, got", raw)
+    encoding = properties.get("body_encoding")
+    if encoding == "base64":
+        try:
+            return headers, _object(base64.b64decode(body, validate=True))
+        except ValueError as error:
+            if isinstance(error, _Wrong):
+                raise
+            raise _Wrong("expected a body in base64, got", body) from None
+    return headers, _object(body)
+
+
+def _object(text: bytes | str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _Wrong("expected a JSON object, got", text) from None
+    if not isinstance(value, dict):
+        raise _Wrong("expected a JSON object, got", text)
+    return value
+
+
+def exchanges(base: str) -> tuple[str, str]:
+    """The exchanges of requests and of replies for `control_exchange` (Celery's default: `celery`)."""
+    return f"{base}.pidbox", f"reply.{base}.pidbox"
+
+
+def is_error(reply: Any) -> bool:
+    """Whether a worker's reply says that the command failed."""
+    return isinstance(reply, dict) and "error" in reply

@@ -1,0 +1,33 @@
+"""What a worker is told when it starts: the command line's answer, already checked.
+
+`None` and `()` mean *as configured*: the worker then reads the setting named beside the field. Whoever builds one
+(the command line, a test, a program) passes values; nothing here reads the environment.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PoolName = Literal["prefork", "solo"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """`hostname` is the whole node name, `celery@host`; limits are seconds."""
+
+    hostname: str
+    concurrency: int | None = None
+    """worker_concurrency, else the number of processors."""
+    pool: PoolName = "prefork"
+    queues: tuple[str, ...] = ()
+    """Every configured queue."""
+    exclude_queues: tuple[str, ...] = ()
+    time_limit: float | None = None
+    """task_time_limit"""
+    soft_time_limit: float | None = None
+    """task_soft_time_limit"""
+    max_tasks_per_child: int | None = None
+    """worker_max_tasks_per_child"""
+    prefetch_multiplier: int | None = None
+    """worker_prefetch_multiplier where it was set, else adaptive; 0 is no bound."""
+    loglevel: int = 30
+    """A level of the `logging` module; 30 is WARNING."""
