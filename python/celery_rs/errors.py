@@ -6,6 +6,8 @@
     ├── OperationalError             the broker cannot be reached, or refused
     ├── NotSupported                 this broker or store cannot do that
     ├── EncodeError                  a value that the serializer cannot write
+    ├── ContentError                 bytes that are not what their content type says
+    ├── ContentDisallowed            a content type that accept_content does not name
     ├── TaskPredicate                raised by tasks to decide their own end
     │   ├── Ignore
     │   ├── Reject
@@ -18,6 +20,7 @@
     │   ├── MaxRetriesExceededError
     │   ├── TaskRevokedError
     │   ├── IncompleteStream
+    │   ├── RemoteError              a task's exception whose class is not known here
     │   └── ChordError
     └── BackendError                 the result store cannot be reached, or refused
     SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError, Terminated   (Exception)
@@ -56,6 +59,14 @@ class NotSupported(CeleryError):
 
 class EncodeError(CeleryError):
     """A value that the serializer cannot write."""
+
+
+class ContentError(CeleryError):
+    """Bytes that are not what their content type says."""
+
+
+class ContentDisallowed(CeleryError):
+    """A content type that `accept_content` does not name."""
 
 
 class TaskPredicate(CeleryError):
@@ -134,7 +145,9 @@ class TimeoutError(TaskError):  # Celery's name for it
 class MaxRetriesExceededError(TaskError):
     """The task was retried as often as it may be."""
 
-    def __init__(self, *args: object, task_args: Sequence[Any] = (), task_kwargs: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, *args: object, task_args: Sequence[Any] = (), task_kwargs: Mapping[str, Any] | None = None
+    ) -> None:
         self.task_args = task_args
         self.task_kwargs = dict(task_kwargs or {})
         super().__init__(*args)
@@ -146,6 +159,18 @@ class TaskRevokedError(TaskError):
 
 class IncompleteStream(TaskError):
     """The result is not there yet."""
+
+
+class RemoteError(TaskError):
+    """A task's exception whose class is not imported here: its name and its text."""
+
+    def __init__(self, type_name: str, text: str) -> None:
+        self.type_name = type_name
+        self.text = text
+        super().__init__(type_name, text)
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.text}" if self.text else self.type_name
 
 
 class ChordError(TaskError):

@@ -12,7 +12,10 @@ from celery_rs.wire.control import (
     seal_reply,
     seal_request,
 )
+from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.message import Message
+from celery_rs.wire.meta import Meta, decode_meta, encode_meta
+from celery_rs.wire.preview import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
 from celery_rs.wire.topology import Exchange, Queue
 
@@ -22,14 +25,20 @@ __all__ = [
     "ControlRequest",
     "Exchange",
     "Message",
+    "Meta",
     "Queue",
     "ReplyTo",
     "TaskResult",
     "Unreadable",
+    "decode_failure",
+    "decode_meta",
+    "encode_failure",
+    "encode_meta",
     "exchanges",
     "is_error",
     "open_reply",
     "open_request",
+    "preview",
     "seal_reply",
     "seal_request",
     "supersedes",

@@ -1,0 +1,145 @@
+"""What a setting's value may be. Each check returns the value to keep, or raises ValueError with what was expected.
+
+Checks run where a value is set, so that a mistake is reported by the line that made it.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from celery_rs import _core
+
+Check = Callable[[Any], Any]
+_N = TypeVar("_N", int, float)
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+def anything(value: Any) -> Any:
+    return value
+
+
+def flag(value: Any) -> bool:
+    if isinstance(value, bool) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise ValueError("True or False")
+
+
+def whole(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _number(int, value, "a whole number")
+    raise ValueError("a whole number")
+
+
+def at_least(least: int) -> Check:
+    def check(value: Any) -> int:
+        number = whole(value)
+        if number < least:
+            raise ValueError(f"a whole number from {least} up")
+        return number
+
+    return check
+
+
+def number(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _number(float, value, "a number")
+    raise ValueError("a number")
+
+
+def seconds(value: Any) -> float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    length = number(value)
+    if length < 0:
+        raise ValueError("seconds, not below 0")
+    return length
+
+
+def text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("a string")
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """A sequence of strings, or one string with commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError("a list of strings")
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ValueError("a dict")
+
+
+def rate(value: Any) -> str | float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("a rate such as '10/m', or a number per second")
+    _core.parse_rate(value)
+    return value
+
+
+def one_of(*allowed: Any) -> Check:
+    def check(value: Any) -> Any:
+        if value in allowed:
+            return value
+        raise ValueError("one of " + ", ".join(map(repr, allowed)))
+
+    return check
+
+
+def queues(value: Any) -> Any:
+    """A mapping of name to options, or a sequence of queues or names."""
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        return value
+    raise ValueError("a list of Queue objects, or a dict of name to options")
+
+
+def routes(value: Any) -> Any:
+    """The shape only; patterns are compiled by the router."""
+    if isinstance(value, str) or callable(value) or hasattr(value, "route_for_task"):
+        return value
+    if isinstance(value, Mapping):
+        for pattern, target in value.items():
+            if not isinstance(target, str | Mapping):
+                raise ValueError(f"a queue name or a dict of options for {pattern!r}, not {target!r}")
+        return value
+    if isinstance(value, list | tuple):
+        for router in value:
+            if not _is_pair(router):
+                routes(router)
+        return value
+    raise ValueError("a dict of task name or pattern to queue or options, a function, or a list of these")
+
+
+def _is_pair(router: Any) -> bool:
+    return isinstance(router, list | tuple) and len(router) == 2 and isinstance(router[1], str | Mapping)
+
+
+def annotations(value: Any) -> Any:
+    if isinstance(value, Mapping | list | tuple):
+        return value
+    raise ValueError("a dict of task name to attributes, or a list of these")
+
+
+def concurrency(value: Any) -> int | str:
+    return "auto" if value == "auto" else at_least(1)(value)
+
+
+def _number(kind: Callable[[str], _N], value: str, expected: str) -> _N:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(expected) from None

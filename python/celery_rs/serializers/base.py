@@ -1,0 +1,19 @@
+"""What a serializer promises."""
+
+from typing import Any, Protocol
+
+
+class Serializer(Protocol):
+    """Values ⇄ bytes. Any thread; no state."""
+
+    name: str
+    content_type: str
+    content_encoding: str
+
+    def dumps(self, value: object, name: str = "value") -> bytes:
+        """Raises EncodeError, which says where in `name` the value is that cannot be written."""
+        ...
+
+    def loads(self, data: bytes) -> Any:
+        """Raises ContentError."""
+        ...
