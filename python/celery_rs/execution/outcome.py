@@ -12,6 +12,7 @@ End = Literal["success", "failure", "retry", "ignore", "reject", "requeue", "rev
 class Outcome(NamedTuple):
     """`runtime` is seconds; `text` is for the log line: the result's repr, or the error's.
 
+    `expected` marks a failure that the task's `throws` names.
     `record` is None when nothing is to be stored; `followups` are what the run sends, a retry included.
     """
 
@@ -24,3 +25,4 @@ class Outcome(NamedTuple):
     record: TaskResult | None = None
     followups: Sequence[Outgoing] = ()
     part: ChordPart | None = None
+    expected: bool = False

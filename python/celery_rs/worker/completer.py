@@ -1,0 +1,168 @@
+"""Write to broker and result store for the loop, in batches that clock themselves.
+
+A thread of its own: it takes everything that gathered while the last batch was written, so batches grow with the load and a
+lone result waits for nobody. A write that fails is repeated with backoff until it works or the worker gives up; what is not
+settled counts as in hand, so a store that is down stops the receiving.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from celery_rs.backends import ResultBackend
+from celery_rs.errors import BackendError, OperationalError
+from celery_rs.transports import Burial, Completion, Consumer, Tag, Transport
+from celery_rs.transports.backoff import Backoff
+from celery_rs.wire import TaskResult
+from celery_rs.worker import settle
+from celery_rs.worker.inbox import Inbox, Settled
+
+logger = logging.getLogger("celery.worker.completer")
+
+BATCH_MOST = 512
+
+
+class Begin(NamedTuple):
+    """These have started."""
+
+    tags: Sequence[Tag]
+    late: bool
+
+
+class Progress(NamedTuple):
+    """A record from the middle of a run."""
+
+    record: TaskResult
+
+
+class GiveBack(NamedTuple):
+    """To the queue again."""
+
+    tags: Sequence[Tag]
+    crashed: bool = False
+    front: bool = True
+
+
+class Defer(NamedTuple):
+    """To the broker's delayed store."""
+
+    due: Mapping[Tag, float]
+
+
+class Bury(NamedTuple):
+    """To the dead letters."""
+
+    letters: Mapping[Tag, Burial]
+
+
+class Reply(NamedTuple):
+    """An answer to a control request."""
+
+    exchange: str
+    routing_key: str
+    envelope: bytes
+
+
+Order = Completion | Begin | Progress | GiveBack | Defer | Bury | Reply
+
+
+class Completer:
+    """Thread: waits for orders; ends when it was told to and all orders are carried out."""
+
+    def __init__(self, transport: Transport, consumer: Consumer, backend: ResultBackend, inbox: Inbox) -> None:
+        self._transport = transport
+        self._consumer = consumer
+        self._backend = backend
+        self._inbox = inbox
+        self._orders: deque[Order] = deque()
+        self._changed = threading.Condition()
+        self._idle = True
+        self._stopping = False
+        self._giving_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="completer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def order(self, *orders: Order) -> None:
+        """Have these written, in this order where they touch the same delivery."""
+        self._orders.extend(orders)
+        if self._idle:
+            with self._changed:
+                self._changed.notify()
+
+    def stop(self, grace: float) -> None:
+        """Carry out what was ordered, for at most `grace` seconds."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join(grace)
+        self._giving_up.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while orders := self._gathered():
+            self._carry_out(orders)
+
+    def _gathered(self) -> list[Order]:
+        with self._changed:
+            self._idle = True
+            self._changed.wait_for(lambda: self._orders or self._stopping)
+            self._idle = False
+            return [self._orders.popleft() for _ in range(min(len(self._orders), BATCH_MOST))]
+
+    def _carry_out(self, orders: Sequence[Order]) -> None:
+        """One write for all orders of a kind; kinds in the order of a delivery's life."""
+        for late in (False, True):
+            tags = [tag for order in orders if isinstance(order, Begin) and order.late is late for tag in order.tags]
+            if tags:
+                self._write(lambda tags=tags, late=late: self._consumer.begin(tags, late=late))
+        records = [order.record for order in orders if isinstance(order, Progress)]
+        if records:
+            self._write(lambda: self._backend.store(records))
+        completions = [order for order in orders if isinstance(order, Completion)]
+        if completions:
+            self._write(lambda: self._finish(completions))
+        letters = {tag: burial for order in orders if isinstance(order, Bury) for tag, burial in order.letters.items()}
+        if letters:
+            self._write(lambda: settle.bury(letters, consumer=self._consumer, backend=self._backend))
+            self._inbox.post(Settled(letters, ()))
+        due = {tag: when for order in orders if isinstance(order, Defer) for tag, when in order.due.items()}
+        if due:
+            self._write(lambda: self._consumer.defer(due))
+            self._inbox.post(Settled(due, ()))
+        for order in orders:
+            if isinstance(order, GiveBack):
+                self._write(
+                    lambda order=order: self._consumer.give_back(order.tags, crashed=order.crashed, front=order.front)
+                )
+                self._inbox.post(Settled(order.tags, ()))
+            elif isinstance(order, Reply):
+                self._write(
+                    lambda order=order: self._transport.announce(order.exchange, order.routing_key, [order.envelope])
+                )
+
+    def _finish(self, completions: Sequence[Completion]) -> None:
+        verdicts = settle.finish(
+            completions, transport=self._transport, consumer=self._consumer, backend=self._backend
+        )
+        tags = [completion.tag for completion in completions]
+        lost = [tag for tag, verdict in zip(tags, verdicts, strict=True) if verdict == "lost"]
+        if lost:
+            logger.warning("%d finished task(s) are held by another worker by now; their results were dropped", len(lost))
+        self._inbox.post(Settled(tags, lost))
+
+    def _write(self, step: Callable[[], object]) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                step()
+                return
+            except (OperationalError, BackendError) as error:
+                delay = backoff.next()
+                logger.error("worker: %s; trying again in %.2f seconds", error, delay)
+                if self._giving_up.wait(delay):
+                    logger.error("worker: gave up on a write; the broker still holds its messages")
+                    return

@@ -1,0 +1,319 @@
+"""What happens to a delivery: ready, parked, deferred, buried or over (pure).
+
+    cannot be read, unknown, crashed or delivered too often → dead letter
+    expired                                                 → recorded as revoked
+    ETA beyond a few seconds                                → back to the broker's delayed store
+    ETA within seconds                                      → parked
+    no token of its rate limit                              → parked, or deferred when too many are
+    otherwise                                               → ready, by priority, then age
+
+A parked job passes the same gate again when it is due, so each rule exists once. Every delivery is in exactly one of *ready*, *parked*,
+*out* (with the pool) and *unsettled* (with the completer) until its end is settled.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from celery_rs._core import DecodeError, Envelope, RateLimiter
+from celery_rs.errors import NotRegistered, TaskRevokedError, WorkerLostError
+from celery_rs.transports import Delivery, Tag
+from celery_rs.worker.parking import Parking
+from celery_rs.worker.policy import Policy
+
+NEAR_S = 3.0
+"""An ETA within this many seconds is waited for here."""
+PARKED_MOST = 1000
+"""More parked jobs than this are deferred to the broker instead."""
+BOOKED_MOST = 100_000
+"""Deferred jobs whose token is already taken: their number that is remembered."""
+DEFER_MOST_S = 300.0
+"""A rate-limited job comes back at least this often, so that a changed limit is noticed."""
+
+
+class Moment(NamedTuple):
+    """Now, by both clocks: `wall` for ETAs and expiry, `mono` for everything else."""
+
+    wall: float
+    mono: float
+
+
+class Caps(NamedTuple):
+    """How often a message may kill its runner, and be delivered at all."""
+
+    crashes: int = 3
+    deliveries: int = 20
+
+
+class Entry:
+    """One delivery in the worker's hands. `key` names it inside this worker; `tag` is what the broker knows."""
+
+    __slots__ = ("begun", "envelope", "key", "lost", "paid", "policy", "queue", "redelivered", "since", "tag")
+
+    def __init__(self, delivery: Delivery, envelope: Envelope, policy: Policy, since: float) -> None:
+        self.key: Tag = delivery.tag
+        self.tag: Tag = delivery.tag
+        self.envelope = envelope
+        self.queue = delivery.queue
+        self.redelivered = delivery.redelivered
+        self.policy = policy
+        self.since = since
+        self.paid = False
+        self.begun = False
+        self.lost = False
+
+    @property
+    def soft_limit(self) -> float | None:
+        limit = self.envelope.soft_limit
+        return self.policy.soft_limit if limit is None else limit
+
+    @property
+    def hard_limit(self) -> float | None:
+        limit = self.envelope.hard_limit
+        return self.policy.hard_limit if limit is None else limit
+
+
+class Dead(NamedTuple):
+    """A delivery to bury. `error` is what a waiting caller gets, if the message told its id."""
+
+    delivery: Delivery
+    reason: str
+    detail: str
+    error: Exception | None
+
+
+class Expired(NamedTuple):
+    entry: Entry
+    error: Exception
+
+
+class Rulings:
+    """What the gate decided about the deliveries that do not stay here."""
+
+    __slots__ = ("dead", "deferred", "expired", "received")
+
+    def __init__(self) -> None:
+        self.received: list[Entry] = []
+        self.dead: list[Dead] = []
+        self.expired: list[Expired] = []
+        self.deferred: dict[Tag, float] = {}
+
+
+class Dispatcher:
+    """Owns every delivery of the worker; belongs to the loop."""
+
+    def __init__(self, policies: Mapping[str, Policy], limiter: RateLimiter, caps: Caps) -> None:
+        self._policies = policies
+        self._limiter = limiter
+        self._caps = caps
+        self._entries: dict[Tag, Entry] = {}
+        self._ready: dict[int, deque[Entry]] = {}
+        self._ready_count = 0
+        self._parking: Parking[Entry] = Parking()
+        self._out: dict[Tag, Entry] = {}
+        self._unsettled: set[Tag] = set()
+        self._booked: OrderedDict[str, tuple[str, float]] = OrderedDict()
+
+    # -- counts
+
+    @property
+    def ready(self) -> int:
+        return self._ready_count
+
+    @property
+    def parked(self) -> int:
+        return len(self._parking)
+
+    @property
+    def out(self) -> Mapping[Tag, Entry]:
+        """What the pool has, by key."""
+        return self._out
+
+    @property
+    def in_hand(self) -> int:
+        """What counts against the window: all but the parked."""
+        return self._ready_count + len(self._out) + len(self._unsettled)
+
+    def parked_until(self) -> float | None:
+        return self._parking.soonest()
+
+    def waiting(self) -> Iterator[Entry]:
+        """Everything here that the pool does not have, for `inspect reserved`."""
+        for lane in self._ready.values():
+            yield from lane
+        yield from self._parking
+
+    # -- the gate
+
+    def admit(self, deliveries: Iterable[Delivery], now: Moment) -> Rulings:
+        """Take in what the receiver brought."""
+        rulings = Rulings()
+        for delivery in deliveries:
+            envelope = delivery.envelope
+            if isinstance(envelope, DecodeError):
+                rulings.dead.append(Dead(delivery, "undecodable", envelope.reason, None))
+            elif (policy := self._policies.get(envelope.task)) is None:
+                unknown = NotRegistered(envelope.task)
+                rulings.dead.append(Dead(delivery, "unknown-task", str(unknown), unknown))
+            elif (dead := self._worn_out(delivery, envelope)) is not None:
+                rulings.dead.append(dead)
+            elif not self._adopt(delivery, envelope):
+                entry = Entry(delivery, envelope, policy, now.mono)
+                rulings.received.append(entry)
+                self._entries[entry.key] = entry
+                self._gate(entry, now, rulings)
+        return rulings
+
+    def release(self, now: Moment) -> Rulings:
+        """Let what was parked and is due pass the gate again."""
+        rulings = Rulings()
+        for entry in self._parking.due(now.mono):
+            self._gate(entry, now, rulings)
+        return rulings
+
+    def _gate(self, entry: Entry, now: Moment, rulings: Rulings) -> None:
+        envelope = entry.envelope
+        if envelope.expires is not None and envelope.expires <= now.wall:
+            self._entries.pop(entry.key)
+            self._unsettled.add(entry.tag)
+            rulings.expired.append(Expired(entry, TaskRevokedError("expired")))
+        elif envelope.eta is not None and envelope.eta > now.wall:
+            if envelope.eta - now.wall > NEAR_S or len(self._parking) >= PARKED_MOST:
+                self._defer(entry, envelope.eta, rulings)
+            else:
+                self._parking.hold(entry, until=now.mono + envelope.eta - now.wall)
+        elif not self._affords(entry, now, rulings):
+            return
+        else:
+            self._ready.setdefault(envelope.priority, deque()).append(entry)
+            self._ready_count += 1
+
+    def _affords(self, entry: Entry, now: Moment, rulings: Rulings) -> bool:
+        """Whether the entry has its token; otherwise it has been parked or deferred."""
+        task = entry.envelope.task
+        if entry.paid or not self._limiter.rate(task):
+            return True
+        call = f"{entry.envelope.id}.{entry.envelope.retries}"
+        booked = self._booked.pop(call, None)
+        due = booked[1] if booked is not None else self._limiter.book(task, now.mono)
+        if due <= now.mono:
+            return True
+        if len(self._parking) < PARKED_MOST:
+            entry.paid = True
+            self._parking.hold(entry, until=due, lane=task)
+            return False
+        self._booked[call] = (task, due)
+        if len(self._booked) > BOOKED_MOST:
+            self._booked.popitem(last=False)
+        self._defer(entry, now.wall + min(due - now.mono, DEFER_MOST_S), rulings)
+        return False
+
+    def _defer(self, entry: Entry, until: float, rulings: Rulings) -> None:
+        self._entries.pop(entry.key)
+        self._unsettled.add(entry.tag)
+        rulings.deferred[entry.tag] = until
+
+    def _worn_out(self, delivery: Delivery, envelope: Envelope) -> Dead | None:
+        if delivery.crashes >= self._caps.crashes:
+            detail = f"its runner died {delivery.crashes} times, task_max_crashes is {self._caps.crashes}"
+            return Dead(delivery, "crashes", detail, WorkerLostError(detail))
+        if delivery.deliveries > self._caps.deliveries:
+            detail = f"it was delivered {delivery.deliveries} times, task_max_deliveries is {self._caps.deliveries}"
+            return Dead(delivery, "deliveries", detail, WorkerLostError(detail))
+        return None
+
+    def _adopt(self, delivery: Delivery, envelope: Envelope) -> bool:
+        """Swap the tag of a job that still runs here under a tag that we have lost: nothing runs twice."""
+        for entry in self._out.values():
+            if entry.lost and entry.envelope.id == envelope.id and entry.envelope.retries == envelope.retries:
+                entry.tag, entry.lost, entry.begun = delivery.tag, False, False
+                return True
+        return False
+
+    # -- to the pool and back
+
+    def front(self) -> str | None:
+        """The task that is next."""
+        for priority in sorted(self._ready, reverse=True):
+            return self._ready[priority][0].envelope.task
+        return None
+
+    def take(self, room: int, task: str) -> list[Entry]:
+        """The next entries for the pool, at most `room`, as long as they are of `task`."""
+        taken: list[Entry] = []
+        for priority in sorted(self._ready, reverse=True):
+            lane = self._ready[priority]
+            while lane and len(taken) < room and lane[0].envelope.task == task:
+                entry = lane.popleft()
+                self._out[entry.key] = entry
+                taken.append(entry)
+            if lane:
+                break
+            del self._ready[priority]
+        self._ready_count -= len(taken)
+        return taken
+
+    def returned(self, keys: Sequence[Tag]) -> None:
+        """The pool gave these back unstarted: they are next again, in their order."""
+        for key in reversed(keys):
+            entry = self._out.pop(key)
+            self._ready.setdefault(entry.envelope.priority, deque()).appendleft(entry)
+            self._ready_count += 1
+
+    def ended(self, key: Tag) -> Entry:
+        """A job is over; its entry counts as in hand until it is settled."""
+        entry = self._out.pop(key)
+        self._entries.pop(key)
+        self._unsettled.add(entry.tag)
+        return entry
+
+    def settled(self, tags: Iterable[Tag]) -> None:
+        self._unsettled.difference_update(tags)
+
+    def bury(self, tags: Iterable[Tag]) -> None:
+        """Count what is on its way to the dead letters as unsettled."""
+        self._unsettled.update(tags)
+
+    def lose(self, tags: Iterable[Tag]) -> None:
+        """Somebody else holds these now: forget what has not started; what runs may be adopted, or commits nothing."""
+        lost = set(tags)
+        for entry in self._out.values():
+            entry.lost = entry.lost or entry.tag in lost
+        for priority, lane in list(self._ready.items()):
+            kept = deque(entry for entry in lane if entry.tag not in lost)
+            self._ready_count -= len(lane) - len(kept)
+            if kept:
+                self._ready[priority] = kept
+            else:
+                del self._ready[priority]
+
+    def let_go(self, *, parked: bool = True) -> list[Entry]:
+        """Give up everything that is ready (and parked), next first; it counts as unsettled until it is back."""
+        entries = [entry for priority in sorted(self._ready, reverse=True) for entry in self._ready[priority]]
+        self._ready.clear()
+        self._ready_count = 0
+        if parked:
+            entries += self._parking.clear()
+        for entry in entries:
+            del self._entries[entry.key]
+            self._unsettled.add(entry.tag)
+        return entries
+
+    def longest_wait(self, now: float) -> float:
+        """How long the next ready entry has been here, in seconds."""
+        for priority in sorted(self._ready, reverse=True):
+            return now - self._ready[priority][0].since
+        return 0.0
+
+    def rate_changed(self, task: str, old: float, new: float, now: float) -> None:
+        """Tokens already booked for `task` come at the new rate (tokens per second; 0 = no limit)."""
+        factor = old / new if old and new else 0.0
+        self._parking.rescale(task, factor, now)
+        for call, (booked_for, due) in self._booked.items():
+            if booked_for == task and due > now:
+                self._booked[call] = (task, now + (due - now) * factor)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is here in any form."""
+        return not (self._ready_count or self._out or self._unsettled or len(self._parking))

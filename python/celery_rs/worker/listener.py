@@ -1,0 +1,55 @@
+"""Hear remote control requests and pass those for this worker on to the loop."""
+
+import logging
+import threading
+
+from celery_rs.errors import OperationalError
+from celery_rs.transports import Transport
+from celery_rs.transports.backoff import Backoff
+from celery_rs.wire import Unreadable, open_request
+from celery_rs.worker.inbox import Asked, Inbox
+
+logger = logging.getLogger("celery.worker.control")
+
+WAIT_S = 5.0
+
+
+class Listener:
+    """Thread: waits in the subscription."""
+
+    def __init__(self, transport: Transport, inbox: Inbox, hostname: str, exchange: str) -> None:
+        self._inbox = inbox
+        self._hostname = hostname
+        self._stopping = threading.Event()
+        self._subscription = transport.subscribe(exchange, "#")
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._subscription.wake()
+        self._thread.join()
+        self._subscription.close()
+
+    def _run(self) -> None:
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                envelopes = self._subscription.receive(WAIT_S)
+            except OperationalError as error:
+                delay = backoff.next()
+                logger.error("control: %s; trying again in %.2f seconds", error, delay)
+                self._stopping.wait(delay)
+                continue
+            backoff.reset()
+            for envelope in envelopes:
+                self._hear(envelope)
+
+    def _hear(self, envelope: bytes) -> None:
+        request = open_request(envelope)
+        if isinstance(request, Unreadable):
+            logger.warning("control: ignored a request: %s", request.reason)
+        elif request.is_for(self._hostname):
+            self._inbox.post(Asked(request))

@@ -1,0 +1,301 @@
+"""The one thread that owns the worker's state.
+
+It waits on the inbox and on the pool's sockets, turns events into state, asks the pure deciders what to do, and
+hands the doing to others: jobs to the pool, writes to the completer. It never waits for a broker or a store.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery_rs._core import RateLimiter
+from celery_rs.context import AppLike
+from celery_rs.execution import Outcome
+from celery_rs.transports import Burial, Completion, Tag
+from celery_rs.wire import seal_reply
+from celery_rs.worker import commands, inbox, journal, settlement
+from celery_rs.worker.completer import Begin, Bury, Completer, Defer, GiveBack, Progress, Reply
+from celery_rs.worker.deadlines import Deadlines
+from celery_rs.worker.dispatcher import Dispatcher, Entry, Moment, Rulings
+from celery_rs.worker.endings import Endings
+from celery_rs.worker.lifecycle import Lifecycle, Phase
+from celery_rs.worker.pools import Finished, Job, Lost, Pool, PoolBroken, Returned, Running, Started
+from celery_rs.worker.pools import Progress as PoolProgress
+from celery_rs.worker.receiver import Receiver
+from celery_rs.worker.runtimes import Runtimes
+from celery_rs.worker.watch import Watch
+from celery_rs.worker.window import Window
+
+logger = logging.getLogger("celery.worker")
+
+BEGUN_AFTER_S = 0.005
+"""A job that has run this long is put on record as begun; a shorter one is finished before anybody asks."""
+STALLED_S = 0.1
+"""Ready jobs that have waited this long while every child is busy go back for other workers."""
+
+
+class Loop:
+    """Owns dispatcher, window, deadlines and lifecycle; everybody else talks to it through the inbox."""
+
+    def __init__(
+        self,
+        app: AppLike,
+        *,
+        hostname: str,
+        dispatcher: Dispatcher,
+        limiter: RateLimiter,
+        window: Window,
+        lifecycle: Lifecycle,
+        pool: Pool,
+        watch: Watch,
+        box: inbox.Inbox,
+        completer: Completer,
+        receiver: Receiver,
+        endings: Endings,
+        counts: journal.Counts,
+        state: Callable[["Loop"], commands.WorkerState],
+    ) -> None:
+        self.app = app
+        self.hostname = hostname
+        self.dispatcher = dispatcher
+        self.limiter = limiter
+        self.window = window
+        self.lifecycle = lifecycle
+        self.pool = pool
+        self.counts = counts
+        self._inbox = box
+        self._completer = completer
+        self._receiver = receiver
+        self._endings = endings
+        self._state = state(self)
+        self._deadlines = Deadlines()
+        self._runtimes = Runtimes()
+        self._watch = watch
+        self._handled = 0
+        self._unbegun = 0
+        self._drained = False
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            inbox.Delivered: self._on_delivered,
+            inbox.LeasesLost: self._on_leases_lost,
+            inbox.Orphaned: self._on_orphaned,
+            inbox.Settled: self._on_settled,
+            inbox.Asked: self._on_asked,
+            inbox.Signalled: self._on_signalled,
+            Finished: self._on_finished,
+            PoolProgress: lambda event: self._completer.order(Progress(event.record)),
+            Started: self._on_started,
+            Returned: self._on_returned,
+            Lost: self._on_lost,
+            PoolBroken: self._on_broken,
+        }
+
+    def run(self) -> int:
+        """Work until the lifecycle ends; returns the exit code."""
+        unwatch = self._watch(self._inbox.fileno(), lambda: None)
+        while self.lifecycle.phase < Phase.STOPPED:
+            self._watch.wait(self._patience(_now()))
+            for event in self._inbox.take():
+                self._handlers[type(event)](event)
+            self._turn(_now())
+        unwatch()
+        return self.lifecycle.exit_code
+
+    def set_rate(self, task: str, rate: str | float | None) -> None:
+        """Change a rate limit; what is parked for it waits as long as the new one says. Raises ValueError."""
+        now = time.monotonic()
+        old = self.limiter.rate(task)
+        self.limiter.set(task, rate, now)
+        self.dispatcher.rate_changed(task, old, self.limiter.rate(task), now)
+
+    # -- one turn
+
+    def _turn(self, now: Moment) -> None:
+        self._apply(self.dispatcher.release(now))
+        if self.lifecycle.phase >= Phase.DRAINING:
+            self._drain()
+        else:
+            self._submit()
+            self._return_stalled(now.mono)
+            self._receiver.allow(self.window.open(self.dispatcher.in_hand), handled=self._handled)
+        self._supervise(now.mono)
+        if self.dispatcher.idle:
+            self.lifecycle.idle()
+
+    def _patience(self, now: Moment) -> float | None:
+        """Seconds until something is due by the clock alone; None when nothing is."""
+        times = [
+            self.dispatcher.parked_until(),
+            self.pool.tick(now.mono),
+            now.mono + BEGUN_AFTER_S if self._unbegun else None,
+            now.mono + STALLED_S if self.dispatcher.ready else None,
+        ]
+        if len(self._deadlines):
+            times.append(self._deadlines.soonest(self.pool.running()))
+        due = [when for when in times if when is not None]
+        return max(0.0, min(due) - now.mono) if due else None
+
+    def _submit(self) -> None:
+        while (task := self.dispatcher.front()) is not None:
+            batch = self._runtimes.batch(task)
+            room = self.pool.room(batch=batch)
+            if room <= 0:
+                return
+            # Only more of the same task: another may be slower than it.
+            entries = self.dispatcher.take(room, task)
+            jobs = []
+            for entry in entries:
+                self._deadlines.watch(entry.key, entry.soft_limit, entry.hard_limit)
+                self._unbegun += 1
+                jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, False, entry.policy.late))
+            self.pool.submit(jobs, batch=batch)
+
+    def _return_stalled(self, now: float) -> None:
+        """Let other workers have what cannot start here soon."""
+        if self.window.adaptive and self.dispatcher.longest_wait(now) > STALLED_S and self.pool.room(batch=1) <= 0:
+            running = self.pool.running()
+            if len(running) >= self.pool.size and all(now - job.began_at > STALLED_S for job in running):
+                self.window.stalled()
+                self._give_back(self.dispatcher.let_go(parked=False))
+
+    def _supervise(self, now: float) -> None:
+        """Put on record what has begun, and enforce time limits."""
+        if not self._unbegun and not len(self._deadlines):
+            return
+        running = self.pool.running()
+        self._record_begun(running, now)
+        for over in self._deadlines.overrun(running, now):
+            entry = self.dispatcher.out.get(over.tag)
+            if entry is not None:
+                journal.overrun(entry, over)
+                self.pool.interrupt(over.tag, over.how)
+
+    def _record_begun(self, running: Sequence[Running], now: float) -> None:
+        begun: dict[bool, list[Tag]] = {False: [], True: []}
+        for job in running:
+            entry = self.dispatcher.out.get(job.tag)
+            if entry is not None and not entry.begun and now - job.began_at >= BEGUN_AFTER_S:
+                entry.begun = True
+                self._unbegun -= 1
+                begun[entry.policy.late].append(entry.tag)
+        for late, tags in begun.items():
+            if tags:
+                self._completer.order(Begin(tags, late))
+
+    def _drain(self) -> None:
+        """Stop receiving, return what has not started, once; when stopping, kill what runs."""
+        if not self._drained:
+            self._drained = True
+            self._receiver.stop()
+            self.pool.recall()
+        self._give_back(self.dispatcher.let_go())
+        if self.lifecycle.phase >= Phase.STOPPING:
+            for job in self.pool.running():
+                self.pool.interrupt(job.tag, signal.SIGKILL)
+
+    def _give_back(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self._completer.order(GiveBack([entry.tag for entry in entries]))
+
+    # -- events
+
+    def _on_delivered(self, event: inbox.Delivered) -> None:
+        self._handled += 1
+        self.dispatcher.lose(event.lost)
+        rulings = self.dispatcher.admit(event.deliveries, _now())
+        journal.received(rulings.received)
+        self._apply(rulings)
+
+    def _apply(self, rulings: Rulings) -> None:
+        if rulings.dead:
+            self.dispatcher.bury([dead.delivery.tag for dead in rulings.dead])
+            self._completer.order(Bury({dead.delivery.tag: self._endings.burial(dead) for dead in rulings.dead}))
+        if rulings.deferred:
+            self._completer.order(Defer(rulings.deferred))
+        for expired in rulings.expired:
+            journal.expired(expired.entry)
+            self._completer.order(self._endings.expiry(expired))
+
+    def _on_leases_lost(self, event: inbox.LeasesLost) -> None:
+        logger.warning("worker: %d message(s) are held by another worker by now", len(event.tags))
+        self.dispatcher.lose(event.tags)
+
+    def _on_orphaned(self, event: inbox.Orphaned) -> None:
+        """Begun work of dead workers: it is not run again, its caller learns what happened."""
+        for delivery in event.deliveries:
+            self.dispatcher.bury([delivery.tag])
+            self._completer.order(self._endings.orphan(delivery))
+
+    def _on_settled(self, event: inbox.Settled) -> None:
+        self.dispatcher.settled(event.tags)
+
+    def _on_finished(self, event: Finished) -> None:
+        runtimes = []
+        for outcome in event.outcomes:
+            entry = self._end(outcome.tag)
+            task = entry.envelope.task
+            runtimes.append(outcome.runtime)
+            self._runtimes.observe(task, outcome.runtime)
+            self.counts.add(task)
+            journal.ended(entry, outcome)
+            self._settle_end(entry, outcome)
+        self.window.observe(runtimes)
+
+    def _settle_end(self, entry: Entry, outcome: Outcome) -> None:
+        settling = settlement.of_end(outcome.end, entry.policy)
+        if settling == "bury":
+            burial = Burial("rejected", outcome.text, outcome.record)
+            self._completer.order(Bury({entry.tag: burial}))
+        elif settling == "back":
+            self._completer.order(GiveBack([entry.tag], front=False))
+        else:
+            how = "rejected" if settling == "rejected" else "done"
+            self._completer.order(Completion(entry.tag, how, outcome.followups, outcome.record, outcome.part))
+
+    def _on_started(self, event: Started) -> None:
+        """Nobody listens yet: jobs are announced for events only."""
+
+    def _on_returned(self, event: Returned) -> None:
+        for key in event.tags:
+            self._deadlines.forget(key)
+            self._unbegun -= 1
+        self.dispatcher.returned(event.tags)
+
+    def _on_lost(self, event: Lost) -> None:
+        entry = self._end(event.tag)
+        self.counts.add(entry.envelope.task)
+        # A cold shutdown kills on our orders, but nobody asked for the tasks to end.
+        stopping = self.lifecycle.phase >= Phase.STOPPING and event.by_us == "terminate"
+        settling = "back" if stopping and entry.policy.late else settlement.of_loss(event.by_us, entry.policy)
+        journal.lost(entry, event)
+        if settling in ("back", "crashed"):
+            self._completer.order(GiveBack([entry.tag], crashed=settling == "crashed"))
+        else:
+            self._completer.order(self._endings.loss(entry, event, asked=not stopping))
+
+    def _end(self, key: Tag) -> Entry:
+        self._deadlines.forget(key)
+        entry = self.dispatcher.ended(key)
+        if not entry.begun:
+            self._unbegun -= 1
+        return entry
+
+    def _on_broken(self, event: PoolBroken) -> None:
+        logger.critical("worker: %s; giving everything back and stopping", event.reason)
+        self.lifecycle.broken()
+
+    def _on_signalled(self, event: inbox.Signalled) -> None:
+        before = self.lifecycle.phase
+        journal.shutting_down(before, self.lifecycle.signalled(event.number), event.number)
+
+    def _on_asked(self, event: inbox.Asked) -> None:
+        request = event.request
+        reply = commands.run(request, self._state)
+        if request.reply_to is not None and request.ticket is not None:
+            envelope = seal_reply(self._endings.answer(request.ticket, reply), request.reply_to)
+            self._completer.order(Reply(request.reply_to.exchange, request.reply_to.routing_key, envelope))
+
+
+def _now() -> Moment:
+    return Moment(time.time(), time.monotonic())

@@ -1,0 +1,41 @@
+"""How the worker treats a task: the task's own options, else the settings, resolved once at start."""
+
+from typing import Any, NamedTuple
+
+
+class Policy(NamedTuple):
+    """Limits are seconds; `rate` is what `rate_limit` says, unparsed."""
+
+    late: bool = False
+    soft_limit: float | None = None
+    hard_limit: float | None = None
+    rate: str | float | None = None
+    acks_on_failure: bool = True
+    acks_on_timeout: bool = True
+    reject_on_worker_lost: bool = False
+    ignore_result: bool = False
+    store_errors: bool = False
+
+
+def policy_of(task: Any, conf: Any, *, soft_limit: float | None = None, hard_limit: float | None = None) -> Policy:
+    """The policy for `task`; the two limits are the worker's own defaults (its command line)."""
+
+    def option(name: str, setting: str) -> Any:
+        value = getattr(task, name, None)
+        return conf[setting] if value is None else value
+
+    jointly = option("acks_on_failure_or_timeout", "task_acks_on_failure_or_timeout")
+    on_failure = option("acks_on_failure", "task_acks_on_failure")
+    on_timeout = option("acks_on_timeout", "task_acks_on_timeout")
+    soft, hard = getattr(task, "soft_time_limit", None), getattr(task, "time_limit", None)
+    return Policy(
+        late=bool(option("acks_late", "task_acks_late")),
+        soft_limit=soft if soft is not None else soft_limit if soft_limit is not None else conf["task_soft_time_limit"],
+        hard_limit=hard if hard is not None else hard_limit if hard_limit is not None else conf["task_time_limit"],
+        rate=None if conf["worker_disable_rate_limits"] else option("rate_limit", "task_default_rate_limit"),
+        acks_on_failure=bool(jointly if on_failure is None else on_failure),
+        acks_on_timeout=bool(jointly if on_timeout is None else on_timeout),
+        reject_on_worker_lost=bool(option("reject_on_worker_lost", "task_reject_on_worker_lost")),
+        ignore_result=bool(option("ignore_result", "task_ignore_result")),
+        store_errors=bool(option("store_errors_even_if_ignored", "task_store_errors_even_if_ignored")),
+    )

@@ -1,0 +1,52 @@
+"""The one function that ends deliveries, whatever the broker and the result store are.
+
+The order is fixed: publish what follows, store the record, count the chord part, settle the delivery. It all happens
+only while the tag is still held. Where broker and store are one, the consumer does it in one step; elsewhere each step is
+repeat-safe (invented ids, `supersedes`, counted parts), so a failure in the middle is repeated from the start.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from celery_rs.backends import ResultBackend
+from celery_rs.transports import Burial, Completion, Consumer, Tag, Transport, Verdict
+
+CHORD_CLAIM_S = 30.0
+
+
+def finish(
+    batch: Sequence[Completion], *, transport: Transport, consumer: Consumer, backend: ResultBackend
+) -> Sequence[Verdict]:
+    """Complete these deliveries; `lost` ones left no trace. Raises OperationalError, BackendError."""
+    if consumer.commits(backend):
+        return consumer.finish(batch)
+    held = set(consumer.holds([completion.tag for completion in batch]))
+    ours = [completion for completion in batch if completion.tag in held]
+    followups = [outgoing for completion in ours for outgoing in completion.followups]
+    if followups:
+        transport.publish(followups, wait="stored")
+    records = [completion.record for completion in ours if completion.record is not None]
+    if records:
+        backend.store(records)
+    parts = [completion.part for completion in ours if completion.part is not None]
+    if parts:
+        backend.claim_chords(parts, CHORD_CLAIM_S)
+    verdicts = dict(
+        zip(
+            (completion.tag for completion in ours),
+            consumer.finish([Completion(completion.tag, completion.how) for completion in ours]),
+            strict=True,
+        )
+    )
+    return [verdicts.get(completion.tag, "lost") for completion in batch]
+
+
+def bury(letters: Mapping[Tag, Burial], *, consumer: Consumer, backend: ResultBackend) -> None:
+    """Make dead letters of these, their records stored first. Raises OperationalError, BackendError."""
+    if consumer.commits(backend):
+        consumer.bury(letters)
+        return
+    held = {tag: letters[tag] for tag in consumer.holds(list(letters))}
+    records = [burial.record for burial in held.values() if burial.record is not None]
+    if records:
+        backend.store(records)
+    consumer.bury({tag: burial._replace(record=None) for tag, burial in held.items()})

@@ -1,0 +1,33 @@
+"""How the end of a run settles its message (pure): a table, after Celery's acknowledgement rules.
+
+Early acknowledgement has given up redelivery when the task started, so nothing goes back to the queue. A rejected message becomes a
+dead letter in both cases: refusing is no reason to lose it.
+"""
+
+from typing import Literal
+
+from celery_rs.execution import End
+from celery_rs.worker.policy import Policy
+
+Settling = Literal["done", "rejected", "bury", "back", "crashed"]
+"""Done and rejected finish it; bury makes it a dead letter; back returns it to its queue, crashed with a mark."""
+
+
+def of_end(end: End, policy: Policy) -> Settling:
+    """A run that ended by itself."""
+    if end == "failure" and policy.late and not policy.acks_on_failure:
+        return "rejected"
+    if end == "reject":
+        return "bury"
+    if end == "requeue" and policy.late:
+        return "back"
+    return "done"
+
+
+def of_loss(by_us: Literal["hard", "terminate"] | None, policy: Policy) -> Settling:
+    """A run whose process died: by its hard limit, on request, or by itself."""
+    if not policy.late or by_us == "terminate":
+        return "done"
+    if by_us == "hard":
+        return "done" if policy.acks_on_timeout else "back"
+    return "crashed" if policy.reject_on_worker_lost else "done"

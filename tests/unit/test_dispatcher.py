@@ -1,0 +1,248 @@
+"""The gate: where a delivery goes, and that it is always in exactly one place."""
+
+from celery_rs import _core
+from celery_rs.worker.dispatcher import NEAR_S, PARKED_MOST, Caps, Dispatcher, Moment
+from celery_rs.worker.policy import Policy
+from tests.messages import delivery
+
+NOW = Moment(wall=1_800_000_000.0, mono=100.0)
+
+
+def iso(epoch: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(epoch, UTC).isoformat()
+
+
+def later(seconds: float) -> Moment:
+    return Moment(NOW.wall + seconds, NOW.mono + seconds)
+
+
+def make(rate: str | None = None, **caps: int) -> Dispatcher:
+    limiter = _core.RateLimiter()
+    limiter.set("proj.add", rate, NOW.mono)
+    policies = {"proj.add": Policy(rate=rate), "proj.other": Policy()}
+    return Dispatcher(policies, limiter, Caps(**caps))
+
+
+def test_a_plain_task_is_ready_at_once() -> None:
+    dispatcher = make()
+
+    rulings = dispatcher.admit([delivery()], NOW)
+
+    assert (dispatcher.ready, len(rulings.received)) == (1, 1)
+
+
+def test_bytes_that_are_no_envelope_become_a_dead_letter() -> None:
+    dispatcher = make()
+    (error,) = _core.open_envelopes([b"\xff garbage"])
+
+    rulings = dispatcher.admit([delivery()._replace(envelope=error)], NOW)
+
+    assert [dead.reason for dead in rulings.dead] == ["undecodable"]
+    assert dispatcher.ready == 0
+
+
+def test_an_unknown_task_becomes_a_dead_letter_whose_caller_is_told() -> None:
+    dispatcher = make()
+
+    (dead,) = dispatcher.admit([delivery("proj.gone")], NOW).dead
+
+    assert dead.reason == "unknown-task"
+    assert "'proj.gone' is not registered" in str(dead.error)
+
+
+def test_a_message_that_killed_its_runner_too_often_is_buried() -> None:
+    dispatcher = make(crashes=3)
+
+    rulings = dispatcher.admit([delivery(crashes=2), delivery(crashes=3)], NOW)
+
+    assert [dead.reason for dead in rulings.dead] == ["crashes"]
+    assert dispatcher.ready == 1
+
+
+def test_a_message_that_was_delivered_too_often_is_buried() -> None:
+    dispatcher = make(deliveries=20)
+
+    rulings = dispatcher.admit([delivery(deliveries=20), delivery(deliveries=21)], NOW)
+
+    assert [dead.reason for dead in rulings.dead] == ["deliveries"]
+
+
+def test_an_expired_task_is_not_run() -> None:
+    dispatcher = make()
+
+    rulings = dispatcher.admit([delivery(expires=iso(NOW.wall - 1))], NOW)
+
+    assert len(rulings.expired) == 1
+    assert (dispatcher.ready, dispatcher.in_hand) == (0, 1)
+
+
+def test_a_far_eta_goes_back_to_the_broker() -> None:
+    dispatcher = make()
+    due = NOW.wall + NEAR_S + 60
+
+    rulings = dispatcher.admit([delivery(tag="a.1.1", eta=iso(due))], NOW)
+
+    assert rulings.deferred == {"a.1.1": due}
+    assert dispatcher.parked == 0
+
+
+def test_a_near_eta_is_parked_until_it_is_due() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(eta=iso(NOW.wall + 2))], NOW)
+
+    assert (dispatcher.parked, dispatcher.ready, dispatcher.in_hand) == (1, 0, 0)
+
+    dispatcher.release(later(2.1))
+
+    assert (dispatcher.parked, dispatcher.ready) == (0, 1)
+
+
+def test_an_expiry_that_passes_while_parked_is_noticed() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(eta=iso(NOW.wall + 2), expires=iso(NOW.wall + 1))], NOW)
+
+    rulings = dispatcher.release(later(2.1))
+
+    assert len(rulings.expired) == 1
+
+
+def test_a_rate_limit_lets_one_through_and_parks_the_rest_a_token_apart() -> None:
+    dispatcher = make(rate="10/m")
+    dispatcher.admit([delivery() for _ in range(3)], NOW)
+
+    assert (dispatcher.ready, dispatcher.parked) == (1, 2)
+
+    dispatcher.release(later(6.01))
+    assert (dispatcher.ready, dispatcher.parked) == (2, 1)
+
+    dispatcher.release(later(12.01))
+    assert (dispatcher.ready, dispatcher.parked) == (3, 0)
+
+
+def test_parked_jobs_do_not_use_the_window() -> None:
+    dispatcher = make(rate="1/h")
+
+    dispatcher.admit([delivery() for _ in range(50)], NOW)
+
+    assert (dispatcher.in_hand, dispatcher.parked) == (1, 49)
+
+
+def test_a_rate_limited_task_does_not_hold_up_another() -> None:
+    dispatcher = make(rate="1/h")
+    dispatcher.admit([delivery(), delivery(), delivery("proj.other")], NOW)
+
+    assert dispatcher.ready == 2
+
+
+def test_what_does_not_fit_into_the_parking_is_deferred_and_pays_its_token_once() -> None:
+    dispatcher = make(rate="100/s")
+    dispatcher.admit([delivery() for _ in range(PARKED_MOST + 1)], NOW)
+    overflow = delivery(id="overflow")
+    rulings = dispatcher.admit([overflow], NOW)
+    (due,) = rulings.deferred.values()
+
+    back = dispatcher.admit([overflow._replace(tag="test.2.1")], Moment(due + 0.01, NOW.mono + due - NOW.wall + 0.01))
+
+    assert not back.deferred
+    assert dispatcher.ready == 2
+
+
+def test_a_faster_rate_brings_parked_jobs_forward() -> None:
+    dispatcher = make(rate="10/m")
+    dispatcher.admit([delivery() for _ in range(3)], NOW)
+
+    dispatcher.rate_changed("proj.add", 10 / 60, 1.0, NOW.mono)
+    dispatcher.release(later(2.01))
+
+    assert dispatcher.ready == 3
+
+
+def test_lifting_a_rate_limit_frees_everything_parked() -> None:
+    dispatcher = make(rate="10/m")
+    dispatcher.admit([delivery() for _ in range(3)], NOW)
+
+    dispatcher.rate_changed("proj.add", 10 / 60, 0.0, NOW.mono)
+    dispatcher.release(NOW)
+
+    assert (dispatcher.ready, dispatcher.parked) == (3, 0)
+
+
+def test_higher_priority_first_then_order_of_arrival() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id=id, priority=p) for id, p in [("a", 0), ("b", 9), ("c", 0), ("d", 9)]], NOW)
+
+    taken = [dispatcher.take(1, "proj.add")[0].envelope.id for _ in range(4)]
+
+    assert taken == ["b", "d", "a", "c"]
+
+
+def test_only_a_run_of_one_task_is_taken_at_once() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(), delivery(), delivery("proj.other"), delivery()], NOW)
+
+    assert [len(dispatcher.take(10, name)) for name in ("proj.add", "proj.other", "proj.add")] == [2, 1, 1]
+
+
+def test_returned_jobs_are_next_in_their_old_order() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id=id) for id in "abcd"], NOW)
+    taken = dispatcher.take(3, "proj.add")
+
+    dispatcher.returned([entry.key for entry in taken[1:]])
+
+    assert [entry.envelope.id for entry in dispatcher.take(9, "proj.add")] == ["b", "c", "d"]
+
+
+def test_an_ended_job_counts_as_in_hand_until_it_is_settled() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery()], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+
+    dispatcher.ended(entry.key)
+    assert dispatcher.in_hand == 1
+
+    dispatcher.settled([entry.tag])
+    assert dispatcher.idle
+
+
+def test_a_redelivery_of_what_still_runs_here_is_adopted() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id="x", tag="a.1.1")], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+    dispatcher.lose(["a.1.1"])
+
+    rulings = dispatcher.admit([delivery(id="x", tag="a.2.1")], NOW)
+
+    assert not rulings.received
+    assert (entry.key, entry.tag, dispatcher.ready) == ("a.1.1", "a.2.1", 0)
+
+
+def test_a_second_message_with_the_same_id_is_not_mistaken_for_a_redelivery() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id="x")], NOW)
+    dispatcher.take(1, "proj.add")
+
+    dispatcher.admit([delivery(id="x")], NOW)
+
+    assert dispatcher.ready == 1
+
+
+def test_lost_tags_that_have_not_started_are_forgotten() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(tag="a.1.1"), delivery(tag="a.1.2")], NOW)
+
+    dispatcher.lose(["a.1.1"])
+
+    assert [entry.tag for entry in dispatcher.take(9, "proj.add")] == ["a.1.2"]
+
+
+def test_letting_go_returns_ready_and_parked_but_not_what_runs() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(), delivery(), delivery(eta=iso(NOW.wall + 1))], NOW)
+    dispatcher.take(1, "proj.add")
+
+    entries = dispatcher.let_go()
+
+    assert (len(entries), len(dispatcher.out), dispatcher.parked) == (2, 1, 0)
