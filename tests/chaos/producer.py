@@ -1,0 +1,27 @@
+"""A producer of the chaos run: `python -m tests.chaos.producer COUNT PER_SECOND FILE`.
+
+It writes down an id only after `delay()` has returned: that is what "acknowledged to the caller" means.
+"""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from tests.chaos import tasks
+
+
+def main(count: int, per_second: float, acknowledged: Path) -> None:
+    chance = random.Random(count)
+    begin = time.monotonic()
+    with acknowledged.open("w", buffering=1) as ids:
+        for number in range(count):
+            task = tasks.late if number % 2 else tasks.early
+            ids.write(f"{task.delay(chance.choice((0.0, 0.0, 0.001, 0.02))).id} {task.name}\n")
+            ahead = begin + number / per_second - time.monotonic()
+            if ahead > 0:
+                time.sleep(ahead)  # the pace of the run, not a wait for anything
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]))

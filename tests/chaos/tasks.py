@@ -1,0 +1,41 @@
+"""The tasks of the chaos run: each writes to a journal that no broker or result store has a part in.
+
+A line is one write with O_APPEND, followed by fsync: what is in the journal has happened, whatever was killed after it.
+"""
+
+import os
+import time
+
+from celery_rs import Celery
+
+app = Celery("chaos", broker=os.environ["CHAOS_BROKER"], backend=os.environ["CHAOS_BROKER"])
+JOURNAL = os.environ["CHAOS_JOURNAL"]
+
+
+def write(kind: str, subject: str) -> None:
+    """`<kind> <subject> <pid> <monotonic time>`."""
+    line = f"{kind} {subject} {os.getpid()} {time.monotonic():.6f}\n"
+    descriptor = os.open(JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, line.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@app.task(bind=True, acks_late=True, reject_on_worker_lost=True)
+def late(self: object, pause: float) -> None:
+    """Acknowledged at its end: runs again when its process dies."""
+    run(self.request.id, pause)  # type: ignore[attr-defined]  # a bound task has a request
+
+
+@app.task(bind=True)
+def early(self: object, pause: float) -> None:
+    """Acknowledged when it starts: ends as a failure when its process dies."""
+    run(self.request.id, pause)  # type: ignore[attr-defined]  # a bound task has a request
+
+
+def run(id: str, pause: float) -> None:
+    write("start", id)
+    time.sleep(pause)  # the work
+    write("end", id)

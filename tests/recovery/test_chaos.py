@@ -1,0 +1,32 @@
+"""Half a minute of chaos: see tests/chaos. Minutes of it run by `make chaos`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.ledger import Journal, balance
+from tests.chaos.run import Run, run
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_while_workers_and_children_are_killed(tmp_path: Path) -> None:
+    ledger = run(Run(tmp_path, tasks=20_000, seconds=28.0, seed=7))
+
+    print(ledger)
+    assert not ledger.lost
+    assert not ledger.unexplained
+    assert ledger.kills > 20
+
+
+def test_the_ledger_finds_what_is_lost() -> None:
+    journal = Journal.read(["start a 1 1.0", "end a 1 2.0", "start b 1 3.0"])
+
+    assert list(balance(["a", "b"], journal, {}).lost) == ["b"]
+
+
+def test_the_ledger_explains_a_second_run_only_by_a_death_after_the_first_began() -> None:
+    explained = Journal.read(["start a 1 1.0", "kill 1 9 2.0", "start a 2 3.0", "end a 2 4.0"])
+    unexplained = Journal.read(["start a 1 1.0", "end a 1 2.0", "start a 2 3.0", "end a 2 4.0", "kill 2 9 5.0"])
+
+    assert not explained.unexplained()
+    assert unexplained.unexplained() == {"a"}
