@@ -26,7 +26,7 @@ def rate_limit(state: WorkerState, task_name: str, rate_limit: str | float | Non
         logger.error("rate limit for unknown task %r refused", task_name)
         return {"error": "unknown task"}
     task.rate_limit = rate_limit
-    state.limiter.set(task_name, rate_limit, state.now())
+    state.set_rate(task_name, rate_limit)
     if not rate:
         logger.info("Rate limits disabled for tasks of type %s", task_name)
         return {"ok": "rate limit disabled successfully"}

@@ -1,13 +1,12 @@
 """What a remote command may know and touch: the worker's face towards its commands.
 
-Commands run on the loop's thread, one at a time, so they may change what they are given; after each the loop asks its
-parked lanes again. The worker implements this; tests use a plain class.
+Commands run on the loop's thread, one at a time, so they may change what they are given. The worker implements this; tests use a plain class.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from celery_rs._core import Envelope, RateLimiter
+from celery_rs._core import Envelope
 from celery_rs.context import AppLike
 from celery_rs.wire import Queue
 
@@ -33,10 +32,8 @@ class WorkerState(Protocol):
 
     @property
     def app(self) -> AppLike: ...
-    @property
-    def limiter(self) -> RateLimiter: ...
-    def now(self) -> float:
-        """Monotonic seconds, the limiter's clock."""
+    def set_rate(self, task: str, rate: str | float | None) -> None:
+        """From now on; what waits for a token waits as long as the new rate says. Raises ValueError."""
         ...
 
     def active(self) -> Sequence[ActiveTask]: ...
