@@ -1,7 +1,9 @@
 """The typed face of the Rust extension. Every function is safe on any input and never panics."""
 
-from collections.abc import Buffer, Sequence
+from collections.abc import Sequence
 from typing import final
+
+from typing_extensions import Buffer
 
 from celery_rs.wire.message import Message
 

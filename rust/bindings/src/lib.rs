@@ -1,8 +1,34 @@
 //! `celery_rs._core`: the Python face of `celery-core`. Translation only.
+//!
+//! `python/celery_rs/_core.pyi` documents every name for its users; stubtest keeps the two in step.
+
+mod envelope;
+mod error;
+mod limiter;
+mod message;
+mod page;
+mod process;
+mod router;
+
 use pyo3::prelude::*;
 
 /// The extension module `celery_rs._core`.
 #[pymodule(gil_used = false)]
-fn _core(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+mod _core {
+    #[pymodule_export]
+    use super::envelope::parse_timestamp;
+    #[pymodule_export]
+    use super::envelope::{open_envelopes, Envelope};
+    #[pymodule_export]
+    use super::error::DecodeError;
+    #[pymodule_export]
+    use super::limiter::{parse_rate, RateLimiter};
+    #[pymodule_export]
+    use super::message::seal_envelopes;
+    #[pymodule_export]
+    use super::page::PoolPage;
+    #[pymodule_export]
+    use super::process::die_with_parent;
+    #[pymodule_export]
+    use super::router::{topic_matches, RouteTable};
 }

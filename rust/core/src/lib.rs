@@ -1,2 +1,31 @@
 //! The hot path of celery-rs: bytes to fields and back, rates, routes, the pool page.
+//!
+//! Nothing in here knows Python, reads a clock, draws a random number or keeps global state: time
+//! is a parameter, input is untrusted, and no input makes a function panic.
 #![forbid(unsafe_code)]
+
+mod bucket;
+mod envelope;
+mod error;
+mod header;
+mod json;
+mod limiter;
+mod page;
+mod pattern;
+mod rate;
+mod router;
+mod seal;
+mod timestamp;
+
+pub use bucket::Bucket;
+pub use envelope::{Envelope, MAX_ENVELOPE};
+pub use error::{Error, Quoted};
+pub use header::Header;
+pub use json::{Span, Text};
+pub use limiter::Limiter;
+pub use page::{Page, PAGE_WORDS};
+pub use pattern::{topic_matches, Glob};
+pub use rate::{checked_rate, parse_rate};
+pub use router::{Router, Rule};
+pub use seal::{seal, Message, Number};
+pub use timestamp::parse_timestamp;
