@@ -1,19 +1,8 @@
-"""Remote control of workers: the client's side, and the mailbox that both sides use."""
+"""Remote control of workers, the client's side."""
 
 from celery_rs.control.client import Control
 from celery_rs.control.inspector import Inspect
-from celery_rs.control.mailbox import answer, ask, decode, listen, tell
-from celery_rs.wire import ControlReply, ControlRequest, Unreadable
+from celery_rs.control.mailbox import ask, tell
+from celery_rs.wire import ControlReply, ControlRequest
 
-__all__ = [
-    "Control",
-    "ControlReply",
-    "ControlRequest",
-    "Inspect",
-    "Unreadable",
-    "answer",
-    "ask",
-    "decode",
-    "listen",
-    "tell",
-]
+__all__ = ["Control", "ControlReply", "ControlRequest", "Inspect", "ask", "tell"]

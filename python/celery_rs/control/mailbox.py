@@ -1,4 +1,4 @@
-"""Request and reply over the broker's fanout exchange, both ends.
+"""The asker's end of request and reply over the broker's fanout exchange; the worker's is `worker.listener`.
 
 The asker subscribes to its replies *before* it asks, under an address of its own for each question, so that no
 answer can come too early and none to an old question is taken for this one's.
@@ -14,11 +14,8 @@ from celery_rs.wire import (
     ControlReply,
     ControlRequest,
     ReplyTo,
-    Unreadable,
     exchanges,
     open_reply,
-    open_request,
-    seal_reply,
     seal_request,
 )
 
@@ -85,25 +82,3 @@ def _ours(raw: Sequence[bytes], ticket: str) -> list[ControlReply]:
     """What can be read and answers this question; anybody may write to the exchange."""
     opened = map(open_reply, raw)
     return [reply for reply in opened if isinstance(reply, ControlReply) and reply.ticket == ticket]
-
-
-def listen(transport: Transport, *, base: str = "celery") -> Subscription:
-    """A worker's end: hear every request from now on. Decode what it receives with `decode`."""
-    exchange, _ = exchanges(base)
-    return transport.subscribe(exchange, "#")
-
-
-def decode(raw: bytes, node: str) -> ControlRequest | Unreadable | None:
-    """A request's envelope as the worker of that name sees it: None when others are meant."""
-    request = open_request(raw)
-    if isinstance(request, Unreadable) or request.is_for(node):
-        return request
-    return None
-
-
-def answer(transport: Transport, request: ControlRequest, node: str, reply: object) -> None:
-    """Send the worker's reply, if one is wanted."""
-    if request.reply_to is None or request.ticket is None:
-        return
-    envelope = seal_reply(ControlReply(node, reply, request.ticket), request.reply_to)
-    transport.announce(*request.reply_to, [envelope])

@@ -2,19 +2,28 @@
 
 from celery_rs.worker.commands import inspect, limits
 from celery_rs.worker.commands.state import ActiveTask, WorkerState
-from celery_rs.worker.commands.table import Command, Kind, Parameter, Reply, command, commands, find, run
+from celery_rs.worker.commands.table import (
+    Command,
+    CommandKind,
+    Parameter,
+    Reply,
+    command,
+    find_command,
+    list_commands,
+    run,
+)
 
 __all__ = [
     "ActiveTask",
     "Command",
-    "Kind",
+    "CommandKind",
     "Parameter",
     "Reply",
     "WorkerState",
     "command",
-    "commands",
-    "find",
+    "find_command",
     "inspect",
     "limits",
+    "list_commands",
     "run",
 ]

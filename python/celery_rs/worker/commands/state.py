@@ -1,6 +1,7 @@
 """What a remote command may know and touch: the worker's face towards its commands.
 
-Commands run on the loop's thread, one at a time, so they may change what they are given. The worker implements this; tests use a plain class.
+Commands run on the loop's thread, one at a time, so they may change what they are given. The worker implements this;
+tests use a plain class.
 """
 
 from collections.abc import Mapping, Sequence

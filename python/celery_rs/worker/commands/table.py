@@ -16,7 +16,7 @@ from celery_rs.worker.commands.state import WorkerState
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["control", "inspect"]
+CommandKind = Literal["control", "inspect"]
 Reply = Any
 """A JSON value: `{"ok": text}`, `{"error": text}`, or data."""
 Function = Callable[..., Reply]
@@ -36,7 +36,7 @@ class Command:
     """A row. `args` shows the words for people, as in `<task> <10/s | 5/m | 0>`."""
 
     name: str
-    kind: Kind
+    kind: CommandKind
     help: str
     args: str
     aliases: tuple[str, ...]
@@ -50,7 +50,7 @@ _names: dict[str, str] = {}
 
 
 def command(
-    name: str, *, kind: Kind, help: str, args: str = "", aliases: Sequence[str] = (), hidden: bool = False
+    name: str, *, kind: CommandKind, help: str, args: str = "", aliases: Sequence[str] = (), hidden: bool = False
 ) -> Callable[[Function], Function]:
     """Register the decorated function under `name` and `aliases`. A later one of the same name replaces it."""
 
@@ -62,19 +62,19 @@ def command(
     return register
 
 
-def commands(kind: Kind | None = None) -> list[Command]:
+def list_commands(kind: CommandKind | None = None) -> list[Command]:
     """The rows, by name; of one kind if asked."""
     return [row for _, row in sorted(_rows.items()) if kind is None or row.kind == kind]
 
 
-def find(name: str) -> Command | None:
+def find_command(name: str) -> Command | None:
     """The row of that name or alias."""
     return _rows[_names[name]] if name in _names else None
 
 
 def run(request: ControlRequest, state: WorkerState) -> Reply:
     """Run a request. Never raises: what goes wrong is the reply, as its repr (that is what Celery sends)."""
-    row = find(request.method)
+    row = find_command(request.method)
     if row is None:
         logger.error("no remote command %r here; it was ignored", request.method)
         return {"error": repr(KeyError(request.method))}

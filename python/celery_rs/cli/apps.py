@@ -1,0 +1,54 @@
+"""Which app a command works with: the one of `-A`, else one made of the settings at hand.
+
+Commands that need no tasks (all but `worker`) do without `-A`: a broker from `-b`, the environment or a
+`celeryconfig` module is enough, or the embedded database in the working directory.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import click
+
+from celery_rs.app import Celery
+from celery_rs.cli.find_app import find_app, put_working_directory_on_path
+from celery_rs.cli.options import Globals
+from celery_rs.cli.output import ExitCode, Failure
+
+_CONFIG = "celeryconfig"
+_DATABASE = "celery-rs.sqlite3"
+
+
+def named_app(ctx: click.Context) -> Celery:
+    """The app of `-A`, which this command cannot do without."""
+    given: Globals = ctx.obj
+    if given.app is None:
+        raise Failure(
+            f"expected an app to take tasks from, got none; name its module: `celery-rs -A proj {ctx.info_name}`",
+            ExitCode.USAGE,
+        )
+    return find_app(given.app)
+
+
+def any_app(ctx: click.Context) -> Celery:
+    """The app of `-A`, else one that knows the broker and the result store and no tasks."""
+    given: Globals = ctx.obj
+    if given.app is not None:
+        return find_app(given.app)
+    put_working_directory_on_path()
+    config = os.environ.get("CELERY_CONFIG_MODULE") or (_CONFIG if importlib.util.find_spec(_CONFIG) else None)
+    if config is not None:
+        app = Celery("default")
+        app.config_from_object(config)
+        return app
+    if "CELERY_BROKER_URL" in os.environ:
+        return Celery("default")
+    database = Path.cwd() / _DATABASE
+    if database.exists():
+        url = f"sqlite:///{database}"
+        return Celery("default", broker=url, backend=url)
+    raise Failure(
+        "expected an app or a broker, got neither; give one before the command: "
+        f"`celery-rs -A proj {ctx.info_name}` or `celery-rs -b URL {ctx.info_name}`",
+        ExitCode.USAGE,
+    )

@@ -1,0 +1,52 @@
+"""Where a worker's log goes and what its lines look like; set up once, before the pool is forked.
+
+The worker and its children only ever write to loggers. Lines of tasks (loggers below `celery.task`) also name the
+task that writes them.
+"""
+
+import logging
+import sys
+from logging.handlers import WatchedFileHandler
+from typing import Any
+
+from celery_rs.context import current_request
+
+_TASK_LOGGER = "celery.task"
+_COLOURS = {logging.DEBUG: 34, logging.WARNING: 33, logging.ERROR: 31, logging.CRITICAL: 35}
+
+
+class LineFormatter(logging.Formatter):
+    """A line in the colour of its level, and the task that writes it as `task_name` and `task_id`."""
+
+    def __init__(self, format: str, *, colored: bool) -> None:
+        super().__init__(format)
+        self._colored = colored
+
+    def format(self, record: logging.LogRecord) -> str:
+        request = current_request()
+        record.task_name = getattr(request, "task", "???")
+        record.task_id = getattr(request, "id", "???")
+        line = super().format(record)
+        colour = _COLOURS.get(record.levelno)
+        return f"\x1b[{colour}m{line}\x1b[0m" if self._colored and colour else line
+
+
+def set_up_logging(conf: Any, level: int, logfile: str | None, *, no_color: bool) -> None:
+    """Send the log to stderr or to `logfile` (reopened when it is rotated). Raises OSError."""
+    colored = not no_color and logfile is None and conf["worker_log_color"] is not False and sys.stderr.isatty()
+    root = logging.getLogger()
+    if conf["worker_hijack_root_logger"]:
+        for handler in list(root.handlers):
+            root.removeHandler(handler)
+    root.setLevel(level)
+    root.addHandler(_handler(logfile, LineFormatter(conf["worker_log_format"], colored=colored)))
+    tasks = logging.getLogger(_TASK_LOGGER)
+    tasks.handlers[:] = [_handler(logfile, LineFormatter(conf["worker_task_log_format"], colored=colored))]
+    tasks.propagate = False
+    logging.captureWarnings(True)
+
+
+def _handler(logfile: str | None, formatter: logging.Formatter) -> logging.Handler:
+    handler = logging.StreamHandler() if logfile is None else WatchedFileHandler(logfile, encoding="utf-8")
+    handler.setFormatter(formatter)
+    return handler

@@ -1,0 +1,166 @@
+"""The `celery-rs` command: global options, and how every command reports its errors."""
+
+import difflib
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import click
+
+from celery_rs.cli.call import call
+from celery_rs.cli.control import control
+from celery_rs.cli.inspect import inspect
+from celery_rs.cli.options import Globals
+from celery_rs.cli.output import ExitCode, Failure, code_of, print_error
+from celery_rs.cli.purge import purge
+from celery_rs.cli.result import result
+from celery_rs.cli.status import status
+from celery_rs.cli.worker import worker
+from celery_rs.errors import CeleryError
+
+EXAMPLES = """\b
+Examples:
+  celery-rs -A proj worker -l info
+  celery-rs -A proj call proj.add -a '[2, 2]'
+  celery-rs -A proj control rate_limit proj.add 10/m
+  celery-rs -A proj status
+
+\b
+Exit codes:
+  0 success, 1 failure, 2 wrong usage, app or setting,
+  69 no worker replied or the broker cannot be reached, 73 pid file in use"""
+
+
+class CommandLine(click.Group):
+    """A group that reports errors in one line on stderr, and knows what belongs before the command."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run and exit. `standalone_mode` is click's; here it is always on."""
+        raise SystemExit(self._run(args, prog_name, complete_var, extra))
+
+    def _run(self, args: Sequence[str] | None, name: str | None, complete: str | None, extra: dict[str, Any]) -> int:
+        try:
+            ended = super().main(args, name, complete, standalone_mode=False, **extra)
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            return ExitCode.FAILURE
+        except Failure as error:
+            print_error(str(error))
+            return error.code
+        except click.ClickException as error:
+            print_error(self._sentence(error))
+            return error.exit_code
+        except CeleryError as error:
+            print_error(str(error))
+            return code_of(error)
+        except BrokenPipeError:
+            # The reader of our output has left (`| head`); Python must not try to flush it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return ExitCode.FAILURE
+        return ended if isinstance(ended, int) else ExitCode.OK
+
+    def _sentence(self, error: click.ClickException) -> str:
+        if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.parent is None:
+            return error.format_message()
+        option, command = error.option_name, error.ctx.info_name
+        if any(option in parameter.opts for parameter in self.params):
+            return f"{option} is a global option: put it before the command, as in `celery-rs {option} ... {command}`"
+        return error.format_message()
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if self.get_command(ctx, word) is None and not word.startswith("-"):
+            near = difflib.get_close_matches(word, self.commands, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(sorted(self.commands))}"
+            ctx.fail(f"no command {word!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    # https://no-color.org: any value of the variable but the empty one.
+    if value or os.environ.get("NO_COLOR"):
+        ctx.color = False
+    return value
+
+
+@click.group(
+    cls=CommandLine,
+    invoke_without_command=True,
+    epilog=EXAMPLES,
+    context_settings={"auto_envvar_prefix": "CELERY", "help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "-A",
+    "--app",
+    envvar=["APP", "CELERY_APP"],
+    metavar="MODULE[:NAME]",
+    help="The app: a module that has one, or module and name.",
+)
+@click.option(
+    "-b",
+    "--broker",
+    envvar=["BROKER_URL", "CELERY_BROKER"],
+    metavar="URL",
+    help="The broker, instead of the configured one.",
+)
+@click.option(
+    "--result-backend",
+    envvar=["RESULT_BACKEND", "CELERY_RESULT_BACKEND"],
+    metavar="URL",
+    help="The result store, instead of the configured one.",
+)
+@click.option(
+    "--config",
+    envvar=["CONFIG_MODULE", "CELERY_CONFIG_MODULE"],
+    metavar="MODULE",
+    help="A module of settings.",
+)
+@click.option(
+    "--workdir",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIRECTORY",
+    help="Change to this directory first.",
+)
+@click.option("-C", "--no-color", is_flag=True, is_eager=True, callback=_no_color, help="Plain text.")
+@click.option("-q", "--quiet", is_flag=True, help="No banner and no counts.")
+@click.version_option(version("celery-rs"), message=f"celery-rs %(version)s (Python {platform.python_version()})")
+@click.pass_context
+def cli(
+    ctx: click.Context,
+    app: str | None,
+    broker: str | None,
+    result_backend: str | None,
+    config: str | None,
+    workdir: str | None,
+    no_color: bool,
+    quiet: bool,
+) -> None:
+    """A distributed task queue with Celery's interface."""
+    if workdir is not None:
+        os.chdir(workdir)
+    # The settings read these variables first, here and in every process that is started from here.
+    for variable, value in (
+        ("CELERY_BROKER_URL", broker),
+        ("CELERY_RESULT_BACKEND", result_backend),
+        ("CELERY_CONFIG_MODULE", config),
+    ):
+        if value is not None:
+            os.environ[variable] = value
+    ctx.obj = Globals(app, broker, result_backend, config, quiet)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for _command in (call, control, inspect, purge, result, status, worker):
+    cli.add_command(_command)

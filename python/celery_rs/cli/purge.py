@@ -1,0 +1,33 @@
+"""`celery-rs purge`: drop what waits in queues."""
+
+import click
+
+from celery_rs.cli.apps import any_app
+from celery_rs.cli.options import exclude_queues_option, queues_option
+from celery_rs.cli.output import count_of
+
+
+@click.command()
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@queues_option
+@exclude_queues_option
+@click.pass_context
+def purge(ctx: click.Context, force: bool, queues: tuple[str, ...], exclude_queues: tuple[str, ...]) -> None:
+    """Drop every message that waits in the known queues. There is no undo."""
+    app = any_app(ctx)
+    configured = queues or tuple(queue.name for queue in app.queues())
+    names = sorted(set(configured) - set(exclude_queues))
+    if not names:
+        raise click.UsageError("expected a queue to purge, got none; see -Q and -X")
+    if not force:
+        click.echo(
+            f"WARNING: this removes all messages from {count_of(len(names), 'queue')} "
+            f"({', '.join(names)}) on {app.transport.describe()}; there is no undo (-f skips this question).",
+            err=True,
+        )
+        click.confirm("Are you sure you want to delete all tasks?", abort=True)
+    purged = sum(app.transport.purge(name) for name in names)
+    if purged:
+        click.echo(f"Purged {count_of(purged, 'message')} from {count_of(len(names), 'known task queue')}.")
+    else:
+        click.echo(f"No messages purged from {count_of(len(names), 'queue')}.")
