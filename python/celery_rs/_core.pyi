@@ -1,11 +1,25 @@
 """The typed face of the Rust extension. Every function is safe on any input and never panics."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import Self, final
 
 from typing_extensions import Buffer
 
 from celery_rs.wire.message import Message
+
+__all__ = [
+    "DecodeError",
+    "Envelope",
+    "PoolPage",
+    "RateLimiter",
+    "RouteTable",
+    "die_with_parent",
+    "open_envelopes",
+    "parse_rate",
+    "parse_timestamp",
+    "seal_envelopes",
+    "topic_matches",
+]
 
 class DecodeError(ValueError):
     """An envelope that cannot be read. `reason` says where and why, in one line; `raw` is what came."""
@@ -79,7 +93,7 @@ def parse_rate(rate: str | float | None) -> float:
 class RateLimiter:
     """Token buckets by task name: capacity 1, start full. `now` is monotonic seconds."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def set(self, task: str, rate: str | float | None, now: float) -> None:
         """Change the rate; tokens already taken or booked stay owed. Raises ValueError."""
 
@@ -96,11 +110,12 @@ class RateLimiter:
 class RouteTable:
     """Task name → index of the first matching rule: exact names first, then patterns in order.
 
-    A rule is (kind, pattern): kind `exact`, `glob` (`*` any run, `?` any one, `[...]` a set) or `regex` (searched like `re.match`).
-    Raises ValueError on a regex that Rust cannot compile; the caller keeps such a rule in Python.
+    A rule is (kind, pattern): kind `exact`, `glob` (`*` any run, `?` any one, `[...]` a set) or `regex`
+    (searched like `re.match`). Raises ValueError on a regex that Rust cannot compile or might read
+    differently; the caller keeps such a rule in Python.
     """
 
-    def __init__(self, rules: Sequence[tuple[str, str]]) -> None: ...
+    def __new__(cls, rules: Sequence[tuple[str, str]]) -> Self: ...
     def lookup(self, task: str) -> int | None: ...
 
 def topic_matches(pattern: str, routing_key: str) -> bool:
@@ -117,7 +132,7 @@ class PoolPage:
     SIZE: int
     """Bytes of shared memory that a page takes."""
 
-    def __init__(self, memory: Buffer, offset: int = 0) -> None:
+    def __new__(cls, memory: Buffer, offset: int = 0) -> Self:
         """Raises ValueError when the memory is read-only, misaligned or too small."""
 
     def reset(self) -> None:
@@ -138,19 +153,19 @@ class PoolPage:
 
     # the parent's
     def allow(self, limit: int) -> None:
-        """Jobs up to `limit` may start."""
+        """Jobs up to `limit` may start. A limit is only ever raised; `recall` and `freeze` are what stops jobs."""
 
     def recall(self, sent: int) -> int:
         """Void every job up to `sent` that has not started; returns the last one that has."""
 
     def freeze(self) -> int:
-        """Let nothing start any more (before a kill); returns the last job that started."""
+        """Let nothing start until the reset (before a kill); returns the last job that started."""
 
     def target(self, job: int) -> bool:
         """Name the job that the next signal means; False when it does not run now."""
 
     def running(self) -> tuple[int, float] | None:
-        """The job that runs now and when it began, by the child's monotonic clock (shared by all processes of one machine)."""
+        """The job that runs now, and when it began by the clock that all processes of a machine share."""
 
     def started(self) -> int:
         """The last job that started; 0 = none."""

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use celery_core::Text;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyBytesMethods, PyList};
 
 use crate::error::{decode_error, value_error};
 
@@ -169,7 +169,7 @@ impl Envelope {
 /// Open a batch with the interpreter lock released. A bad one yields an error in its place.
 #[pyfunction]
 pub fn open_envelopes<'py>(py: Python<'py>, raw: Vec<Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyList>> {
-    let texts: Vec<&[u8]> = raw.iter().map(|bytes| bytes.as_bytes()).collect();
+    let texts: Vec<&[u8]> = raw.iter().map(PyBytesMethods::as_bytes).collect();
     let open = || {
         let mut scratch = Vec::new();
         texts

@@ -13,8 +13,6 @@ create_exception!(
 );
 
 /// A `ValueError` with the core's message.
-// By value, as `map_err` hands it over.
-#[allow(clippy::needless_pass_by_value)]
 pub fn value_error(error: celery_core::Error) -> PyErr {
     PyValueError::new_err(error.to_string())
 }

@@ -1,6 +1,8 @@
 //! `celery_rs._core`: the Python face of `celery-core`. Translation only.
 //!
 //! `python/celery_rs/_core.pyi` documents every name for its users; stubtest keeps the two in step.
+// Arguments of Python functions arrive by value.
+#![allow(clippy::needless_pass_by_value)]
 
 mod envelope;
 mod error;

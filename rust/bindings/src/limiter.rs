@@ -42,7 +42,6 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Rate {
 ///
 /// Raises `ValueError` naming the text and what was expected.
 #[pyfunction]
-#[allow(clippy::needless_pass_by_value)] // an argument of a Python function
 pub fn parse_rate(rate: Rate) -> f64 {
     rate.0
 }
@@ -54,7 +53,6 @@ pub struct RateLimiter {
 }
 
 #[pymethods]
-#[allow(clippy::needless_pass_by_value)] // arguments of Python methods
 impl RateLimiter {
     #[new]
     fn new() -> Self {

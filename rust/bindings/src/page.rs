@@ -23,12 +23,7 @@ pub struct PoolPage {
 
 impl PoolPage {
     fn page(&self) -> PyResult<Page<'_>> {
-        let start = self
-            .memory
-            .buf_ptr()
-            .cast::<u8>()
-            .wrapping_add(self.offset)
-            .cast::<AtomicU64>();
+        let start = self.memory.buf_ptr().wrapping_byte_add(self.offset).cast::<AtomicU64>();
         // SAFETY: `new` has checked that `PAGE_WORDS` aligned words from `offset` on lie within the
         // writable, contiguous buffer, which `self.memory` keeps exported, hence mapped and in place,
         // for at least the lifetime of the slice. All bit patterns are valid words. The memory is
@@ -60,10 +55,7 @@ impl PoolPage {
             let text = format!("memory must hold {SIZE} bytes from offset {offset} on, got {length} in all");
             return Err(PyValueError::new_err(text));
         }
-        if !(memory.buf_ptr() as usize)
-            .wrapping_add(offset)
-            .is_multiple_of(align_of::<AtomicU64>())
-        {
+        if (memory.buf_ptr() as usize).wrapping_add(offset) % align_of::<AtomicU64>() != 0 {
             return Err(PyValueError::new_err(format!(
                 "offset must be a multiple of 8, got {offset}"
             )));
@@ -118,7 +110,7 @@ impl PoolPage {
         Ok(self.page()?.target(job))
     }
 
-    /// The job that runs now and when it began, by the child's monotonic clock (shared by all processes of one machine).
+    /// The job that runs now, and when it began by the clock that all processes of a machine share.
     fn running(&self) -> PyResult<Option<(u64, f64)>> {
         Ok(self.page()?.running())
     }

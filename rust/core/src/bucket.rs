@@ -95,6 +95,7 @@ impl Bucket {
 const FOREVER: f64 = 1e15;
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // these times are exact
 mod tests {
     use super::*;
 

@@ -45,6 +45,7 @@ impl Limiter {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // these times are exact
 mod tests {
     use super::*;
 

@@ -142,6 +142,7 @@ impl<'a> Page<'a> {
     }
 
     /// Parent: void every job up to `sent` that has not started; returns the last one that has.
+    #[allow(clippy::must_use_candidate)] // a recall is worth its effect alone
     pub fn recall(&self, sent: u64) -> u64 {
         let sent = sent.min(FROZEN);
         let mut floor = self.floor.load(Acquire);
@@ -162,6 +163,7 @@ impl<'a> Page<'a> {
     }
 
     /// Parent: let nothing start until the reset; returns the last job that started.
+    #[allow(clippy::must_use_candidate)] // as above
     pub fn freeze(&self) -> u64 {
         self.recall(FROZEN)
     }

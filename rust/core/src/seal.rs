@@ -138,7 +138,7 @@ impl Writer {
             });
         });
         list.member("replaced_task_nesting", |out| {
-            out.integer(message.replaced_task_nesting)
+            out.integer(message.replaced_task_nesting);
         });
         list.member("stamped_headers", |out| match &message.stamped_headers {
             Some(names) => out.strings(names),
