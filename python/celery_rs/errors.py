@@ -137,6 +137,9 @@ class NotRegistered(TaskError, KeyError):
 class QueueNotFound(TaskError, KeyError):
     """A queue that `task_queues` does not name while creating missing ones is off."""
 
+    def __str__(self) -> str:  # a KeyError shows its argument quoted
+        return str(self.args[0]) if self.args else ""
+
 
 class TimeoutError(TaskError):  # Celery's name for it
     """The result did not come in time."""

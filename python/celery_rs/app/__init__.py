@@ -1,0 +1,8 @@
+"""The application and its tasks: what user code holds."""
+
+from celery_rs.app.app import Celery
+from celery_rs.app.current import current_app, current_task
+from celery_rs.app.declare import DuplicateTaskNameWarning
+from celery_rs.app.task import Task
+
+__all__ = ["Celery", "DuplicateTaskNameWarning", "Task", "current_app", "current_task"]

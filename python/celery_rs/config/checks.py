@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from celery_rs import _core
+from celery_rs.errors import ImproperlyConfigured
 
 Check = Callable[[Any], Any]
 _N = TypeVar("_N", int, float)
@@ -85,10 +86,24 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def rate(value: Any) -> str | float:
+    expected = "a rate such as '10/m' (s, m, h or d), or a number per second"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError("a rate such as '10/m', or a number per second")
-    _core.parse_rate(value)
+        raise ValueError(expected)
+    try:
+        _core.parse_rate(value)
+    except ValueError:
+        raise ValueError(expected) from None
     return value
+
+
+def check_rate(name: str, value: Any) -> None:
+    """Raises ImproperlyConfigured, which calls it `name`. None is no limit."""
+    if value is None:
+        return
+    try:
+        rate(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be {error}, got {value!r}") from None
 
 
 def one_of(*allowed: Any) -> Check:

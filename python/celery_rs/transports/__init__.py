@@ -24,6 +24,7 @@ from celery_rs.transports.base import (
     Wait,
     Whereabouts,
 )
+from celery_rs.transports.registry import open_transport
 
 __all__ = [
     "Burial",
@@ -48,4 +49,5 @@ __all__ = [
     "Verdict",
     "Wait",
     "Whereabouts",
+    "open_transport",
 ]

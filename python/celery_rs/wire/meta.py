@@ -41,6 +41,7 @@ def encode_meta(
     state: str,
     result: object,
     *,
+    now: float,
     traceback: str | None = None,
     children: Sequence[str] | None = (),
     group_id: str | None = None,
@@ -48,8 +49,11 @@ def encode_meta(
     extended: Mapping[str, object] | None = None,
     serializer: Serializer = JSON,
 ) -> bytes:
-    """`children` are task ids; `extended` are the fields of `result_extended`. Raises EncodeError for the result."""
-    done = _text(_now()) if state in states.READY_STATES else "null"
+    """`now` is epoch seconds; `children` are task ids; `extended` are the fields of `result_extended`.
+
+    Raises EncodeError for the result.
+    """
+    done = _text(iso(now)) if state in states.READY_STATES else "null"
     value = serializer.dumps(result, "result").decode("ascii")
     text = (
         f'{{"status": {_text(state)}, "result": {value}, "traceback": {_or_null(traceback)}, '
@@ -87,8 +91,9 @@ def decode_meta(raw: bytes) -> Meta:
     )
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat()
+def iso(moment: float) -> str:
+    """Epoch seconds as ISO 8601, in UTC."""
+    return datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def _or_null(text: str | None) -> str:

@@ -1,0 +1,328 @@
+"""A call → a message on its route → the broker.
+
+What a task's declaration, the routes and the settings say about its calls is worked out once per version of the
+settings; a call then adds its own options, its arguments and fresh ids.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from celery_rs.app.router import Destination, Router
+from celery_rs.config import suggestion
+from celery_rs.context import current_request
+from celery_rs.errors import EncodeError, NotSupported, OperationalError
+from celery_rs.serializers import JSON, Serializer, serializer
+from celery_rs.transports import Outgoing, Wait
+from celery_rs.wire import Message, Queue, iso, preview
+
+if TYPE_CHECKING:
+    from celery_rs.app.app import Celery
+    from celery_rs.app.task import Task
+
+OPTIONS = frozenset(
+    {
+        "task_id", "countdown", "eta", "expires", "queue", "exchange", "routing_key", "priority", "delivery_mode",
+        "serializer", "time_limit", "soft_time_limit", "ignore_result", "headers", "shadow",
+        "group_id", "group_index", "root_id", "parent_id", "reply_to", "retries", "replaced_task_nesting",
+        "argsrepr", "kwargsrepr", "origin", "stamped_headers", "stamps", "embed", "retry", "retry_policy",
+    }
+)  # fmt: skip
+"""What a call may say; None is the same as not saying it, except for expires and the limits, which it clears."""
+
+_CLEARABLE = frozenset({"expires", "time_limit", "soft_time_limit"})
+_LATER = {
+    "link": "call the next task at the end of this one",
+    "link_error": "handle the failure in the task's on_failure",
+    "chain": "call the next task at the end of this one",
+    "chord": "collect the results in a task of your own",
+    "compression": "send the arguments as they are",
+}
+_OF_THE_TASK = (
+    "queue", "exchange", "routing_key", "priority", "delivery_mode", "serializer", "expires", "time_limit",
+    "soft_time_limit", "ignore_result",
+)  # fmt: skip
+_NO_EMBED: dict[str, Any] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_MODES = {"transient": 1, "persistent": 2}
+_PLANS = 4096
+
+
+class _Plan(NamedTuple):
+    """What holds for every call of one task; `destination` only where no call can change it."""
+
+    options: dict[str, Any]
+    destination: Destination | None
+    writer: Serializer
+
+
+class Publisher:
+    """One per app. Any thread."""
+
+    def __init__(self, app: "Celery") -> None:
+        self._app = app
+        self._version: int | None = None
+        self._plans: dict[str, _Plan] = {}
+        self._router: Router
+        self._default_mode = 2
+        self._depth = 3
+        self._inherit_priority = False
+        self._declared: set[str] = set()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """A child says who it is itself, and has declared nothing."""
+        self._origin = f"gen{os.getpid()}@{socket.gethostname()}"
+        self._reply_to = new_id()
+        self._declared = set()
+
+    @property
+    def router(self) -> Router:
+        self._refresh()
+        return self._router
+
+    def compose(
+        self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Outgoing:
+        """Raises TypeError for arguments or options that make no sense, EncodeError for values that cannot travel."""
+        self._refresh()
+        plan = self._plans.get(task) or self._plan(task)
+        if options or plan.destination is None:
+            chosen, destination, writer = self._chosen(plan, task, args, kwargs, options)
+        else:
+            chosen, destination, writer = plan.options, plan.destination, plan.writer
+        if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+            raise TypeError(f"args must be a list or tuple and kwargs a dict, got {args!r} and {kwargs!r}")
+        get = chosen.get
+        task_id = get("task_id") or new_id()
+        root_id, parent_id, priority = self._ancestry(task_id, get)
+        eta, not_before = (
+            _moment(get("eta"), get("countdown"), "eta") if "eta" in chosen or "countdown" in chosen else _NEVER
+        )
+        expires, expires_at, expiration = _expiry(get("expires"))
+        headers, stamps = get("headers"), get("stamps")
+        message = Message(
+            task,
+            task_id,
+            _body(writer, args, kwargs, get("embed")),
+            new_id(),
+            writer.content_type,
+            writer.content_encoding,
+            get("shadow"),
+            eta,
+            expires,
+            get("group_id"),
+            get("group_index"),
+            get("retries") or 0,
+            get("time_limit"),
+            get("soft_time_limit"),
+            root_id,
+            parent_id,
+            get("argsrepr") or preview(args, depth=self._depth),
+            get("kwargsrepr") or preview(kwargs, depth=self._depth),
+            get("origin") or self._origin,
+            get("ignore_result"),
+            get("replaced_task_nesting") or 0,
+            get("stamped_headers"),
+            JSON.dumps(stamps, "stamps") if stamps else b"{}",
+            None,
+            JSON.dumps(headers, "headers") if headers else b"",
+            get("reply_to") or self._reply_to,
+            priority,
+            get("delivery_mode") or self._default_mode,
+            expiration,
+        )
+        if destination.queue.exchange.name:
+            self._declare(destination.queue)
+        return Outgoing(message, destination.route, not_before, None, expires_at)
+
+    def publish(
+        self, batch: Sequence[Outgoing], retry: bool | None = None, policy: Mapping[str, Any] | None = None
+    ) -> None:
+        """Hand the batch to the broker, again and again as task_publish_retry_policy says. Raises OperationalError.
+
+        Inside a task the broker must have stored it: the run that sent it may be acknowledged next.
+        """
+        conf = self._app.conf
+        pauses = (
+            _pauses(policy or conf.task_publish_retry_policy)
+            if (conf.task_publish_retry if retry is None else retry)
+            else iter(())
+        )
+        wait: Wait = "written" if current_request() is None else "stored"
+        while True:
+            try:
+                self._app.transport.publish(batch, wait=wait)
+            except OperationalError:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+
+    # what is worked out once
+
+    def _refresh(self) -> None:
+        conf = self._app.conf
+        version = conf.version
+        if version == self._version:
+            return
+        self._router = Router(conf)
+        self._default_mode = _MODES.get(conf.task_default_delivery_mode, conf.task_default_delivery_mode)
+        self._depth = conf.task_repr_maxlevels
+        self._inherit_priority = conf.task_inherit_parent_priority
+        self._plans = {}
+        self._version = version
+
+    def forget(self, task: str) -> None:
+        """The task's declaration has changed."""
+        self._plans.pop(task, None)
+
+    def _plan(self, name: str) -> _Plan:
+        task: Task[..., Any] | None = self._app.declared(name)
+        options = (
+            {} if task is None else {key: value for key in _OF_THE_TASK if (value := getattr(task, key)) is not None}
+        )
+        options.setdefault("serializer", self._app.conf.task_serializer)
+        if task is None and self._app.conf.task_default_priority is not None:
+            options["priority"] = self._app.conf.task_default_priority
+        if not self._router.remembers:
+            return self._keep(name, _Plan(options, None, serializer(options["serializer"])))
+        merged = options | self._router.options(name, (), {}, {}, task)
+        return self._keep(name, _Plan(merged, self._router.destination(merged), serializer(merged["serializer"])))
+
+    def _keep(self, name: str, plan: _Plan) -> _Plan:
+        if len(self._plans) >= _PLANS:
+            self._plans.clear()
+        self._plans[name] = plan
+        return plan
+
+    # what a call says
+
+    def _chosen(
+        self, plan: _Plan, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], Destination, Serializer]:
+        """The options of the call over those of the routes over those of the task."""
+        if not options.keys() <= OPTIONS:
+            _refuse(options)
+        said = {key: value for key, value in options.items() if value is not None or key in _CLEARABLE}
+        chosen = plan.options
+        if plan.destination is None:
+            chosen = chosen | self._router.options(task, args, kwargs, said, self._app.declared(task))
+        if not _ROUTING.isdisjoint(said):
+            # A call that names its queue does not inherit another's exchange and key.
+            chosen = {key: value for key, value in chosen.items() if key not in _ROUTING or "queue" not in said}
+        merged = chosen | said
+        if plan.destination is not None and _ROUTING.isdisjoint(said):
+            destination = plan.destination
+        else:
+            destination = self._router.destination(merged)
+        name = merged["serializer"]
+        return merged, destination, plan.writer if name == plan.writer.name else serializer(name)
+
+    def _ancestry(self, task_id: str, get: Any) -> tuple[str | None, str | None, int]:
+        """Root, parent and priority: what the call says, else what the running task passes on."""
+        root_id, parent_id, priority = get("root_id"), get("parent_id"), get("priority")
+        request = current_request()
+        if request is not None and request.id is not None:
+            root_id = root_id or request.root_id
+            parent_id = parent_id or request.id
+            if priority is None and self._inherit_priority:
+                priority = request.delivery_info["priority"]
+        return root_id or task_id, parent_id, priority or 0
+
+    def _declare(self, queue: Queue) -> None:
+        """A message to an exchange is lost unless a queue is bound to it."""
+        if queue.name not in self._declared:
+            self._app.transport.declare([queue])
+            self._declared.add(queue.name)
+
+
+def new_id() -> str:
+    """A random UUID (version 4) as text, at half the price of the uuid module's."""
+    number = (int.from_bytes(os.urandom(16)) & _RANDOM_BITS) | _VERSION_BITS
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_VERSION_BITS = (0x4 << 76) | (0x2 << 62)
+_RANDOM_BITS = ((1 << 128) - 1) & ~((0xF << 76) | (0x3 << 62))
+_ROUTING = frozenset({"queue", "exchange", "routing_key"})
+_NEVER: tuple[None, None] = (None, None)
+
+
+def _body(writer: Serializer, args: Sequence[Any], kwargs: Mapping[str, Any], embed: Any) -> bytes:
+    try:
+        return writer.dumps((args, kwargs, embed or _NO_EMBED))
+    except EncodeError:
+        writer.dumps(args, "args")  # the complaint then says where
+        writer.dumps(kwargs, "kwargs")
+        raise
+
+
+def _moment(eta: Any, countdown: Any, name: str) -> tuple[str | None, float | None]:
+    """(ISO text, epoch seconds) of a time, or of some seconds from now; a countdown wins."""
+    if countdown:
+        if isinstance(countdown, bool) or not isinstance(countdown, int | float):
+            raise TypeError(f"countdown must be seconds, got {countdown!r}")
+        at = _in_range(time.time() + countdown, "countdown", countdown)
+        return iso(at), at
+    if eta is None:
+        return _NEVER
+    if isinstance(eta, str):
+        try:
+            moment = datetime.fromisoformat(eta)
+        except ValueError:
+            raise TypeError(f"{name} must be a datetime or ISO 8601 text, got {eta!r}") from None
+        return eta, _epoch(moment)
+    if isinstance(eta, datetime):
+        return eta.isoformat(), _epoch(eta)
+    raise TypeError(f"{name} must be a datetime or ISO 8601 text, got {eta!r}")
+
+
+def _expiry(expires: Any) -> tuple[str | None, float | None, str | None]:
+    """(ISO text, epoch seconds, milliseconds from now) of seconds from now, or a time."""
+    if expires is None:
+        return None, None, None
+    now = time.time()
+    if isinstance(expires, timedelta):
+        expires = expires.total_seconds()
+    if isinstance(expires, int | float) and not isinstance(expires, bool):
+        at = _in_range(now + expires, "expires", expires)
+        text: str | None = iso(at)
+    else:
+        text, moment = _moment(expires, None, "expires")
+        at = now if moment is None else moment
+    return text, at, str(max(0, int((at - now) * 1000)))
+
+
+def _in_range(at: float, name: str, given: object) -> float:
+    if not 0 <= at < 253402300800:  # the year 10000
+        raise TypeError(f"{name} must be seconds from now within the calendar, got {given!r}")
+    return at
+
+
+def _epoch(moment: datetime) -> float:
+    """A naive time is UTC, as the receivers read it."""
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _pauses(policy: Mapping[str, Any]) -> Iterator[float]:
+    """How long to wait before each further attempt."""
+    most, step, cap = policy.get("max_retries", 3), policy.get("interval_step", 0.2), policy.get("interval_max", 1)
+    pause = policy.get("interval_start", 0)
+    for _ in range(most) if most is not None else repeat(None):
+        yield min(pause, cap)
+        pause += step
+
+
+def _refuse(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name in _LATER and options[name] is not None:
+            raise NotSupported(f"the option {name!r}", _LATER[name])
+        if name not in OPTIONS and name not in _LATER:
+            raise TypeError(f"unknown option {name!r} in a call{suggestion(name, OPTIONS)}")

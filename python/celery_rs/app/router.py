@@ -1,0 +1,259 @@
+"""Which queue a call goes to: task_routes and task_queues, compiled.
+
+Routers are tried in the order in which they are written; a dict is one router, whose exact names win over its
+patterns. Functions keep their place, and since they may look at the arguments, their answers are never remembered.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import translate
+from typing import Any, NamedTuple
+
+from celery_rs import _core
+from celery_rs.config import Settings, load
+from celery_rs.errors import ImproperlyConfigured, QueueNotFound
+from celery_rs.transports import Route
+from celery_rs.wire import Exchange, Queue
+
+Options = Mapping[str, Any]
+Function = Callable[..., Any]
+
+_MEMO_SIZE = 4096
+
+
+class Destination(NamedTuple):
+    """Where a call goes, and through which queue (for brokers that must know it first)."""
+
+    route: Route
+    queue: Queue
+
+
+class RouteMap:
+    """One dict, or list of pairs: name, glob or regex → options."""
+
+    def __init__(self, pairs: Sequence[tuple[Any, Any]]) -> None:
+        self._options = [_options(target) for _, target in pairs]
+        self._rules = [_rule(pattern) for pattern, _ in pairs]
+        # A regex with flags, or one that Rust's engine lacks (look-around), keeps its whole dict in Python.
+        self._table: _core.RouteTable | None = None
+        if not any(isinstance(pattern, re.Pattern) and pattern.flags != re.UNICODE for pattern, _ in pairs):
+            try:
+                self._table = _core.RouteTable(self._rules)
+                return
+            except ValueError:
+                pass
+        self._exact = {text: i for i, (kind, text) in reversed(list(enumerate(self._rules))) if kind == "exact"}
+        self._patterns = [
+            (i, _compiled(pattern)) for i, (pattern, _) in enumerate(pairs) if i not in self._exact.values()
+        ]
+
+    def lookup(self, task: str) -> dict[str, Any] | None:
+        index = self._table.lookup(task) if self._table is not None else self._search(task)
+        return None if index is None else self._options[index]
+
+    def _search(self, task: str) -> int | None:
+        if task in self._exact:
+            return self._exact[task]
+        return next((i for i, pattern in self._patterns if pattern.match(task)), None)
+
+
+class Router:
+    """Compiled once per version of the settings. Raises ImproperlyConfigured for routes that make no sense."""
+
+    def __init__(self, conf: Settings) -> None:
+        self._default = conf.task_default_queue
+        self._default_exchange = conf.task_default_exchange
+        self._default_type = conf.task_default_exchange_type
+        self._default_key = conf.task_default_routing_key
+        self._max_priority = conf.task_queue_max_priority
+        self._create_missing = conf.task_create_missing_queues
+        self._queues = self._named(conf.task_queues)
+        self._routers = _routers(conf.task_routes)
+        self.remembers = all(isinstance(router, RouteMap) for router in self._routers)
+        """Whether a task's route depends on nothing but its name."""
+        self._memo: dict[str, dict[str, Any]] = {}
+
+    def queues(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[Queue]:
+        """The configured queues, or those named in `include`; without those in `exclude`."""
+        chosen = [self.queue(name) for name in include] if include else list(self._queues.values())
+        return [queue for queue in chosen if queue.name not in exclude]
+
+    def queue(self, name: str) -> Queue:
+        """Raises QueueNotFound when it is not configured and task_create_missing_queues is off."""
+        found = self._queues.get(name)
+        if found is not None:
+            return found
+        if not self._create_missing:
+            raise QueueNotFound(
+                f"queue {name!r} is not in task_queues and task_create_missing_queues is off, "
+                f"expected one of {', '.join(map(repr, self._queues))}"
+            )
+        return Queue(name, max_priority=self._max_priority)
+
+    def options(
+        self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options, declared: object
+    ) -> dict[str, Any]:
+        """What task_routes says about this call; not yours to change."""
+        if not self.remembers:
+            return self._ask(task, args, kwargs, options, declared)
+        found = self._memo.get(task)
+        if found is None:
+            if len(self._memo) >= _MEMO_SIZE:
+                self._memo.clear()
+            found = self._memo[task] = self._ask(task, args, kwargs, options, declared)
+        return found
+
+    def destination(self, options: Options) -> Destination:
+        """Where a call with these options (of the call, the routes and the task, merged) goes."""
+        name, exchange, key = options.get("queue"), options.get("exchange"), options.get("routing_key")
+        queue = _queue(name) if name is not None and not isinstance(name, str) else self.queue(name or self._default)
+        if exchange is not None and not isinstance(exchange, str):
+            exchange = exchange.name
+        if exchange is None and key is None and (not queue.exchange.name or queue.exchange.type == "direct"):
+            return Destination(Route("", queue.name), queue)
+        if exchange is None:
+            exchange = queue.exchange.name or self._default_exchange or self._default
+        if key is None:
+            key = queue.routing_key or self._default_key or self._default
+        return Destination(Route(exchange, key), queue)
+
+    def _named(self, given: Any) -> dict[str, Queue]:
+        if given is None:
+            name = self._default
+            return {name: self._complete(Queue(name, self._default_home(), self._default_key or ""))}
+        if isinstance(given, Mapping):
+            queues = [_queue_from(name, options or {}) for name, options in given.items()]
+        else:
+            queues = [Queue(item) if isinstance(item, str) else _queue(item) for item in given]
+        return {queue.name: self._complete(queue) for queue in queues}
+
+    def _default_home(self) -> Exchange:
+        if self._default_exchange is None and self._default_type == "direct":
+            return Exchange()
+        return Exchange(self._default_exchange or self._default, self._default_type)
+
+    def _complete(self, queue: Queue) -> Queue:
+        key = queue.routing_key or self._default_key or self._default
+        return Queue(
+            queue.name,
+            queue.exchange,
+            key,
+            queue.durable,
+            queue.exclusive,
+            queue.auto_delete,
+            self._max_priority if queue.max_priority is None else queue.max_priority,
+            queue.queue_arguments,
+        )
+
+    def _ask(
+        self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options, declared: object
+    ) -> dict[str, Any]:
+        for router in self._routers:
+            if isinstance(router, RouteMap):
+                found = router.lookup(task)
+            else:
+                answer = router(task, args, kwargs, dict(options), task=declared)
+                found = None if answer is None else _options(answer)
+            if found is not None:
+                return found
+        return {}
+
+
+def _routers(given: Any) -> list[RouteMap | Function]:
+    if given is None:
+        return []
+    if not isinstance(given, list | tuple) or _is_pair(given):
+        given = [given]
+    routers: list[RouteMap | Function] = []
+    pairs: list[tuple[Any, Any]] = []
+    for item in given:
+        if _is_pair(item):
+            pairs.append((item[0], item[1]))
+            continue
+        if pairs:
+            routers.append(RouteMap(pairs))
+            pairs = []
+        routers.append(_router(item))
+    if pairs:
+        routers.append(RouteMap(pairs))
+    return routers
+
+
+def _router(given: Any) -> RouteMap | Function:
+    if isinstance(given, str):
+        given = load(given)
+    if isinstance(given, Mapping):
+        return RouteMap(list(given.items()))
+    if isinstance(given, list | tuple):
+        if not all(_is_pair(item) for item in given):
+            raise ImproperlyConfigured(
+                f"a list inside task_routes must hold (pattern, queue or options) pairs, got {given!r}"
+            )
+        return RouteMap([(pattern, target) for pattern, target in given])
+    if isinstance(given, type):
+        given = given()
+    method = getattr(given, "route_for_task", None)
+    if method is not None:
+        return lambda task, args, kwargs, options, **_: method(task, args, kwargs)
+    if callable(given):
+        return given  # type: ignore[no-any-return]  # a router is whatever the user says it is
+    raise ImproperlyConfigured(f"a router must be a dict, a function or an import path, got {given!r}")
+
+
+def _is_pair(item: Any) -> bool:
+    return (
+        isinstance(item, list | tuple)
+        and len(item) == 2
+        and isinstance(item[0], str | re.Pattern)
+        and isinstance(item[1], Mapping | str)
+    )
+
+
+def _rule(pattern: Any) -> tuple[str, str]:
+    if isinstance(pattern, re.Pattern):
+        return "regex", pattern.pattern
+    if isinstance(pattern, str):
+        return ("glob", pattern) if any(sign in pattern for sign in "*?[") else ("exact", pattern)
+    raise ImproperlyConfigured(f"task_routes: a task's name, a glob or a compiled regex was expected, got {pattern!r}")
+
+
+def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    return pattern if isinstance(pattern, re.Pattern) else re.compile(translate(pattern))
+
+
+def _options(target: Any) -> dict[str, Any]:
+    if isinstance(target, str):
+        return {"queue": target}
+    if isinstance(target, Mapping):
+        return dict(target)
+    if hasattr(target, "name"):
+        return {"queue": target}
+    raise ImproperlyConfigured(f"a route must be a queue name or a dict of options, got {target!r}")
+
+
+def _queue(given: Any) -> Queue:
+    """A Queue of ours, from one of ours or from anything that has Kombu's attributes."""
+    if isinstance(given, Queue):
+        return given
+    exchange = getattr(given, "exchange", None)
+    if not isinstance(getattr(given, "name", None), str):
+        raise ImproperlyConfigured(f"task_queues must hold queues or their names, got {given!r}")
+    return Queue(
+        given.name,
+        Exchange() if exchange is None else Exchange(exchange.name, exchange.type),
+        given.routing_key or "",
+        max_priority=getattr(given, "max_priority", None),
+    )
+
+
+def _queue_from(name: str, options: Mapping[str, Any]) -> Queue:
+    exchange = options.get("exchange")
+    if isinstance(exchange, str):
+        exchange = Exchange(exchange, options.get("exchange_type", "direct"))
+    return Queue(
+        name,
+        exchange or Exchange(),
+        options.get("routing_key") or options.get("binding_key") or "",
+        max_priority=options.get("max_priority"),
+        queue_arguments=dict(options.get("queue_arguments") or {}),
+    )

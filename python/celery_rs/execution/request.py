@@ -1,0 +1,213 @@
+"""What a running task sees of its own message: `self.request`, Celery's Context.
+
+Every header of the message is an attribute, also those nobody here knows. Properties are read from their bytes only
+when they are asked for, since most tasks never look.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from celery_rs.errors import ContentError
+from celery_rs.execution.work import Work
+from celery_rs.serializers import JSON
+from celery_rs.wire import TaskResult
+
+if TYPE_CHECKING:
+    from celery_rs.transports import Outgoing
+
+Tell = Callable[[TaskResult], None]
+
+_PROTOCOL = frozenset(
+    {
+        "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit",
+        "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting",
+        "stamped_headers", "stamps", "compression",
+    }
+)  # fmt: skip
+"""Headers of the protocol: all others are the user's."""
+
+_OF_THE_BROKER = frozenset(
+    {
+        "x-death", "redelivered",
+        *(f"x-{which}-death-{what}" for which in ("first", "last") for what in ("exchange", "queue", "reason")),
+    }
+)  # fmt: skip
+"""Headers that a broker or a redelivery added: a retry must not carry them on."""
+
+
+class Request:
+    """One run of a task. Outside a worker `id` is None and `called_directly` is True."""
+
+    lang: str = "py"
+    task: str | None = None
+    id: str | None = None
+    shadow: str | None = None
+    eta: str | None = None
+    expires: str | None = None
+    group: str | None = None
+    group_index: int | None = None
+    retries: int = 0
+    timelimit: Sequence[float | None] | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    argsrepr: str | None = None
+    kwargsrepr: str | None = None
+    origin: str | None = None
+    ignore_result: bool | None = None
+    replaced_task_nesting: int = 0
+    stamped_headers: Sequence[str] | None = None
+    stamps: Mapping[str, Any] = {}
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = {}
+    callbacks: Sequence[Any] | None = None
+    errbacks: Sequence[Any] | None = None
+    chain: Sequence[Any] | None = None
+    chord: Any = None
+    hostname: str | None = None
+    is_eager: bool = False
+    called_directly: bool = True
+    utc: bool = True
+
+    def __init__(self, **values: Any) -> None:
+        self.children: list[str] = []
+        self.followups: list[Outgoing] = []
+        self._tell: Tell | None = None
+        self._work: Work | None = None
+        self._properties: dict[str, Any] | None = None
+        self._user_headers: dict[str, Any] | None = None
+        self._entered = False
+        self.__dict__.update(values)
+
+    @classmethod
+    def open(cls, work: Work, hostname: str, tell: Tell) -> "Request":
+        """The request of a delivery, its body not read yet. Raises ContentError when the headers are no object."""
+        headers = JSON.loads(work.headers) if work.headers else {}
+        request = cls()
+        if not isinstance(headers, dict):
+            raise ContentError(f"expected message headers as a JSON object, got {work.headers[:80]!r}")
+        if not _RESERVED.isdisjoint(headers):
+            headers = {name: value for name, value in headers.items() if name not in _RESERVED}
+        request.__dict__.update(headers)
+        request.id, request.task = work.id, work.task
+        request.called_directly = False
+        request.hostname = hostname
+        request._tell = tell
+        request._work = work
+        if request.root_id is None:
+            request.root_id = work.id
+        if type(request.retries) is not int:
+            request.retries = 0
+        return request
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """The user's own headers."""
+        if self._user_headers is None:
+            given = JSON.loads(self._work.headers) if self._work is not None and self._work.headers else {}
+            self._user_headers = {name: value for name, value in given.items() if name not in _PROTOCOL}
+        return self._user_headers
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        if self._properties is None:
+            read = JSON.loads(self._work.properties) if self._work is not None and self._work.properties else {}
+            self._properties = read if isinstance(read, dict) else {}
+        return self._properties
+
+    @property
+    def delivery_info(self) -> dict[str, Any]:
+        """exchange, routing_key, priority, redelivered."""
+        where = self.properties.get("delivery_info") or {}
+        return {
+            "exchange": where.get("exchange", ""),
+            "routing_key": where.get("routing_key"),
+            "priority": self.properties.get("priority"),
+            "redelivered": self._work.redelivered if self._work is not None else False,
+        }
+
+    @property
+    def reply_to(self) -> str | None:
+        return self.properties.get("reply_to")
+
+    @property
+    def correlation_id(self) -> str | None:
+        return self.properties.get("correlation_id")
+
+    @property
+    def time_limit(self) -> float | None:
+        return self.timelimit[0] if self.timelimit else None
+
+    @property
+    def soft_time_limit(self) -> float | None:
+        return self.timelimit[1] if self.timelimit else None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return getattr(self, name, default)
+
+    def update(self, *args: Any, **values: Any) -> None:
+        self.__dict__.update(*args, **values)
+
+    def clear(self) -> None:
+        """Forget everything, as if no task ran here."""
+        self.__dict__.clear()
+        self.__init__()  # type: ignore[misc]  # as new
+
+    def as_execution_options(self) -> dict[str, Any]:
+        """The options of `apply_async` that send this very call again, to where it came from."""
+        where = self.delivery_info
+        exchange, key = where["exchange"], where["routing_key"]
+        route = {"queue": key} if not exchange else {"exchange": exchange, "routing_key": key}
+        embed = {name: getattr(self, name) for name in ("callbacks", "errbacks", "chain", "chord")}
+        return {
+            "task_id": self.id,
+            "root_id": self.root_id,
+            "parent_id": self.id,
+            "group_id": self.group,
+            "group_index": self.group_index,
+            "shadow": self.shadow,
+            "expires": self.expires,
+            "time_limit": self.time_limit,
+            "soft_time_limit": self.soft_time_limit,
+            "headers": {name: value for name, value in self.headers.items() if name not in _OF_THE_BROKER},
+            "retries": self.retries,
+            "reply_to": self.reply_to,
+            "origin": self.origin,
+            "ignore_result": self.ignore_result,
+            "replaced_task_nesting": self.replaced_task_nesting,
+            "stamped_headers": self.stamped_headers,
+            "stamps": self.stamps,
+            "priority": where["priority"],
+            "embed": embed if any(embed.values()) else None,
+            **(route if key is not None else {}),
+        }
+
+    def tell(self, record: TaskResult) -> bool:
+        """Have a record stored while the task runs; False when nobody listens (outside a worker)."""
+        if self._tell is None:
+            return False
+        self._tell(record)
+        return True
+
+    def enter(self, task: str) -> bool:
+        """Whether a call of `task` is this run itself, whose body has not begun yet; True once."""
+        if self.called_directly or self._entered or task != self.task:
+            return False
+        self._entered = True
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what neither the message nor the class has: absent, as Celery's Context has it, is an error.
+        raise AttributeError(f"the request of task {self.__dict__.get('task')!r} has no {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<Request: task={self.task!r} id={self.id!r} retries={self.retries}>"
+
+
+_RESERVED = (
+    frozenset(
+        name for name, value in vars(Request).items() if callable(value) or isinstance(value, property | classmethod)
+    )
+    | {"args", "kwargs"}
+    | vars(Request()).keys()
+)
+"""Headers by these names would stand in the way of the request itself; they are found in `headers`."""

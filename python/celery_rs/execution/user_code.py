@@ -1,0 +1,38 @@
+"""The call into the user's code, and whether it is going on.
+
+A soft time limit is a signal, and a signal may arrive between any two instructions. Its handler may raise only while
+`in_user_code()` is true; `call` makes sure that whatever is raised then, also on the very edge, is caught.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+_inside = False
+
+
+class Ended(NamedTuple):
+    """What a call returned, or the exception it raised."""
+
+    value: Any
+    error: BaseException | None
+
+
+def in_user_code() -> bool:
+    """Whether the user's function runs now, in this process."""
+    return _inside
+
+
+def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Ended:
+    """Call it. Never raises: SystemExit and KeyboardInterrupt of a task are its failure, not the process's end."""
+    global _inside
+    try:
+        try:
+            _inside = True
+            value = function(*args, **kwargs)
+        finally:
+            _inside = False
+    except BaseException as error:  # noqa: BLE001  (a task may raise anything)
+        # The signal may have come inside `finally`, before the flag fell.
+        _inside = False
+        return Ended(None, error)
+    return Ended(value, None)
