@@ -1,0 +1,63 @@
+"""One suite per interface, run against every implementation in `worlds.WORLDS`."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celery_rs.backends import ResultBackend
+from celery_rs.transports import Consumer, Delivery, Transport
+from tests.conformance.calls import call
+from tests.conformance.worlds import WORLDS, World
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    world = WORLDS[request.param](tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def transport(world: World) -> Transport:
+    return world.transport()
+
+
+@pytest.fixture
+def backend(world: World) -> ResultBackend:
+    return world.backend()
+
+
+@pytest.fixture
+def consumer(world: World) -> Consumer:
+    """Of the queue `q`."""
+    return world.consume("q")
+
+
+@pytest.fixture
+def other(world: World) -> Consumer:
+    """A second consumer of `q`, in another process."""
+    return world.consume("q")
+
+
+@pytest.fixture
+def send(transport: Transport) -> Callable[..., None]:
+    """Publish a plain message to `q` for each id."""
+
+    def send(*ids: str, **options: Any) -> None:
+        transport.publish([call(id, **options) for id in ids])
+
+    return send
+
+
+@pytest.fixture
+def take(consumer: Consumer, send: Callable[..., None]) -> Callable[..., Delivery]:
+    """Publish a message to `q` and have `consumer` hold it."""
+
+    def take(id: str, **options: Any) -> Delivery:
+        send(id, **options)
+        (delivery,) = consumer.receive(1, 0).deliveries
+        return delivery
+
+    return take

@@ -1,0 +1,174 @@
+"""Records of results: never backwards, fetched, watched, forgotten, expired."""
+
+import threading
+import time
+
+import pytest
+
+from celery_rs import states
+from celery_rs.transports import Completion
+from celery_rs.wire import TaskResult, supersedes
+
+DEADLINE_S = 10.0
+
+STATES = (*sorted(states.ALL_STATES | {states.REJECTED, states.IGNORED}), "PROGRESS", "ÜBLICH")
+RECORDS = [(state, attempt) for state in STATES for attempt in range(3)]
+
+
+def record(task_id: str, state: str = "SUCCESS", attempt: int = 0, meta: bytes = b"{}") -> TaskResult:
+    return TaskResult(task_id, state, attempt, meta)
+
+
+def test_a_stored_record_is_fetched_as_it_was(backend):
+    stored = record("a", meta=b'{"result": "\xc3\xa9"}')
+
+    assert list(backend.store([stored])) == [True]
+
+    assert backend.fetch(["a"]) == {"a": stored}
+
+
+def test_another_process_fetches_it_too(world, backend):
+    backend.store([record("a")])
+
+    assert world.backend().fetch(["a"]) == {"a": record("a")}
+
+
+def test_unknown_ids_are_left_out(backend):
+    backend.store([record("a")])
+
+    assert backend.fetch(["a", "b"]) == {"a": record("a")}
+    assert backend.fetch([]) == {}
+
+
+@pytest.mark.parametrize("over", RECORDS, ids=str)
+def test_a_record_is_replaced_exactly_when_the_rule_says_so(backend, over):
+    old = [record(f"{state} {attempt}", *over, b"old") for state, attempt in RECORDS]
+    new = [record(f"{state} {attempt}", state, attempt, meta=b"new") for state, attempt in RECORDS]
+    expected = [supersedes(state, attempt, over=over[0], over_attempt=over[1]) for state, attempt in RECORDS]
+    assert all(backend.store(old))
+
+    assert list(backend.store(new)) == expected
+
+    found = backend.fetch([one.task_id for one in new])
+    assert [found[one.task_id].meta == b"new" for one in new] == expected
+
+
+def test_the_rule_holds_within_one_batch(backend):
+    batch = [record("a", "STARTED"), record("a", "SUCCESS"), record("a", "RETRY"), record("a", "FAILURE", 1)]
+
+    assert list(backend.store(batch)) == [True, True, False, False]
+
+    assert backend.fetch(["a"])["a"].state == "SUCCESS"
+
+
+def test_the_rule_holds_for_what_a_consumer_finishes(backend, take, consumer):
+    backend.store([record("a", "FAILURE"), record("b", "FAILURE")])
+
+    consumer.finish([Completion(take("a").tag, record=record("a", "STARTED"))])
+    consumer.finish([Completion(take("b").tag, record=record("b", "FAILURE", 1))])
+
+    assert backend.fetch(["a", "b"]) == {"a": record("a", "FAILURE"), "b": record("b", "FAILURE", 1)}
+
+
+def test_a_forgotten_record_is_gone(backend):
+    backend.store([record("a"), record("b")])
+
+    backend.forget(["a", "unknown"])
+
+    assert set(backend.fetch(["a", "b"])) == {"b"}
+
+
+def test_a_forgotten_task_may_be_stored_anew(backend):
+    backend.store([record("a", "SUCCESS")])
+    backend.forget(["a"])
+
+    assert list(backend.store([record("a", "STARTED")])) == [True]
+
+
+def test_records_expire(world):
+    backend = world.backend(expires=60.0)
+    backend.store([record("a")])
+
+    world.pass_time(50)
+    assert set(backend.fetch(["a"])) == {"a"}
+
+    world.pass_time(20)
+    assert backend.fetch(["a"]) == {}
+    assert list(backend.store([record("a", "STARTED")])) == [True], "what expired supersedes nothing"
+
+
+def test_records_can_be_kept_for_ever(world):
+    backend = world.backend(expires=None)
+    backend.store([record("a")])
+
+    world.pass_time(10 * 365 * 86_400)
+
+    assert set(backend.fetch(["a"])) == {"a"}
+
+
+def test_watch_yields_what_is_ready(backend):
+    backend.store([record("a"), record("b", "FAILURE")])
+
+    assert {one.task_id for one in backend.watch(["a", "b"], DEADLINE_S)} == {"a", "b"}
+
+
+def test_watch_passes_over_what_is_not_ready(backend):
+    backend.store([record("a", "STARTED"), record("b"), record("c", "RETRY"), record("d", "PROGRESS")])
+
+    assert [one.task_id for one in backend.watch(["a", "b", "c", "d"], 0.05)] == ["b"]
+
+
+def test_watch_hears_of_a_record_at_once(world, backend):
+    writer = threading.Timer(0.05, world.backend().store, [[record("a")]])
+    writer.start()
+    began = time.monotonic()
+
+    found = list(backend.watch(["a"], DEADLINE_S))
+
+    writer.join()
+    assert found == [record("a")]
+    assert time.monotonic() - began < DEADLINE_S / 2
+
+
+def test_watch_hears_of_what_a_consumer_finishes(world, take, consumer):
+    tag = take("a").tag
+    finisher = threading.Timer(0.05, consumer.finish, [[Completion(tag, record=record("a"))]])
+    finisher.start()
+
+    found = list(world.backend().watch(["a"], DEADLINE_S))
+
+    finisher.join()
+    assert found == [record("a")]
+
+
+def test_watch_yields_records_as_they_come(backend):
+    backend.store([record("a")])
+    watching = backend.watch(["b", "a"], DEADLINE_S)
+    assert next(watching) == record("a")
+
+    backend.store([record("b")])
+
+    assert list(watching) == [record("b")]
+
+
+def test_watch_ends_with_its_timeout(backend):
+    began = time.monotonic()
+
+    assert list(backend.watch(["a"], 0.05)) == []
+
+    assert time.monotonic() - began < DEADLINE_S / 2
+
+
+def test_watching_nothing_ends_at_once(backend):
+    assert list(backend.watch([], None)) == []
+
+
+def test_watching_an_id_twice_yields_it_once(backend):
+    backend.store([record("a")])
+
+    assert list(backend.watch(["a", "a"], DEADLINE_S)) == [record("a")]
+
+
+def test_a_store_describes_itself(backend):
+    assert "\n" not in backend.describe()
+    assert "://" in backend.describe()

@@ -1,0 +1,122 @@
+"""What can be asked about queues and messages."""
+
+import pytest
+
+from celery_rs.transports import Burial
+from celery_rs.wire import Queue
+from tests.conformance.calls import ids
+
+
+def test_a_queue_counts_its_messages_by_state(world, transport, send, take, consumer):
+    take("held")
+    take("held too")
+    consumer.begin([take("begun").tag])
+    consumer.bury({take("dead").tag: Burial("reason", "detail")})
+    send("later", not_before=world.now() + 60)
+    send("a", "b", "c")
+
+    info = transport.queues(["q"])["q"]
+
+    assert (info.ready, info.held, info.begun, info.delayed, info.dead) == (3, 2, 1, 1, 1)
+
+
+def test_an_empty_queue_counts_nothing(transport):
+    transport.declare([Queue("empty")])
+
+    info = transport.queues(["empty"])["empty"]
+
+    assert (info.ready, info.held, info.begun, info.delayed, info.dead) == (0, 0, 0, 0, 0)
+    assert (info.oldest, info.consumers) == (None, 0)
+
+
+def test_all_known_queues_are_told_when_none_is_named(transport, send):
+    transport.declare([Queue("declared")])
+    send("a", queue="used")
+
+    assert {"declared", "used"} <= transport.queues().keys()
+
+
+def test_only_the_queues_that_are_named_are_told(transport, send):
+    send("a", queue="one")
+    send("b", queue="two")
+
+    assert set(transport.queues(["two", "three"])) == {"two", "three"}
+
+
+def test_the_age_of_a_queue_is_that_of_its_oldest_ready_message(world, transport, send):
+    send("old")
+    world.pass_time(100)
+    send("young")
+
+    assert transport.queues(["q"])["q"].oldest == pytest.approx(100, abs=5)
+
+
+def test_a_queue_counts_its_living_consumers(world, transport, consumer, other):
+    assert transport.queues(["q"])["q"].consumers == 2
+
+    other.close()
+    assert transport.queues(["q"])["q"].consumers == 1
+
+    consumer.listen_to(drop=["q"])
+    assert transport.queues(["q"])["q"].consumers == 0
+
+
+def test_a_due_message_counts_as_ready(world, transport, send):
+    send("a", not_before=world.now() + 10)
+
+    world.pass_time(11)
+
+    info = transport.queues(["q"])["q"]
+    assert (info.ready, info.delayed) == (1, 0)
+    assert transport.find("a").state == "ready"
+
+
+def test_purging_drops_what_is_ready_or_delayed(world, transport, send, take, consumer):
+    held = take("held").tag
+    send("a", "b", queue="q")
+    send("later", not_before=world.now() + 60)
+    send("elsewhere", queue="other")
+
+    assert transport.purge("q") == 3
+
+    assert not consumer.receive(10, 0).deliveries
+    assert list(consumer.holds([held])) == [held]
+    assert transport.find("later") is None
+    assert ids(world.consume("other").receive(10, 0).deliveries) == ["elsewhere"]
+
+
+def test_purging_an_unknown_queue_drops_nothing(transport):
+    assert transport.purge("nothing") == 0
+
+
+def test_find_tells_where_a_message_is(world, transport, send, consumer):
+    assert transport.find("a") is None
+
+    send("a")
+    found = transport.find("a")
+    assert (found.queue, found.state, found.holder, found.due) == ("q", "ready", None, None)
+    assert (found.crashes, found.deliveries) == (0, 0)
+
+    consumer.receive(1, 0)
+    found = transport.find("a")
+    assert (found.state, found.holder, found.deliveries) == ("held", consumer.name, 1)
+
+
+def test_find_knows_when_a_delayed_message_is_due(world, transport, send):
+    due = world.now() + 60
+    send("a", not_before=due)
+
+    found = transport.find("a")
+
+    assert (found.state, found.due) == ("delayed", pytest.approx(due))
+
+
+def test_what_a_broker_promises_it_names(transport):
+    features = transport.features
+
+    assert (features.delays, features.facts, features.browse, features.once, features.ages) == (True,) * 5
+
+
+def test_a_transport_describes_its_broker(transport):
+    assert "\n" not in transport.describe()
+    assert "://" in transport.describe()

@@ -1,0 +1,122 @@
+"""Subscriptions: control requests, replies and events, at most once."""
+
+import threading
+import time
+
+import pytest
+
+DEADLINE_S = 10.0
+
+
+@pytest.fixture
+def subscribe(world):
+    """Subscribe from a process of its own."""
+    opened = []
+
+    def subscribe(exchange, pattern="#"):
+        opened.append(world.transport().subscribe(exchange, pattern))
+        return opened[-1]
+
+    yield subscribe
+    for subscription in opened:
+        subscription.close()
+
+
+def test_every_subscription_hears_an_announcement(transport, subscribe):
+    first, second = subscribe("celery.pidbox"), subscribe("celery.pidbox")
+
+    transport.announce("celery.pidbox", "", [b"one", b"two"])
+
+    assert list(first.receive(0)) == [b"one", b"two"]
+    assert list(second.receive(0)) == [b"one", b"two"]
+
+
+def test_an_announcement_is_heard_once(transport, subscribe):
+    subscription = subscribe("ex")
+    transport.announce("ex", "", [b"one"])
+    subscription.receive(0)
+
+    assert not subscription.receive(0)
+
+
+def test_announcements_arrive_in_order(transport, subscribe):
+    subscription = subscribe("ex")
+
+    for number in range(5):
+        transport.announce("ex", "", [b"%d" % number])
+
+    assert list(subscription.receive(0)) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_subscription_hears_only_its_exchange(transport, subscribe):
+    subscription = subscribe("ex")
+
+    transport.announce("another", "", [b"one"])
+
+    assert not subscription.receive(0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "heard"),
+    [("#", {"", "task", "task.sent", "worker.online"}), ("task.*", {"task.sent"}), ("task.#", {"task", "task.sent"})],
+)
+def test_a_subscription_hears_what_its_pattern_matches(transport, subscribe, pattern, heard):
+    subscription = subscribe("celeryev", pattern)
+
+    for key in ("", "task", "task.sent", "worker.online"):
+        transport.announce("celeryev", key, [key.encode()])
+
+    assert {key.decode() for key in subscription.receive(0)} == heard
+
+
+def test_a_subscription_hears_nothing_from_before(transport, subscribe):
+    transport.announce("ex", "", [b"before"])
+
+    assert not subscribe("ex").receive(0)
+
+
+def test_announcing_to_nobody_is_no_error(transport):
+    transport.announce("ex", "", [b"one"])
+
+
+def test_a_closed_subscription_hears_nothing(transport, subscribe):
+    gone, there = subscribe("ex"), subscribe("ex")
+
+    gone.close()
+    gone.close()
+    transport.announce("ex", "", [b"one"])
+
+    assert list(there.receive(0)) == [b"one"]
+
+
+def test_a_waiting_subscription_hears_at_once(world, subscribe):
+    subscription = subscribe("ex")
+    announcer = threading.Timer(0.05, world.transport().announce, ["ex", "", [b"one"]])
+    announcer.start()
+    began = time.monotonic()
+
+    heard = subscription.receive(DEADLINE_S)
+
+    announcer.join()
+    assert list(heard) == [b"one"]
+    assert time.monotonic() - began < DEADLINE_S / 2
+
+
+def test_wake_ends_a_subscription_that_waits(subscribe):
+    subscription = subscribe("ex")
+    waker = threading.Timer(0.05, subscription.wake)
+    waker.start()
+    began = time.monotonic()
+
+    assert not subscription.receive(DEADLINE_S)
+
+    waker.join()
+    assert time.monotonic() - began < DEADLINE_S / 2
+
+
+def test_a_subscription_ends_with_its_timeout(subscribe):
+    began = time.monotonic()
+
+    assert not subscribe("ex").receive(0.05)
+
+    assert time.monotonic() - began < DEADLINE_S / 2
