@@ -1,0 +1,38 @@
+"""Where tasks run: the pool interface, and the pools."""
+
+from celery_rs.worker.pools.base import (
+    Finished,
+    Job,
+    Lost,
+    Pool,
+    PoolBroken,
+    PoolEvent,
+    Progress,
+    Returned,
+    Running,
+    Started,
+    Watch,
+)
+from celery_rs.worker.pools.child import Duties
+from celery_rs.worker.pools.prefork import PreforkPool
+from celery_rs.worker.pools.registry import POOLS, open_pool
+from celery_rs.worker.pools.solo import SoloPool
+
+__all__ = [
+    "POOLS",
+    "Duties",
+    "Finished",
+    "Job",
+    "Lost",
+    "Pool",
+    "PoolBroken",
+    "PoolEvent",
+    "PreforkPool",
+    "Progress",
+    "Returned",
+    "Running",
+    "SoloPool",
+    "Started",
+    "Watch",
+    "open_pool",
+]

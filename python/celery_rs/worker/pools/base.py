@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from celery_rs._core import Envelope
-from celery_rs.execution.outcome import Outcome
+from celery_rs.execution import Outcome
 from celery_rs.transports import Tag
 from celery_rs.wire import TaskResult
 

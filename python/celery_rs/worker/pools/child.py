@@ -1,0 +1,134 @@
+"""The child's loop: take jobs from the socket, run them, leave the outcomes in the page.
+
+A finished outcome is in shared memory before the next job starts, so a crash loses only the job that
+runs. The parent hears of outcomes by a doorbell: at the end of each batch, and between jobs when the
+oldest unheard one has waited 2 ms; what a long job hides, the parent finds by itself.
+"""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from time import monotonic
+from types import FrameType
+from typing import Any, NamedTuple
+
+from celery_rs._core import PoolPage
+from celery_rs.errors import SoftTimeLimitExceeded
+from celery_rs.execution import Outcome, Tell, Work
+from celery_rs.wire import TaskResult
+from celery_rs.worker.pools.pipe import CHUNK, DOORBELL, Frames, decode_jobs, frame
+from celery_rs.worker.pools.reports import FINISHED, PROGRESS, READY, STARTED, Report, encode_report, flatten
+
+RING_AFTER_S = 0.002
+LARGEST_IN_RING = PoolPage.SIZE // 4
+SOFT_LIMIT_SIGNAL = signal.SIGUSR1
+
+Run = Callable[[Work, Tell], Outcome]
+"""Run one task to its outcome, whatever it raises; what escapes ends the child."""
+
+
+class Duties(NamedTuple):
+    """What a child does for its living.
+
+    `interruptible` says whether user code runs right now: only then may a soft limit raise.
+    `enter` is called before the first job, `leave` after the last (not when the child is killed).
+    """
+
+    run: Run
+    interruptible: Callable[[], bool]
+    enter: Sequence[Callable[[], None]] = ()
+    leave: Sequence[Callable[[], None]] = ()
+
+
+class Child:
+    """Serves one socket until its other end is closed."""
+
+    def __init__(self, pipe: socket.socket, page: PoolPage, duties: Duties) -> None:
+        self._pipe = pipe
+        self._page = page
+        self._duties = duties
+        self._reports = 0
+        self._unheard_since = 0.0  # 0.0: the parent knows of every report
+        self._writing = threading.Lock()  # a task's own threads may report progress
+        self._shielded = False
+        self._overdue = False
+
+    def serve(self) -> None:
+        signal.signal(SOFT_LIMIT_SIGNAL, self._on_soft_limit)
+        for hook in self._duties.enter:
+            hook()
+        try:
+            self._serve()
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the parent is gone, and with it whoever wanted to know
+        for hook in self._duties.leave:
+            hook()
+
+    def _serve(self) -> None:
+        frames = Frames()
+        self._report(READY, os.getpid())
+        self._ring()
+        while data := self._pipe.recv(CHUNK):
+            for payload in frames.feed(data):
+                self._run_batch(*decode_jobs(payload))
+
+    def _run_batch(self, first: int, works: Sequence[Work]) -> None:
+        page, run = self._page, self._duties.run
+        for job, work in enumerate(works, first):
+            now = monotonic()
+            if self._unheard_since and now - self._unheard_since > RING_AFTER_S:
+                self._ring()
+            if not page.start(job, now):
+                continue  # recalled: the parent has given it to somebody else
+            if work.announce:
+                self._report(STARTED, job, now)
+                self._ring()
+            outcome = run(work, partial(self._tell, job))
+            self._report(FINISHED, job, flatten(outcome))
+            page.finish(job)
+        if self._unheard_since:
+            self._ring()
+
+    def _tell(self, job: int, record: TaskResult) -> None:
+        """Report progress; called by user code, where a soft limit may strike: not while the report is half written."""
+        if threading.current_thread() is not threading.main_thread():  # signals only ever raise in the main one
+            self._report(PROGRESS, job, tuple(record))
+            self._ring()
+            return
+        self._shielded = True
+        try:
+            self._report(PROGRESS, job, tuple(record))
+            self._ring()
+        finally:
+            self._shielded = False
+        if self._overdue:
+            self._overdue = False
+            raise SoftTimeLimitExceeded
+
+    def _on_soft_limit(self, _signum: int, _frame: FrameType | None) -> None:
+        if not self._page.targeted() or not self._duties.interruptible():
+            return  # the job it was meant for is over
+        if self._shielded:
+            self._overdue = True
+        else:
+            raise SoftTimeLimitExceeded
+
+    def _report(self, kind: int, job: int, value: Any = None) -> None:
+        with self._writing:
+            self._reports += 1
+            payload = encode_report(Report(self._reports, kind, job, value))
+            if len(payload) > LARGEST_IN_RING or not self._page.push(payload):
+                self._pipe.sendall(frame(payload))  # waits for the parent, which always reads
+            elif not self._unheard_since:
+                self._unheard_since = monotonic()
+
+    def _ring(self) -> None:
+        with self._writing:
+            self._unheard_since = 0.0
+            # Without room for four bytes hundreds of doorbells wait unread: the parent will look anyway.
+            with suppress(BlockingIOError):
+                self._pipe.send(DOORBELL, socket.MSG_DONTWAIT)

@@ -1,0 +1,99 @@
+"""What a child tells its parent, as flat data that crosses the page's ring or the socket.
+
+Every report of a child carries a number that rises by one. Most reports lie in the ring; what is too big
+for it, or finds it full, travels as a frame. The number puts the two ways back into one order.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from celery_rs.execution import Outcome
+from celery_rs.transports import Outgoing, Route
+from celery_rs.wire import ChordPart, Message, TaskResult
+from celery_rs.worker.pools.pipe import decode, encode
+
+READY = 0
+"""The child takes jobs from now on; `job` is its pid."""
+STARTED = 1
+"""`value` is when, in monotonic seconds."""
+PROGRESS = 2
+"""`value` is a record to store now."""
+FINISHED = 3
+"""`value` is the outcome, flattened."""
+
+_RECORD, _FOLLOWUPS, _PART = map(Outcome._fields.index, ("record", "followups", "part"))
+
+
+class Report(NamedTuple):
+    """`job` is the number that the parent gave to the job."""
+
+    number: int
+    kind: int
+    job: int
+    value: Any = None
+
+
+def encode_report(report: Report) -> bytes:
+    try:
+        return encode(tuple(report))
+    except ValueError:  # a text or number of a user's own type: rare, so only looked for now
+        return encode(_plain(tuple(report)))
+
+
+def decode_report(payload: bytes) -> Report:
+    """Raises ValueError, EOFError or TypeError when the payload was damaged."""
+    return Report(*cast(tuple[int, int, int], decode(payload)))
+
+
+def flatten(outcome: Outcome) -> tuple[Any, ...]:
+    """An outcome without our types: `marshal` writes exact tuples only."""
+    fields: list[Any] = list(outcome)
+    if outcome.record is not None:
+        fields[_RECORD] = tuple(outcome.record)
+    if outcome.followups:
+        fields[_FOLLOWUPS] = [_flatten_outgoing(outgoing) for outgoing in outcome.followups]
+    if outcome.part is not None:
+        fields[_PART] = tuple(outcome.part)
+    return tuple(fields)
+
+
+def rebuild(flat: Sequence[Any]) -> Outcome:
+    """The inverse of `flatten`. Raises TypeError when it is none."""
+    fields = list(flat)
+    if fields[_RECORD] is not None:
+        fields[_RECORD] = TaskResult._make(fields[_RECORD])
+    if fields[_FOLLOWUPS]:
+        fields[_FOLLOWUPS] = [_rebuild_outgoing(outgoing) for outgoing in fields[_FOLLOWUPS]]
+    if fields[_PART] is not None:
+        fields[_PART] = ChordPart._make(fields[_PART])
+    return Outcome._make(fields)
+
+
+def _flatten_outgoing(outgoing: Outgoing) -> tuple[Any, ...]:
+    message, route, *rest = outgoing
+    return (tuple(message), tuple(route), *rest)
+
+
+def _rebuild_outgoing(flat: Sequence[Any]) -> Outgoing:
+    message, route, *rest = flat
+    return Outgoing(Message._make(message), Route._make(route), *rest)
+
+
+def _plain(value: Any) -> Any:
+    """`value` with subclasses (a lazy text, an IntEnum priority) written as what they are underneath."""
+    match value:
+        case str():
+            return str.__str__(value)
+        case bytes():
+            return bytes(value)
+        case bool() | None:
+            return value
+        case int():
+            return int(value)
+        case float():
+            return float(value)
+        case tuple():
+            return tuple(_plain(item) for item in value)
+        case list():
+            return [_plain(item) for item in value]
+    return value
