@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = "celery_rs"
+EXTENSION = f"{PACKAGE}._core"
 ROOT = Path(__file__).parents[2] / "python" / PACKAGE
 
 
@@ -81,7 +82,8 @@ def _targets(node: ast.AST) -> Iterator[tuple[str, str | None]]:
         case ast.ImportFrom(level=0, module=str(source), names=names):
             for alias in names:
                 submodule = f"{source}.{alias.name}"
-                yield (submodule, None) if submodule in modules() else (source, alias.name)
+                is_module = submodule in modules() or submodule == EXTENSION
+                yield (submodule, None) if is_module else (source, alias.name)
         case ast.ImportFrom():
             yield f"{PACKAGE}.<relative>", None
         case ast.Call(

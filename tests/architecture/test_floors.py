@@ -6,7 +6,7 @@ imports stand at the top of a file, except where an optional adapter or a public
 
 import pytest
 
-from tests.architecture.sources import PACKAGE, Import, exports, modules, packages, project_imports
+from tests.architecture.sources import EXTENSION, PACKAGE, Import, exports, modules, packages, project_imports
 
 # Top floor first. On a floor, a group may import those to its right; rooms of one group do not know each other.
 FLOORS = (
@@ -73,7 +73,7 @@ def _door_complaint(found: Import) -> str | None:
         return "inside a room, import the module, not the room's own door"
     if found.target != at and found.target not in ADAPTERS:
         return f"the door of that room is {at}"
-    if found.name is None or found.target == f"{PACKAGE}._core":
+    if found.name is None or found.target == EXTENSION:
         return None
     if found.name.startswith("_"):
         return "a leading underscore means: this file only"
