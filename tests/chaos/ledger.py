@@ -2,9 +2,9 @@
 
     enqueued = finished + failed + dead + queued
 
-*finished* comes from the journal alone; *failed* (a stored WorkerLostError, early acknowledgement only), *dead* and *queued* are asked of
-broker and result store. A task that ran more often than once is explained by the death of the process that ran it before, or it
-counts as unexplained.
+*finished* comes from the journal alone; *failed* (a stored WorkerLostError, early acknowledgement only),
+*dead* and *queued* are asked of broker and result store. A task that ran more often than once is explained by
+the death of the process that ran it before, or it counts as unexplained.
 """
 
 from collections import defaultdict
@@ -53,7 +53,9 @@ class Journal:
         return {
             id
             for id, runs in self.runs.items()
-            if any(self.killed.get(run.pid, -1.0) < run.started for run in sorted(runs, key=lambda run: run.started)[:-1])
+            if any(
+                self.killed.get(run.pid, -1.0) < run.started for run in sorted(runs, key=lambda run: run.started)[:-1]
+            )
         }
 
 

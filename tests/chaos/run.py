@@ -55,7 +55,9 @@ def run(plan: Run) -> Ledger:
         for producer in producers:
             if producer.wait(DRAIN_S) != 0:
                 raise RuntimeError(f"a producer failed with exit code {producer.returncode}")
-        enqueued = dict(line.split() for n in range(PRODUCERS) for line in plan.acknowledged(n).read_text().splitlines())
+        enqueued = dict(
+            line.split() for n in range(PRODUCERS) for line in plan.acknowledged(n).read_text().splitlines()
+        )
         return _books(plan, enqueued)
 
 

@@ -115,7 +115,9 @@ def test_each_limit_is_reported_once_and_soft_comes_first() -> None:
     deadlines.watch("a", soft=1.0, hard=2.0)
     running = [Running("a", 1, began_at=10.0)]
 
-    reports = [[(over.how, over.limit) for over in deadlines.overrun(running, now)] for now in (10.9, 11.0, 11.5, 12.0, 13.0)]
+    reports = [
+        [(over.how, over.limit) for over in deadlines.overrun(running, now)] for now in (10.9, 11.0, 11.5, 12.0, 13.0)
+    ]
 
     assert reports == [[], [("soft", 1.0)], [], [("hard", 2.0)], []]
 

@@ -1,14 +1,15 @@
 """Write to broker and result store for the loop, in batches that clock themselves.
 
-A thread of its own: it takes everything that gathered while the last batch was written, so batches grow with the load and a
-lone result waits for nobody. A write that fails is repeated with backoff until it works or the worker gives up; what is not
-settled counts as in hand, so a store that is down stops the receiving.
+A thread of its own: it takes everything that gathered while the last batch was written, so batches grow with
+the load and a lone result waits for nobody. A write that fails is repeated with backoff until it works or the
+worker gives up; what is not settled counts as in hand, so a store that is down stops the receiving.
 """
 
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from celery_rs.backends import ResultBackend
@@ -118,40 +119,36 @@ class Completer:
         for late in (False, True):
             tags = [tag for order in orders if isinstance(order, Begin) and order.late is late for tag in order.tags]
             if tags:
-                self._write(lambda tags=tags, late=late: self._consumer.begin(tags, late=late))
+                self._write(partial(self._consumer.begin, tags, late=late))
         records = [order.record for order in orders if isinstance(order, Progress)]
         if records:
-            self._write(lambda: self._backend.store(records))
+            self._write(partial(self._backend.store, records))
         completions = [order for order in orders if isinstance(order, Completion)]
         if completions:
-            self._write(lambda: self._finish(completions))
+            self._write(partial(self._finish, completions))
         letters = {tag: burial for order in orders if isinstance(order, Bury) for tag, burial in order.letters.items()}
         if letters:
-            self._write(lambda: settle.bury(letters, consumer=self._consumer, backend=self._backend))
+            self._write(partial(settle.bury, letters, consumer=self._consumer, backend=self._backend))
             self._inbox.post(Settled(letters, ()))
         due = {tag: when for order in orders if isinstance(order, Defer) for tag, when in order.due.items()}
         if due:
-            self._write(lambda: self._consumer.defer(due))
+            self._write(partial(self._consumer.defer, due))
             self._inbox.post(Settled(due, ()))
         for order in orders:
             if isinstance(order, GiveBack):
-                self._write(
-                    lambda order=order: self._consumer.give_back(order.tags, crashed=order.crashed, front=order.front)
-                )
+                self._write(partial(self._consumer.give_back, order.tags, crashed=order.crashed, front=order.front))
                 self._inbox.post(Settled(order.tags, ()))
             elif isinstance(order, Reply):
-                self._write(
-                    lambda order=order: self._transport.announce(order.exchange, order.routing_key, [order.envelope])
-                )
+                self._write(partial(self._transport.announce, order.exchange, order.routing_key, [order.envelope]))
 
     def _finish(self, completions: Sequence[Completion]) -> None:
-        verdicts = settle.finish(
-            completions, transport=self._transport, consumer=self._consumer, backend=self._backend
-        )
+        verdicts = settle.finish(completions, transport=self._transport, consumer=self._consumer, backend=self._backend)
         tags = [completion.tag for completion in completions]
         lost = [tag for tag, verdict in zip(tags, verdicts, strict=True) if verdict == "lost"]
         if lost:
-            logger.warning("%d finished task(s) are held by another worker by now; their results were dropped", len(lost))
+            logger.warning(
+                "%d finished task(s) are held by another worker by now; their results were dropped", len(lost)
+            )
         self._inbox.post(Settled(tags, lost))
 
     def _write(self, step: Callable[[], object]) -> None:

@@ -47,9 +47,6 @@ class Deadlines:
     def soonest(self, running: Iterable[Running]) -> float | None:
         """When the next limit of what runs will be passed."""
         times = [
-            job.began_at + limit
-            for job in running
-            for limit in self._limits.get(job.tag, ())
-            if limit is not None
+            job.began_at + limit for job in running for limit in self._limits.get(job.tag, ()) if limit is not None
         ]
         return min(times, default=None)

@@ -7,8 +7,8 @@
     no token of its rate limit                              → parked, or deferred when too many are
     otherwise                                               → ready, by priority, then age
 
-A parked job passes the same gate again when it is due, so each rule exists once. Every delivery is in exactly one of *ready*, *parked*,
-*out* (with the pool) and *unsettled* (with the completer) until its end is settled.
+A parked job passes the same gate again when it is due, so each rule exists once. Every delivery is in exactly
+one of *ready*, *parked*, *out* (with the pool) and *unsettled* (with the completer) until its end is settled.
 """
 
 from collections import OrderedDict, deque

@@ -62,4 +62,3 @@ class Endings:
         if ignored and not policy.store_errors:
             return None
         return failure_record(envelope, error, state=state, now=time.time())
-

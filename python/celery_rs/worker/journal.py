@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from collections import Counter
 from collections.abc import Iterable
 
@@ -69,11 +70,17 @@ def shutting_down(before: Phase, after: Phase, number: int) -> None:
     if after == before:
         return
     if after == Phase.DRAINING:
-        print("worker: Warm shutdown (MainProcess)", flush=True)
+        _say("worker: Warm shutdown (MainProcess)")
         if number == signal.SIGINT:
-            print("worker: Hitting Ctrl+C again will terminate all running tasks!", flush=True)
+            _say("worker: Hitting Ctrl+C again will terminate all running tasks!")
     elif after == Phase.STOPPING:
-        print("worker: Cold shutdown (MainProcess)", flush=True)
+        _say("worker: Cold shutdown (MainProcess)")
+
+
+def _say(line: str) -> None:
+    """To the terminal, whatever the log level is."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _name(entry: Entry) -> str:

@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from celery_rs._core import RateLimiter
 from celery_rs.context import AppLike
@@ -250,7 +250,7 @@ class Loop:
         elif settling == "back":
             self._completer.order(GiveBack([entry.tag], front=False))
         else:
-            how = "rejected" if settling == "rejected" else "done"
+            how: Literal["done", "rejected"] = "rejected" if settling == "rejected" else "done"
             self._completer.order(Completion(entry.tag, how, outcome.followups, outcome.record, outcome.part))
 
     def _on_started(self, event: Started) -> None:

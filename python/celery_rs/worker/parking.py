@@ -1,7 +1,7 @@
 """Jobs that wait in the worker: for an ETA that is seconds away, or for a token of their rate limit (pure).
 
-Parked jobs do not count as in hand, so a limited task cannot starve its queue; the number parked is bounded by the dispatcher.
-Times are monotonic seconds.
+Parked jobs do not count as in hand, so a limited task cannot starve its queue; the number parked is bounded
+by the dispatcher. Times are monotonic seconds.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,9 @@ class Parking(Generic[J]):
     def rescale(self, lane: str, factor: float, now: float) -> None:
         """The rate of `lane` changed: what waits for a token waits `factor` times as long from now on."""
         self._heap = [
-            (now + (until - now) * factor, arrival, held, job) if held == lane and until > now else (until, arrival, held, job)
+            (now + (until - now) * factor, arrival, held, job)
+            if held == lane and until > now
+            else (until, arrival, held, job)
             for until, arrival, held, job in self._heap
         ]
         heapify(self._heap)

@@ -1,7 +1,7 @@
 """Bring messages from the broker to the inbox, as many as the loop allows.
 
-A thread of its own, because `receive` blocks: in the broker while it may receive, else on its allowance. Losing the broker
-is its business alone: it tries again with backoff for as long as the worker lives.
+A thread of its own, because `receive` blocks: in the broker while it may receive, else on its allowance.
+Losing the broker is its business alone: it tries again with backoff for as long as the worker lives.
 """
 
 import logging

@@ -1,8 +1,9 @@
 """The one function that ends deliveries, whatever the broker and the result store are.
 
-The order is fixed: publish what follows, store the record, count the chord part, settle the delivery. It all happens
-only while the tag is still held. Where broker and store are one, the consumer does it in one step; elsewhere each step is
-repeat-safe (invented ids, `supersedes`, counted parts), so a failure in the middle is repeated from the start.
+The order is fixed: publish what follows, store the record, count the chord part, settle the delivery. It all
+happens only while the tag is still held. Where broker and store are one, the consumer does it in one step;
+elsewhere each step is repeat-safe (invented ids, `supersedes`, counted parts), so a failure in the middle is
+repeated from the start.
 """
 
 from collections.abc import Mapping, Sequence

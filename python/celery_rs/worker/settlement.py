@@ -1,7 +1,7 @@
 """How the end of a run settles its message (pure): a table, after Celery's acknowledgement rules.
 
-Early acknowledgement has given up redelivery when the task started, so nothing goes back to the queue. A rejected message becomes a
-dead letter in both cases: refusing is no reason to lose it.
+Early acknowledgement has given up redelivery when the task started, so nothing goes back to the queue. A
+rejected message becomes a dead letter in both cases: refusing is no reason to lose it.
 """
 
 from typing import Literal

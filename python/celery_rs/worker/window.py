@@ -1,8 +1,8 @@
 """How much more to receive (pure).
 
-A worker starts with one message for each free slot. While tasks prove short it reserves ahead, twice as much each time, up to what
-its slots can do in a tenth of a second; as soon as they are not short it holds no more than it can run.
-An explicit prefetch multiplier is obeyed instead.
+A worker starts with one message for each free slot. While tasks prove short it reserves ahead, twice as much
+each time, up to what its slots can do in a tenth of a second; as soon as they are not short it holds no more
+than it can run. An explicit prefetch multiplier is obeyed instead.
 """
 
 from collections import deque
