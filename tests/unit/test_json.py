@@ -1,0 +1,184 @@
+"""JSON as Kombu writes and reads it."""
+
+import enum
+import json
+import math
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celery_rs.errors import ContentDisallowed, ContentError, EncodeError, ImproperlyConfigured
+from celery_rs.serializers import JSON, content_types, reader, serializer
+from tests.recorded import Call, calls
+
+EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    HIGH = 9
+
+
+class Plain(enum.Enum):
+    ONE = 1
+
+
+class Point:
+    def __json__(self) -> dict[str, int]:
+        return {"x": 1}
+
+
+@pytest.mark.parametrize("call", calls(), ids=lambda call: call.name)
+def test_bodies_are_written_byte_for_byte_as_celery_writes_them(call: Call) -> None:
+    assert JSON.dumps((call.args, call.kwargs, EMBED)).decode() == call.body
+
+
+@pytest.mark.parametrize("call", calls(), ids=lambda call: call.name)
+def test_bodies_that_celery_wrote_are_read(call: Call) -> None:
+    args, kwargs, embed = JSON.loads(call.body.encode())
+
+    assert args == list(call.args)
+    assert json.dumps(kwargs) == json.dumps(call.kwargs)
+    assert embed == EMBED
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2**70, str(2**70)),
+        (-(2**64), str(-(2**64))),
+        (math.inf, "Infinity"),
+        (Colour.RED, '"red"'),
+        (Level.HIGH, "9"),
+        (Point(), '{"x": 1}'),
+        ({1: 2, None: 3, False: 4, 1.5: 5}, '{"1": 2, "null": 3, "false": 4, "1.5": 5}'),
+        (UUID(int=5), '{"__type__": "uuid", "__value__": {"hex": "00000000000000000000000000000005"}}'),
+        (b"\xff", '{"__type__": "base64", "__value__": "/w=="}'),
+    ],
+)
+def test_values_on_the_edge(value: object, text: str) -> None:
+    assert JSON.dumps(value).decode() == text
+
+
+def test_nan_is_written_and_read() -> None:
+    assert JSON.dumps(math.nan) == b"NaN"
+    assert math.isnan(JSON.loads(b"NaN"))
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        ([1, {"when": 1j}], "args[1]['when']: complex is not JSON"),
+        ([{1, 2}], "args[0]: set is not JSON"),
+        ([timedelta(1)], "args[0]: timedelta is not JSON"),
+        ([Plain.ONE], "args[0]: Plain is not JSON"),
+        ([{(1, 2): 3}], "args[0]: key (1, 2) is a tuple, and keys must be strings or numbers"),
+    ],
+)
+def test_what_is_not_json_is_refused_by_its_path(value: object, complaint: str) -> None:
+    with pytest.raises(EncodeError) as caught:
+        JSON.dumps(value, "args")
+
+    assert str(caught.value) == complaint
+
+
+def test_what_contains_itself_or_never_ends_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    for bad in (value, deep):
+        with pytest.raises(EncodeError):
+            JSON.dumps(bad)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"__type__": "nobody", "__value__": 1}',
+        b'{"__type__": 1, "__value__": 1}',
+        b'{"__type__": "uuid", "__value__": {"hex": "xyz"}}',
+        b'{"__type__": "uuid", "__value__": 3}',
+        b'{"__type__": "datetime", "__value__": "yesterday"}',
+        b'{"__type__": "decimal", "__value__": "one"}',
+        b'{"__type__": "base64", "__value__": "*"}',
+    ],
+)
+def test_what_cannot_be_read_is_one_error(raw: bytes) -> None:
+    with pytest.raises(ContentError) as caught:
+        JSON.loads(raw)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tag_among_other_keys_is_plain_data() -> None:
+    value = {"__type__": "uuid", "__value__": 1, "more": 2}
+
+    assert JSON.loads(json.dumps(value).encode()) == value
+
+
+def test_values_of_every_kind_come_back() -> None:
+    value = [datetime(2026, 1, 2, tzinfo=UTC), date(2026, 1, 2), time(3), Decimal("1.10"), uuid4(), b"a", b"\xff"]
+
+    assert JSON.loads(JSON.dumps(value)) == value
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary()
+    | st.uuids()
+    | st.decimals(allow_nan=False)
+    | st.dates()
+    | st.times()
+    | st.datetimes()
+    | st.datetimes(timezones=st.just(UTC))
+)
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+@given(values)
+def test_what_is_written_is_read_back(value: object) -> None:
+    assert JSON.loads(JSON.dumps(value)) == value
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_break_the_reader(raw: bytes) -> None:
+    try:
+        JSON.loads(raw)
+    except ContentError:
+        pass
+
+
+def test_only_accepted_content_is_read() -> None:
+    accepted = content_types(("json",))
+
+    assert reader("application/json", accepted) is JSON
+    with pytest.raises(ContentDisallowed, match="'application/x-python-serialize' is refused, accept_content allows"):
+        reader("application/x-python-serialize", accepted)
+
+
+def test_serializers_to_come_are_named() -> None:
+    with pytest.raises(ImproperlyConfigured, match="'pickle' is not supported yet"):
+        serializer("pickle")
+    with pytest.raises(ImproperlyConfigured, match="unknown serializer 'jsn'"):
+        serializer("jsn")
+    with pytest.raises(ContentDisallowed, match="'pickle' is not supported yet"):
+        reader("application/x-python-serialize", {"application/x-python-serialize"})
