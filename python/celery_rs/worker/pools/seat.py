@@ -214,7 +214,7 @@ class Seat:
                         events.append(Finished(outcomes))
                         outcomes = []
                     events.append(self._notice(kind, self.jobs[number].tag, value))
-        except (ValueError, EOFError, TypeError) as error:
+        except (ValueError, EOFError, TypeError, LookupError) as error:
             logger.error("pool process %d reports nonsense (%s); it will be killed", self.pid, error)
             self.damaged = True
         if outcomes:
