@@ -6,16 +6,36 @@ from typing import Any
 from celery_rs.backends.base import ResultBackend
 from celery_rs.errors import ImproperlyConfigured
 
+_NOT_YET = (
+    "redis rediss redis+socket sentinel rpc db database sqla mongodb memcached cache memory+cache elasticsearch "
+    "cassandra couchbase couchdb arangodb cosmosdbsql dynamodb filesystem file s3 gs azureblockblob consul etcd "
+    "django-db django-cache"
+)
+
 
 def open_backend(url: str | None, options: Mapping[str, Any], *, expires: float | None) -> ResultBackend:
-    """None and `disabled` keep no results; `options` are result_backend_transport_options, `expires` is seconds."""
+    """None and `disabled` keep no results; `options` are result_backend_transport_options, `expires` is seconds.
+
+    A store in the broker's own file shares the broker's connection, and is written in the broker's transactions.
+    """
     if url is None or url.startswith("disabled"):
         from celery_rs.backends.disabled import DisabledBackend
 
         return DisabledBackend()
     scheme, separator, rest = url.partition("://")
-    if separator and scheme == "memory":
-        from celery_rs.backends.memory import MemoryBackend
+    match scheme if separator else None:
+        case "sqlite":
+            from celery_rs.backends.sqlite import SqliteBackend
 
-        return MemoryBackend(rest, expires=expires or None)
+            return SqliteBackend.open(url, options, expires=expires or None)
+        case "memory":
+            from celery_rs.backends.memory import MemoryBackend
+
+            return MemoryBackend(rest, expires=expires or None)
+    kind = scheme.partition("+")[0].lower()
+    if kind in _NOT_YET.split() or scheme.lower() in _NOT_YET.split():
+        raise ImproperlyConfigured(
+            f"expected a sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
+            "use 'sqlite:///results.sqlite3'"
+        )
     raise ImproperlyConfigured(f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {url!r}")

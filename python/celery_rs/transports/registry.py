@@ -6,12 +6,28 @@ from typing import Any
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports.base import Transport
 
+_NOT_YET = (
+    "redis rediss redis+socket sentinel valkey valkeys amqp amqps pyamqp librabbitmq sqs azureservicebus "
+    "azurestoragequeues confluentkafka gcpubsub mongodb sqla sqlalchemy zookeeper zk consul etcd filesystem pyro "
+    "slmq qpid"
+)
+
 
 def open_transport(url: str, options: Mapping[str, Any]) -> Transport:
     """`options` are broker_transport_options. Raises ImproperlyConfigured for a URL that makes no sense."""
     scheme, separator, rest = url.partition("://")
-    if separator and scheme == "memory":
-        from celery_rs.transports.memory import MemoryTransport
+    match scheme if separator else None:
+        case "sqlite":
+            from celery_rs.transports.sqlite import SqliteTransport
 
-        return MemoryTransport(rest)
+            return SqliteTransport.open(url, options)
+        case "memory":
+            from celery_rs.transports.memory import MemoryTransport
+
+            return MemoryTransport(rest)
+    if scheme.lower() in _NOT_YET.split():
+        raise ImproperlyConfigured(
+            f"expected a sqlite:// or memory:// broker, brokers like {scheme}:// are not supported yet; "
+            "use 'sqlite:///tasks.sqlite3'"
+        )
     raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {url!r}")

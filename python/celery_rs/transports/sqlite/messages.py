@@ -1,0 +1,326 @@
+"""The life of a message, as statements: every change of `messages.state` is in this file.
+
+Functions take an open transaction. A row is changed for its holder only by `id, holder, epoch` together (see
+schema.py): what does not match is somebody else's by now, and is left alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from celery_rs._core import topic_matches
+from celery_rs.errors import OperationalError
+from celery_rs.transports.base import Burial, Outgoing, Route
+from celery_rs.transports.sqlite.database import Transaction
+from celery_rs.transports.sqlite.wake import Ring
+
+ONCE_S = 86_400.0
+"""How long a message with the same `once` is refused."""
+
+Hold = tuple[int, int]
+"""`(id, epoch)`: a held row, as its holder knows it."""
+
+
+class Reserved(NamedTuple):
+    """A row that was just reserved."""
+
+    id: int
+    priority: int
+    queue: str
+    redelivered: int
+    crashes: int
+    deliveries: int
+    envelope: bytes
+
+
+# Into the queues
+
+_INSERT = """
+INSERT INTO messages (queue, state, priority, due, expires, enqueued_at, task, task_id, envelope)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class Unroutable(NamedTuple):
+    """A message for an exchange that no queue is bound to."""
+
+    outgoing: Outgoing
+    envelope: bytes
+
+    @property
+    def detail(self) -> str:
+        exchange, key = self.outgoing.route
+        return f"no queue is bound to exchange {exchange!r} for routing key {key!r}; declare one first"
+
+
+def enqueue(tx: Transaction, batch: Sequence[Outgoing], envelopes: Sequence[bytes], now: float) -> list[Unroutable]:
+    """Publish; returns what has no queue to go to, which the caller refuses or buries."""
+    rows = []
+    unroutable = []
+    for outgoing, envelope in zip(batch, envelopes, strict=True):
+        message, route, not_before, once, expires = outgoing
+        queues = _bound_queues(tx, route) if route[0] else (route[1],)
+        if not queues:
+            unroutable.append(Unroutable(outgoing, envelope))
+            continue
+        if once is not None and not _is_first(tx, once, now):
+            continue
+        due = not_before if not_before is not None and not_before > now else None
+        state = 0 if due is None else 3
+        rows += [
+            (queue, state, message.priority, due, expires, now, message.task, message.id, envelope) for queue in queues
+        ]
+    insert(tx, rows)
+    return unroutable
+
+
+def insert(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
+    """Add rows of `_INSERT`'s columns and wake a consumer for each."""
+    if len(rows) == 1:
+        tx.execute(_INSERT, rows[0])
+        wake_idle(tx, str(rows[0][0]))
+    elif rows:
+        tx.executemany(_INSERT, rows)
+        for queue, count in Counter(str(row[0]) for row in rows).items():
+            wake_idle(tx, queue, count)
+
+
+def _bound_queues(tx: Transaction, route: Route) -> Sequence[str]:
+    exchange, key = route
+    bindings = tx.execute("SELECT queue, kind, pattern FROM bindings WHERE exchange = ?", (exchange,))
+    return list(dict.fromkeys(queue for queue, kind, pattern in bindings.fetchall() if _binds(kind, pattern, key)))
+
+
+def _binds(kind: str, pattern: str, key: str) -> bool:
+    if kind == "fanout":
+        return True
+    return topic_matches(pattern, key) if kind == "topic" else pattern == key
+
+
+def _is_first(tx: Transaction, once: str, now: float) -> bool:
+    return bool(
+        tx.execute(
+            "INSERT INTO once VALUES (?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE once.at <= excluded.at - ?",
+            (once, now, ONCE_S),
+        ).rowcount
+    )
+
+
+def refuse(unroutable: Sequence[Unroutable]) -> None:
+    """Raise for the first of them: nobody would ever miss a message that goes nowhere."""
+    for message in unroutable:
+        raise OperationalError(message.detail)
+
+
+# Waking consumers
+
+_WAKE = """
+UPDATE consumers SET idle = 0 WHERE id IN (
+    SELECT id FROM consumers AS c
+    WHERE idle = 1 AND EXISTS (SELECT 1 FROM listens WHERE queue = ? AND consumer = c.id)
+    LIMIT ?
+) RETURNING address
+"""
+
+
+def wake_idle(tx: Transaction, queue: str, count: int = 1) -> None:
+    """Choose up to `count` consumers that wait for `queue`; a dead one's place is taken by the next."""
+    for (address,) in tx.execute(_WAKE, (queue, count)).fetchall():
+        tx.rings.append(Ring(address, instead=partial(wake_idle, queue=queue)))
+
+
+# Out of the queues
+
+_CLAIM = """
+UPDATE messages SET state = 1, holder = ?, epoch = ?, deliveries = deliveries + 1
+WHERE id IN ({chosen})
+RETURNING id, priority, queue, redelivered, crashes, deliveries, envelope
+"""
+_CHOSEN = "SELECT id FROM messages WHERE state = 0 AND queue = ? ORDER BY priority DESC, id LIMIT ?"
+# Each queue's first few by its own index, then the first of those: a long queue is not sorted for a short answer.
+_FIRST = (
+    "SELECT * FROM (SELECT id, priority FROM messages WHERE state = 0 AND queue = ? ORDER BY priority DESC, id LIMIT ?)"
+)
+
+
+@lru_cache
+def _claim(queues: int) -> str:
+    if queues == 1:
+        return _CLAIM.format(chosen=_CHOSEN)
+    union = " UNION ALL ".join([_FIRST] * queues)
+    return _CLAIM.format(chosen=f"SELECT id FROM ({union}) ORDER BY priority DESC, id LIMIT ?")
+
+
+def claim(tx: Transaction, queues: Sequence[str], limit: int, holder: int, epoch: int) -> list[Reserved]:
+    """Reserve up to `limit` messages, by priority, then place."""
+    parameters: list[object] = [holder, epoch]
+    for queue in queues:
+        parameters += (queue, limit)
+    if len(queues) > 1:
+        parameters.append(limit)
+    rows = tx.execute(_claim(len(queues)), parameters).fetchall()
+    rows.sort(key=lambda row: (-row[1], row[0]))
+    return list(map(Reserved._make, rows))
+
+
+def promote(tx: Transaction, queues: Sequence[str], now: float) -> None:
+    """What is due goes to the end of its queue, in the order in which it was due."""
+    due: list[tuple[float, int]] = []
+    for queue in queues:
+        due += tx.execute(
+            "SELECT due, id FROM messages WHERE state = 3 AND queue = ? AND due <= ?", (queue, now)
+        ).fetchall()
+    if due:
+        _move_to_end(tx, [id for _, id in sorted(due)])
+        tx.executemany(
+            "UPDATE messages SET state = 0, due = NULL WHERE state = 3 AND queue = ? AND due <= ?",
+            [(queue, now) for queue in queues],
+        )
+
+
+def next_due(tx: Transaction, queues: Sequence[str]) -> float | None:
+    times = [
+        due
+        for queue in queues
+        for (due,) in tx.execute("SELECT min(due) FROM messages WHERE state = 3 AND queue = ?", (queue,)).fetchall()
+        if due is not None
+    ]
+    return min(times, default=None)
+
+
+def _move_to_end(tx: Transaction, ids: Sequence[int]) -> None:
+    ((last,),) = tx.execute("SELECT max(id) FROM messages").fetchall()
+    tx.executemany("UPDATE messages SET id = ? WHERE id = ?", [(last + 1 + n, id) for n, id in enumerate(ids)])
+
+
+# Held
+
+_BEGIN = "UPDATE messages SET state = 2 WHERE id = ? AND epoch = ? AND holder = ?"
+_BEGIN_LATE = "UPDATE messages SET started = 1 WHERE id = ? AND epoch = ? AND holder = ?"
+_DELETE = "DELETE FROM messages WHERE id = ? AND epoch = ? AND holder = ?"
+_FREE = "state = 0, holder = NULL, epoch = NULL, started = 0"
+
+
+def held_by(tx: Transaction, holder: int) -> set[Hold]:
+    return set(tx.execute("SELECT id, epoch FROM messages WHERE holder = ?", (holder,)).fetchall())
+
+
+def begin(tx: Transaction, holds: Iterable[Hold], holder: int, *, late: bool) -> int:
+    """Returns how many still were ours."""
+    return tx.executemany(_BEGIN_LATE if late else _BEGIN, [(*hold, holder) for hold in holds]).rowcount
+
+
+def delete(tx: Transaction, holds: Iterable[Hold], holder: int) -> int:
+    """Returns how many still were ours."""
+    return tx.executemany(_DELETE, [(*hold, holder) for hold in holds]).rowcount
+
+
+def release(tx: Transaction, holds: Sequence[Hold], *, crashed: bool, front: bool) -> None:
+    """Back to their queues: to where they were, or to the end. They must be ours."""
+    tx.executemany(
+        f"UPDATE messages SET {_FREE}, redelivered = 1, crashes = crashes + ?, deliveries = deliveries - ? "
+        "WHERE id = ?",
+        [(crashed, not crashed, id) for id, _ in holds],
+    )
+    wake_for(tx, [id for id, _ in holds])
+    if not front:
+        _move_to_end(tx, [id for id, _ in sorted(holds)])
+
+
+def release_unknown(tx: Transaction, holder: int, epochs: Iterable[int]) -> None:
+    """Back to their queues: what was reserved in receives whose reply was lost."""
+    for epoch in epochs:
+        rows = tx.execute(
+            f"UPDATE messages SET {_FREE}, redelivered = 1 "
+            "WHERE holder = ? AND epoch = ? AND state = 1 RETURNING queue",
+            (holder, epoch),
+        ).fetchall()
+        for queue, count in Counter(queue for (queue,) in rows).items():
+            wake_idle(tx, queue, count)
+
+
+def release_all(tx: Transaction, holder: int, *, dead: bool) -> int:
+    """Back to their queues: everything that `holder` had not begun. Returns how many.
+
+    What a dead one ran late has crashed; what a living one returns does not count as a delivery.
+    """
+    rows = tx.execute(
+        f"UPDATE messages SET {_FREE}, redelivered = 1, "
+        "crashes = crashes + (started AND :dead), deliveries = deliveries - (NOT :dead) "
+        "WHERE holder = :holder AND state = 1 RETURNING queue",
+        {"holder": holder, "dead": dead},
+    ).fetchall()
+    for queue, count in Counter(queue for (queue,) in rows).items():
+        wake_idle(tx, queue, count)
+    return len(rows)
+
+
+def inherit(tx: Transaction, dead: int, holder: int, epoch: int, *, of_epoch: int | None = None) -> list[Reserved]:
+    """What `dead` had begun (in one epoch, or at all) is held by `holder` from now on, still begun."""
+    rows = tx.execute(
+        "UPDATE messages SET holder = ?, epoch = ? WHERE holder = ? AND state = 2 AND epoch = ifnull(?, epoch) "
+        "RETURNING id, priority, queue, redelivered, crashes, deliveries, envelope",
+        (holder, epoch, dead, of_epoch),
+    ).fetchall()
+    return list(map(Reserved._make, sorted(rows)))
+
+
+def postpone(tx: Transaction, due: Mapping[Hold, float]) -> None:
+    """To the delayed ones. They must be ours."""
+    tx.executemany(
+        "UPDATE messages SET state = 3, due = ?, holder = NULL, epoch = NULL, started = 0, deliveries = deliveries - 1 "
+        "WHERE id = ?",
+        [(when, id) for (id, _), when in due.items()],
+    )
+    # Somebody who waits must know that it is to wait no longer than that.
+    wake_for(tx, [id for id, _ in due])
+
+
+def copy_to_dead(tx: Transaction, letters: Mapping[Hold, Burial], now: float) -> None:
+    """Store the dead letters; the messages themselves are deleted next. They must be ours."""
+    tx.executemany(
+        "INSERT INTO dead (queue, priority, task, task_id, reason, detail, crashes, deliveries, died_at, envelope) "
+        "SELECT queue, priority, task, task_id, ?, ?, crashes, deliveries, ?, envelope FROM messages WHERE id = ?",
+        [(burial.reason, burial.detail, now, id) for (id, _), burial in letters.items()],
+    )
+
+
+def bury_unroutable(tx: Transaction, messages: Iterable[Unroutable], now: float) -> None:
+    """A follow-up has no caller who could be told: a dead letter tells the operator."""
+    tx.executemany(
+        "INSERT INTO dead (queue, priority, task, task_id, reason, detail, crashes, deliveries, died_at, envelope) "
+        "VALUES (?, ?, ?, ?, 'unroutable', ?, 0, 0, ?, ?)",
+        [
+            (
+                message.outgoing.route.routing_key,
+                message.outgoing.message.priority,
+                message.outgoing.message.task,
+                message.outgoing.message.id,
+                message.detail,
+                now,
+                message.envelope,
+            )
+            for message in messages
+        ],
+    )
+
+
+def wake_for(tx: Transaction, ids: Sequence[int]) -> None:
+    """Wake consumers for messages that are somewhere in their queues by now."""
+    queues: Counter[str] = Counter()
+    for id in ids:
+        queues.update(queue for (queue,) in tx.execute("SELECT queue FROM messages WHERE id = ?", (id,)).fetchall())
+    for queue, count in queues.items():
+        wake_idle(tx, queue, count)
+
+
+def ring_everybody(tx: Transaction) -> None:
+    """Have every consumer look, whether it is idle or not: something other than a message is new."""
+    for (address,) in tx.execute("SELECT address FROM consumers").fetchall():
+        tx.rings.append(Ring(address, instead=_nothing))
+
+
+def _nothing(tx: Transaction) -> None:
+    """The dead need not know; `recover` buries them."""

@@ -1,0 +1,101 @@
+"""The embedded broker's door: everything but consuming."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery_rs._core import seal_envelopes
+from celery_rs.errors import NotSupported
+from celery_rs.transports.base import (
+    Consumer,
+    DeadLetters,
+    Facts,
+    Features,
+    Outgoing,
+    QueueInfo,
+    Subscription,
+    Wait,
+    Whereabouts,
+)
+from celery_rs.transports.faults import Faults
+from celery_rs.transports.sqlite import census, messages
+from celery_rs.transports.sqlite.consumer import SqliteConsumer
+from celery_rs.transports.sqlite.database import Database
+from celery_rs.transports.sqlite.dead import SqliteDeadLetters
+from celery_rs.transports.sqlite.facts import SqliteFacts
+from celery_rs.transports.sqlite.location import open_database
+from celery_rs.transports.sqlite.subscription import SqliteSubscription, announce
+from celery_rs.wire import Queue
+
+
+class SqliteTransport:
+    """See `transports.base.Transport`. The file is opened (and made) on first use."""
+
+    features = Features(delays=True, facts=True, browse=True, once=True, ages=True)
+
+    def __init__(self, database: Database, *, faults: Faults | None = None) -> None:
+        self.database = database
+        self.facts: Facts = SqliteFacts(database)
+        self.dead: DeadLetters = SqliteDeadLetters(database)
+        self._faults = faults or Faults()
+
+    @classmethod
+    def open(cls, url: str, options: Mapping[str, Any]) -> "SqliteTransport":
+        """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
+        return cls(open_database(url, options))
+
+    def declare(self, queues: Sequence[Queue]) -> None:
+        for queue in queues:
+            if queue.exchange.name and queue.exchange.type not in ("direct", "topic", "fanout"):
+                raise NotSupported(
+                    f"exchange {queue.exchange.name!r} of type {queue.exchange.type!r}", "use direct, topic or fanout"
+                )
+        with self.database.transaction() as tx:
+            tx.executemany("INSERT OR IGNORE INTO queues VALUES (?)", [(queue.name,) for queue in queues])
+            tx.executemany(
+                "INSERT OR REPLACE INTO bindings VALUES (?, ?, ?, ?)",
+                [
+                    (queue.exchange.name, queue.name, queue.exchange.type, queue.routing_key)
+                    for queue in queues
+                    if queue.exchange.name
+                ],
+            )
+
+    def publish(self, batch: Sequence[Outgoing], *, wait: Wait = "stored", deadline: float = 5.0) -> None:
+        """A commit is cheap enough for "written" to mean "stored"."""
+        envelopes = seal_envelopes([outgoing.message for outgoing in batch], [outgoing.route for outgoing in batch])
+        database = self.database
+        with database.transaction(deadline) as tx:
+            messages.refuse(messages.enqueue(tx, batch, envelopes, database.clock()))
+        database.relieve()
+
+    def flush(self, deadline: float) -> int:
+        """Nothing is ever only written."""
+        return 0
+
+    def consume(self, queues: Sequence[str]) -> Consumer:
+        return SqliteConsumer(self.database, queues, self._faults)
+
+    def subscribe(self, exchange: str, pattern: str) -> Subscription:
+        return SqliteSubscription(self.database, exchange, pattern)
+
+    def announce(self, exchange: str, routing_key: str, envelopes: Sequence[bytes]) -> None:
+        announce(self.database, exchange, routing_key, envelopes)
+
+    def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]:
+        return census.take(self.database, names)
+
+    def purge(self, queue: str) -> int:
+        with self.database.transaction() as tx:
+            return tx.execute("DELETE FROM messages WHERE queue = ? AND state IN (0, 3)", (queue,)).rowcount
+
+    def find(self, task_id: str) -> Whereabouts | None:
+        return census.find(self.database, task_id)
+
+    def describe(self) -> str:
+        return f"sqlite:///{self.database.path}"
+
+    def after_fork(self) -> None:
+        self.database.after_fork()
+
+    def close(self) -> None:
+        self.database.close()

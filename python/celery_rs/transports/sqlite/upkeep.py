@@ -1,0 +1,45 @@
+"""Housekeeping, done by whoever consumes: move the log, drop what has expired."""
+
+import time
+
+from celery_rs.transports.sqlite.database import WORKER_WAL_BYTES, Database
+from celery_rs.transports.sqlite.messages import ONCE_S
+from celery_rs.transports.sqlite.subscription import KEPT_S
+
+_EVERY_S = 30.0
+_ROWS = 1_000
+"""So many rows at most leave in one transaction: nobody is to wait for a spring clean."""
+
+_CHORDS = 'SELECT "group" FROM chords WHERE expires <= :now ORDER BY expires LIMIT :rows'
+_EXPIRED = (
+    "DELETE FROM results WHERE id IN (SELECT id FROM results WHERE expires <= :now LIMIT :rows)",
+    f'DELETE FROM chord_parts WHERE "group" IN ({_CHORDS})',
+    f'DELETE FROM chords WHERE "group" IN ({_CHORDS})',
+    "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE at <= :now - :once LIMIT :rows)",
+    "DELETE FROM broadcasts WHERE id IN (SELECT id FROM broadcasts WHERE at <= :now - :kept LIMIT :rows)",
+    "DELETE FROM facts WHERE until <= :now",
+)
+
+
+class Upkeep:
+    """Called every few seconds; does the rare things rarely."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._next = time.monotonic() + _EVERY_S
+
+    def run(self) -> None:
+        self._database.checkpoint(WORKER_WAL_BYTES)
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _EVERY_S
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Drop what has expired, and the sockets of the dead."""
+        parameters = {"now": self._database.clock(), "rows": _ROWS, "once": ONCE_S, "kept": KEPT_S}
+        more = True
+        while more:
+            with self._database.transaction() as tx:
+                gone = [tx.execute(statement, parameters).rowcount for statement in _EXPIRED]
+            more = max(gone) >= _ROWS
+        self._database.doors().sweep(older_s=KEPT_S)
