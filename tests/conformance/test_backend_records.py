@@ -42,7 +42,7 @@ def test_unknown_ids_are_left_out(backend):
 
 @pytest.mark.parametrize("over", RECORDS, ids=str)
 def test_a_record_is_replaced_exactly_when_the_rule_says_so(backend, over):
-    old = [record(f"{state} {attempt}", *over, b"old") for state, attempt in RECORDS]
+    old = [record(f"{state} {attempt}", over[0], over[1], b"old") for state, attempt in RECORDS]
     new = [record(f"{state} {attempt}", state, attempt, meta=b"new") for state, attempt in RECORDS]
     expected = [supersedes(state, attempt, over=over[0], over_attempt=over[1]) for state, attempt in RECORDS]
     assert all(backend.store(old))

@@ -95,20 +95,26 @@ def test_followups_for_later_wait(world, transport, take, consumer):
     assert found.state == "delayed"
 
 
-def test_nothing_is_finished_when_a_followup_cannot_be_routed(transport, backend, take, consumer):
-    good, bad = take("a").tag, take("b").tag
+def test_a_followup_that_cannot_be_routed_becomes_a_dead_letter(transport, backend, take, consumer):
+    tag = take("a").tag
 
-    with pytest.raises(OperationalError, match="'nowhere'"):
-        consumer.finish(
-            [
-                Completion(good, followups=[call("c")], record=SUCCESS),
-                Completion(bad, followups=[call("d", exchange="nowhere")]),
-            ]
-        )
+    verdicts = consumer.finish([Completion(tag, followups=[call("b", "key", exchange="nowhere"), call("c")])])
 
-    assert sorted(consumer.holds([good, bad])) == sorted([good, bad])
+    assert list(verdicts) == ["committed"]
+    (letter,) = transport.dead.page().letters
+    assert (letter.task_id, letter.queue, letter.reason) == ("b", "key", "unroutable")
+    assert "'nowhere'" in letter.detail
+    assert ids(consumer.receive(10, 0).deliveries) == ["c"]
+
+
+def test_a_completion_named_twice_is_committed_once(take, consumer, transport):
+    tag = take("a").tag
+
+    verdicts = consumer.finish([Completion(tag, followups=[call("b")]), Completion(tag, followups=[call("c")])])
+
+    assert list(verdicts) == ["committed", "lost"]
+    assert transport.find("b") is not None
     assert transport.find("c") is None
-    assert backend.fetch(["a"]) == {}
 
 
 def test_a_rejected_message_becomes_a_dead_letter(transport, take, consumer):

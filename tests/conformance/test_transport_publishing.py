@@ -6,7 +6,7 @@ import time
 import pytest
 
 from celery_rs._core import DecodeError
-from celery_rs.errors import OperationalError
+from celery_rs.errors import NotSupported, OperationalError
 from celery_rs.transports import Completion, Outgoing, Route
 from celery_rs.wire import Exchange, Queue
 from tests.conformance.calls import call, ids, opened
@@ -227,3 +227,8 @@ def test_declaring_again_changes_nothing(transport, send, consumer):
     transport.declare([Queue("q"), Queue("q")])
 
     assert ids(consumer.receive(10, 0).deliveries) == ["a"]
+
+
+def test_an_exchange_of_another_type_is_refused(transport):
+    with pytest.raises(NotSupported, match=r"'headers'.*use direct, topic"):
+        transport.declare([Queue("q", Exchange("ex", "headers"))])

@@ -10,9 +10,12 @@ from typing import Protocol
 
 from celery_rs.backends import ResultBackend
 from celery_rs.backends.memory import MemoryBackend
+from celery_rs.backends.sqlite import SqliteBackend
 from celery_rs.transports import Consumer, Recovered, Transport
 from celery_rs.transports.faults import Clock, Faults
 from celery_rs.transports.memory import Broker, MemoryTransport
+from celery_rs.transports.sqlite import Database, SqliteTransport, messages
+from celery_rs.transports.sqlite.consumer import SqliteConsumer
 
 _names = count(1)
 
@@ -94,5 +97,58 @@ class MemoryWorld:
         pass
 
 
-WORLDS: dict[str, type[MemoryWorld]] = {"memory": MemoryWorld}
+class SqliteWorld:
+    """Leases are locks of the operating system: a death is noticed at once, and no time makes one."""
+
+    shared_by_processes = True
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "broker.sqlite3"
+        self.clock = Clock()
+        self._living: list[Consumer] = []
+        self._opened: list[SqliteTransport | SqliteBackend] = []
+
+    def transport(self, faults: Faults | None = None) -> SqliteTransport:
+        transport = SqliteTransport(self._database(), faults=faults)
+        self._opened.append(transport)
+        return transport
+
+    def consume(self, *queues: str, faults: Faults | None = None) -> Consumer:
+        consumer = self.transport(faults).consume(queues)
+        self._living.append(consumer)
+        return consumer
+
+    def backend(self, expires: float | None = 86_400.0) -> SqliteBackend:
+        backend = SqliteBackend(self._database(), expires=expires)
+        self._opened.append(backend)
+        return backend
+
+    def _database(self) -> Database:
+        """A connection of its own, as another process has."""
+        return Database(self.path, clock=self.clock)
+
+    def put_raw(self, queue: str, envelope: bytes) -> None:
+        with self.transport().database.transaction() as tx:
+            messages.insert(tx, [(queue, 0, 0, None, None, self.now(), None, None, envelope)])
+
+    def now(self) -> float:
+        return self.clock()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.jump(seconds)
+
+    def kill(self, consumer: Consumer) -> None:
+        assert isinstance(consumer, SqliteConsumer)
+        self._living.remove(consumer)
+        consumer.forget()  # the kernel closes a dead process's files: its lock ends, nothing else does
+
+    def recover(self, by: Consumer) -> Recovered:
+        return by.recover()
+
+    def close(self) -> None:
+        for opened in (*self._living, *self._opened):
+            opened.close()
+
+
+WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld]] = {"memory": MemoryWorld, "sqlite": SqliteWorld}
 """Every implementation; a new adapter is finished when the suite passes with it."""

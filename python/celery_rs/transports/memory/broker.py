@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from celery_rs._core import Envelope, open_envelopes, seal_envelopes, topic_matches
-from celery_rs.errors import OperationalError
+from celery_rs.errors import NotSupported, OperationalError
 from celery_rs.transports.base import Burial, DeadLetter, Fact, Outgoing, Route, Tag
 from celery_rs.transports.memory.results import ResultRecords
 from celery_rs.wire import Queue
@@ -26,6 +26,8 @@ ONCE_S = 86_400.0
 
 LEASE_S = 15.0
 """How long a holder is trusted without a renewal; see `find_dead` for what happens then."""
+
+EXCHANGE_TYPES = ("direct", "topic", "fanout")
 
 DROPPED_FACT_S = 86_400.0
 """How long a dropped fact is still told to workers that look rarely."""
@@ -115,6 +117,10 @@ class Broker:
     # Topology
 
     def declare(self, queue: Queue) -> None:
+        if queue.exchange.name and queue.exchange.type not in EXCHANGE_TYPES:
+            raise NotSupported(
+                f"exchange {queue.exchange.name!r} of type {queue.exchange.type!r}", f"use {', '.join(EXCHANGE_TYPES)}"
+            )
         self.ready.setdefault(queue.name, [])
         if queue.exchange.name:
             bound = self._bindings.setdefault(queue.exchange.name, [])
@@ -122,29 +128,33 @@ class Broker:
                 bound.append(queue)
 
     def destinations(self, route: Route) -> Sequence[str]:
-        """The queues a message goes to. One that goes nowhere is refused: nobody would ever miss it."""
+        """The queues a message goes to; there may be none."""
         if not route.exchange:
             return (route.routing_key,)
         bound = self._bindings.get(route.exchange, ())
-        found = {queue.name: None for queue in bound if _binds(queue, route.routing_key)}
-        if not found:
-            raise OperationalError(
-                f"no queue is bound to exchange {route.exchange!r} for routing key {route.routing_key!r}; declare one"
-            )
-        return tuple(found)
+        return tuple({queue.name: None for queue in bound if _binds(queue, route.routing_key)})
 
     # Into the queues
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
-        """All of it or, when one of it cannot be routed or sealed, nothing."""
-        destinations = [self.destinations(outgoing.route) for outgoing in batch]
+        """All of it or, when one of it would go nowhere, nothing: nobody would ever miss that one."""
+        for outgoing in batch:
+            if not self.destinations(outgoing.route):
+                raise OperationalError(_unroutable(outgoing.route))
+        self.publish_or_bury(batch)
+
+    def publish_or_bury(self, batch: Sequence[Outgoing]) -> None:
+        """For follow-ups, which have no caller who could be told: a dead letter tells the operator."""
         envelopes = seal_envelopes([outgoing.message for outgoing in batch], [outgoing.route for outgoing in batch])
-        for outgoing, queues, envelope in zip(batch, destinations, envelopes, strict=True):
-            if outgoing.once is not None and not self._is_first(outgoing.once):
-                continue
-            message = outgoing.message
-            for queue in queues:
-                self.enqueue(queue, envelope, message.task, message.id, message.priority, outgoing.not_before)
+        for outgoing, envelope in zip(batch, envelopes, strict=True):
+            message, route, not_before, once, _ = outgoing
+            queues = self.destinations(route)
+            if not queues:
+                lost = self._new(route.routing_key, envelope, message.task, message.id, message.priority)
+                self.bury(lost, Burial("unroutable", _unroutable(route)))
+            elif once is None or self._is_first(once):
+                for queue in queues:
+                    self.enqueue(queue, envelope, message.task, message.id, message.priority, not_before)
 
     def enqueue(
         self,
@@ -155,11 +165,14 @@ class Broker:
         priority: int = 0,
         not_before: float | None = None,
     ) -> None:
-        stored = Stored(envelope, queue, task, task_id, priority, next(self._serial), self.clock())
+        stored = self._new(queue, envelope, task, task_id, priority)
         if not_before is not None and not_before > stored.born:
             self.delay(stored, not_before)
         else:
             self.make_ready(stored)
+
+    def _new(self, queue: str, envelope: bytes, task: str | None, task_id: str | None, priority: int) -> Stored:
+        return Stored(envelope, queue, task, task_id, priority, next(self._serial), self.clock())
 
     def make_ready(self, stored: Stored) -> None:
         """At its place: the end of the queue for a new message, its old place for one that was given back."""
@@ -322,6 +335,11 @@ def _binds(queue: Queue, routing_key: str) -> bool:
             return topic_matches(queue.routing_key, routing_key)
         case _:
             return queue.routing_key == routing_key
+
+
+def _unroutable(route: Route) -> str:
+    exchange, key = route
+    return f"no queue is bound to exchange {exchange!r} for routing key {key!r}; declare one first"
 
 
 _opening = threading.Lock()

@@ -139,16 +139,13 @@ class MemoryConsumer:
     def finish(self, batch: Sequence[Completion]) -> Sequence[Verdict]:
         self._faults.wait_while_paused()
         with self._broker.locked():
-            # What cannot be routed is found before anything has happened.
-            for followup in itertools.chain.from_iterable(end.followups for end in batch if self._ours(end.tag)):
-                self._broker.destinations(followup.route)
             return [self._finish(completion) for completion in batch]
 
     def _finish(self, completion: Completion) -> Verdict:
         if not self._ours(completion.tag):
             return "lost"
         broker = self._broker
-        broker.publish(completion.followups)
+        broker.publish_or_bury(completion.followups)
         if completion.record is not None:
             broker.results.store(completion.record)
         if completion.part is not None:

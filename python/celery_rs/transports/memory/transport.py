@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from celery_rs.transports.amendment import with_arguments
 from celery_rs.transports.base import (
     Consumer,
     DeadLetter,
@@ -24,6 +23,7 @@ from celery_rs.transports.base import (
     Wait,
     Whereabouts,
 )
+from celery_rs.transports.edit import with_arguments
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.memory.broker import DROPPED_FACT_S, LEASE_S, Broker
 from celery_rs.transports.memory.consumer import MemoryConsumer
