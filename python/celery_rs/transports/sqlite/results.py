@@ -15,13 +15,14 @@ from celery_rs.wire import ChordPart, TaskResult
 DAY_S = 86_400.0
 _IDS_PER_RING = 500
 
-# Ranks 0, 1 and 3 are the ready states: SUCCESS, FAILURE, REVOKED.
+# Ranks 0, 1 and 3 are the ready states: SUCCESS, FAILURE, REVOKED. What has expired supersedes nothing.
 _STORE = """
 INSERT INTO results (task_id, state, rank, attempt, expires, meta) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (task_id) DO UPDATE
 SET state = excluded.state, rank = excluded.rank, attempt = excluded.attempt,
     expires = excluded.expires, meta = excluded.meta
 WHERE CASE
+    WHEN results.expires <= ? THEN 1
     WHEN results.rank = 0 THEN 0
     WHEN results.rank IN (1, 3) THEN excluded.rank IN (0, 1, 3) AND excluded.attempt > results.attempt
     WHEN excluded.rank IN (0, 1, 3) OR excluded.attempt > results.attempt THEN 1
@@ -47,7 +48,15 @@ class ResultTable:
         written = [
             tx.execute(
                 _STORE,
-                (record.task_id, record.state, states.precedence(record.state), record.attempt, expires, record.meta),
+                (
+                    record.task_id,
+                    record.state,
+                    states.precedence(record.state),
+                    record.attempt,
+                    expires,
+                    record.meta,
+                    now,
+                ),
             ).rowcount
             == 1
             for record in records
