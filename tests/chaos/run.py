@@ -96,8 +96,8 @@ def _start_producer(plan: Run, number: int) -> "subprocess.Popen[bytes]":
 
 def _start_worker(plan: Run, number: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "celery_rs", "-A", "tests.chaos.tasks", "worker", "-c", "2", "-n", f"w{number}@%h"]
-    log = (plan.folder / f"worker.{number}.log").open("ab")
-    return subprocess.Popen(command, env=plan.environment(), stdout=log, stderr=log)
+    with (plan.folder / f"worker.{number}.log").open("ab") as log:
+        return subprocess.Popen(command, env=plan.environment(), stdout=log, stderr=log)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from celery_rs.execution import Outcome
 from celery_rs.worker.deadlines import Overrun
-from celery_rs.worker.dispatcher import Entry
+from celery_rs.worker.dispatcher import Dead, Entry
 from celery_rs.worker.lifecycle import Phase
 from celery_rs.worker.pools import Lost
 
@@ -34,6 +34,13 @@ def received(entries: Iterable[Entry]) -> None:
 
 def expired(entry: Entry) -> None:
     logger.info("Discarding revoked task: %s (expired)", _name(entry))
+
+
+def buried(dead: Dead) -> None:
+    """A message that cannot be run; where it is now, and why."""
+    logger.error(
+        "A message of queue %r became a dead letter (%s): %s", dead.delivery.queue, dead.reason, dead.detail
+    )
 
 
 def ended(entry: Entry, outcome: Outcome) -> None:

@@ -209,6 +209,8 @@ class Loop:
 
     def _apply(self, rulings: Rulings) -> None:
         if rulings.dead:
+            for dead in rulings.dead:
+                journal.buried(dead)
             self.dispatcher.bury([dead.delivery.tag for dead in rulings.dead])
             self._completer.order(Bury({dead.delivery.tag: self._endings.burial(dead) for dead in rulings.dead}))
         if rulings.deferred:
