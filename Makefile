@@ -67,14 +67,14 @@ build: .make/extension ## the extension, in place
 wheel: .make/group-build ## an installable wheel in dist/
 	@$(PY) -m maturin build --release --out dist
 
-bench: .make/extension .make/group-bench ## throughput and latency beside Celery (ARGS="...")
+bench: .make/extension ## throughput and latency beside Celery (ARGS="...")
 	@$(PY) -m bench $(ARGS)
 
 chaos: .make/extension .make/group-test ## kill, stop and resume workers for MINUTES=5, then account for every task
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
 clean: ## everything that can be made again
-	@rm -rf .make .venv target dist python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .make .venv .venv-bench target dist python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 

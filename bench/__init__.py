@@ -1,0 +1,1 @@
+"""Benchmarks: the same work for every contestant, in turn, with spread, machine and guarantees beside each figure."""

@@ -1,0 +1,72 @@
+"""What a contestant is: an interpreter, a package in it, settings, and what those settings promise."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CONCURRENCY = 2
+
+
+class ContestantError(Exception):
+    """A contestant could not be set up, or one of its processes failed; the message is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One queue system in one configuration. Everything not said in `settings` is its default."""
+
+    name: str
+    package: str
+    """What the app module imports `Celery` from, and `python -m` runs."""
+    python: Path
+    settings: Callable[[Path, bool], dict[str, Any]]
+    """(a directory of its own, results stored?) → the app's settings."""
+    libraries: tuple[str, ...]
+    """Distributions whose versions belong beside the figures."""
+    durability: str
+    acknowledgement: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = lambda: None
+    """Install what is missing; raises ContestantError."""
+
+    def environment_for(self, place: Path, marks: Path, results: bool) -> dict[str, str]:
+        """The environment of its processes, working in `place`."""
+        return {
+            **os.environ,
+            **self.environment,
+            "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(place),
+            "BENCH_PACKAGE": self.package,
+            "BENCH_SETTINGS": json.dumps(self.settings(place, results)),
+            "BENCH_MARKS": str(marks),
+        }
+
+    def worker_command(self) -> list[str]:
+        """Its worker's command line."""
+        program = [str(self.python), "-m", self.package, "-A", "bench.inside.app", "worker"]
+        return [*program, "-c", str(CONCURRENCY), "-l", "WARNING"]
+
+    def client_command(self, job: str, *given: object) -> list[str]:
+        """The client's command line."""
+        return [str(self.python), "-m", "bench.inside.client", job, *map(str, given)]
+
+    def versions(self) -> dict[str, str]:
+        """Its interpreter, its libraries and the SQLite it is linked with."""
+        ask = (
+            "import json, platform, sqlite3, sys; from importlib.metadata import version;"
+            "found = {name: version(name) for name in sys.argv[1:]};"
+            "print(json.dumps({'python': platform.python_version(), **found, 'sqlite': sqlite3.sqlite_version}))"
+        )
+        try:
+            done = subprocess.run(
+                [self.python, "-c", ask, *self.libraries], capture_output=True, text=True, check=True, timeout=30
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ContestantError(f"{self.name}: {self.python} does not answer ({error}); run `make bench`") from error
+        answer: dict[str, str] = json.loads(done.stdout)
+        return answer

@@ -1,0 +1,128 @@
+"""What a scenario is, and the stage it plays on: one contestant, one empty directory, nothing left behind."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import marks
+from bench.contestants import Contestant, ContestantError
+from bench.marks import Seen
+from bench.processes import Program
+from bench.report import Figure
+
+_LOOK_EVERY = 0.01
+_SETTLE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much to do, where the command line says; None is the scenario's own default."""
+
+    tasks: int | None = None
+    limit: float = 20.0
+    """Seconds for one stretch of work; whoever needs longer is cut short and the report says so."""
+    idle: float = 10.0
+    long: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one run showed."""
+
+    values: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One question."""
+
+    name: str
+    question: str
+    tasks: int | None
+    """How many, where the command line does not say; None where their number does not matter."""
+    results: tuple[bool, ...]
+    """The settings of results under which it is asked."""
+    figures: tuple[Figure, ...]
+    run: Callable[["Stage"], Measured]
+    """Ask it once."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """One contestant's place for one run."""
+
+    contestant: Contestant
+    place: Path
+    results: bool
+    tasks: int
+    effort: Effort
+    marks: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.marks = self.place / "marks"
+        self.marks.mkdir()
+
+    def client(self, job: str, *given: object) -> dict[str, Any]:
+        """Run a client process to its end and return what it saw."""
+        limit = self.effort.limit
+        try:
+            done = subprocess.run(
+                self.contestant.client_command(job, *given),
+                env=self._environment(),
+                cwd=self.place,
+                capture_output=True,
+                text=True,
+                timeout=3 * limit + 30,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ContestantError(f"the client did not finish {job!r} within {3 * limit + 30:g} s") from None
+        if done.returncode:
+            raise ContestantError(f"the client failed at {job!r}: {_last_line(done.stderr)}")
+        seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return seen
+
+    def worker(self) -> Program:
+        """Start a worker; a context manager that ends it."""
+        return Program(
+            self.contestant.worker_command(),
+            environment=self._environment(),
+            place=self.place,
+            log=self.place / "worker.log",
+        )
+
+    def wait(self, worker: Program, reached: Callable[[Seen], bool], limit: float) -> Seen:
+        """Look at the marks until they satisfy, or the time is over. Raises ContestantError if the worker ends."""
+        until = time.monotonic() + limit
+        while True:
+            seen = marks.read(self.marks)
+            if reached(seen) or time.monotonic() > until:
+                return seen
+            if not worker.is_running():
+                raise ContestantError(f"the worker ended by itself: {worker.last_words()}")
+            time.sleep(_LOOK_EVERY)
+
+    def warm_up(self, worker: Program) -> None:
+        """Return once the worker has run a task and calmed down."""
+        self.client("enqueue", 1, self.effort.limit)
+        if not self.wait(worker, lambda seen: seen.tasks >= 1, self.effort.limit).tasks:
+            raise ContestantError(f"no task ran within {self.effort.limit:g} s: {worker.last_words()}")
+        time.sleep(_SETTLE)
+
+    def settled_cpu(self, worker: Program) -> float:
+        """The worker's CPU seconds, once what follows a task (acknowledging, storing) has had its time."""
+        time.sleep(_SETTLE)
+        return worker.cpu()
+
+    def _environment(self) -> dict[str, str]:
+        return self.contestant.environment_for(self.place, self.marks, self.results)
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no output"
