@@ -19,6 +19,10 @@ _CONFIG = "celeryconfig"
 _DATABASE = "celery-rs.sqlite3"
 
 
+_BROKER = "CELERY_BROKER_URL"
+_BACKEND = "CELERY_RESULT_BACKEND"
+
+
 def named_app(ctx: click.Context) -> Celery:
     """The app of `-A`, which this command cannot do without."""
     given: Globals = ctx.obj
@@ -27,28 +31,42 @@ def named_app(ctx: click.Context) -> Celery:
             f"expected an app to take tasks from, got none; name its module: `celery-rs -A proj {ctx.info_name}`",
             ExitCode.USAGE,
         )
-    return find_app(given.app)
+    app = find_app(given.app)
+    if given.config is not None:
+        app.config_from_object(given.config)
+    return app
 
 
 def any_app(ctx: click.Context) -> Celery:
     """The app of `-A`, else one that knows the broker and the result store and no tasks."""
     given: Globals = ctx.obj
     if given.app is not None:
-        return find_app(given.app)
+        return named_app(ctx)
     put_working_directory_on_path()
-    config = os.environ.get("CELERY_CONFIG_MODULE") or (_CONFIG if importlib.util.find_spec(_CONFIG) else None)
+    _settle_embedded()
+    config = given.config or (_CONFIG if importlib.util.find_spec(_CONFIG) else None)
     if config is not None:
-        app = Celery("default")
-        app.config_from_object(config)
-        return app
-    if "CELERY_BROKER_URL" in os.environ:
+        app = Celery("default", config_source=config)
+        if app.conf.broker_url is not None:
+            return app
+    if _BROKER in os.environ:
         return Celery("default")
     database = Path.cwd() / _DATABASE
     if database.exists():
-        url = f"sqlite:///{database}"
-        return Celery("default", broker=url, backend=url)
+        return Celery("default", broker=_url(database), backend=_url(database))
     raise Failure(
         "expected an app or a broker, got neither; give one before the command: "
         f"`celery-rs -A proj {ctx.info_name}` or `celery-rs -b URL {ctx.info_name}`",
         ExitCode.USAGE,
     )
+
+
+def _settle_embedded() -> None:
+    """`sqlite://` means the database beside the module that makes the app; without one, of the working directory."""
+    for variable in (_BROKER, _BACKEND):
+        if os.environ.get(variable) == "sqlite://":
+            os.environ[variable] = _url(Path.cwd() / _DATABASE)
+
+
+def _url(database: Path) -> str:
+    return f"sqlite:///{database}"

@@ -40,5 +40,5 @@ def call(
     if eta is not None and countdown is not None:
         raise click.UsageError("expected --eta or --countdown, got both; leave one out")
     times = {"eta": eta, "countdown": countdown, "expires": expires}
-    options = {name: value for name, value in {**times, **routing}.items() if value is not None}
+    options: dict[str, Any] = {name: value for name, value in {**times, **routing}.items() if value is not None}
     click.echo(any_app(ctx).send_task(name, args, kwargs, **options).id)

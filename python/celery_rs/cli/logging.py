@@ -34,14 +34,16 @@ class LineFormatter(logging.Formatter):
 def set_up_logging(conf: Any, level: int, logfile: str | None, *, no_color: bool) -> None:
     """Send the log to stderr or to `logfile` (reopened when it is rotated). Raises OSError."""
     colored = not no_color and logfile is None and conf["worker_log_color"] is not False and sys.stderr.isatty()
+    everything = _handler(logfile, LineFormatter(conf["worker_log_format"], colored=colored))
+    of_tasks = _handler(logfile, LineFormatter(conf["worker_task_log_format"], colored=colored))
     root = logging.getLogger()
     if conf["worker_hijack_root_logger"]:
         for handler in list(root.handlers):
             root.removeHandler(handler)
     root.setLevel(level)
-    root.addHandler(_handler(logfile, LineFormatter(conf["worker_log_format"], colored=colored)))
+    root.addHandler(everything)
     tasks = logging.getLogger(_TASK_LOGGER)
-    tasks.handlers[:] = [_handler(logfile, LineFormatter(conf["worker_task_log_format"], colored=colored))]
+    tasks.handlers[:] = [of_tasks]
     tasks.propagate = False
     logging.captureWarnings(True)
 

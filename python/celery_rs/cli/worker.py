@@ -1,5 +1,6 @@
 """`celery-rs worker`: check what was asked for, say what will run, run it."""
 
+import importlib
 import logging
 import os
 from contextlib import ExitStack
@@ -18,7 +19,6 @@ from celery_rs.cli.nodes import Node, node_named, path_for
 from celery_rs.cli.options import COMMA_SEPARATED, LOG_LEVEL, ValueKind, exclude_queues_option, queues_option
 from celery_rs.cli.output import ExitCode, Failure, count_of, print_note
 from celery_rs.cli.pidfile import holding
-from celery_rs.errors import CeleryError
 from celery_rs.worker import PoolName, Worker, WorkerOptions
 
 logger = logging.getLogger("celery.worker")
@@ -149,7 +149,7 @@ def worker(
         hostname=str(hostname), pool=pool or _POOLS[app.conf["worker_pool"]], loglevel=loglevel, **given
     )
     _import_tasks(app, include)
-    _check_user(app)
+    _refuse_pickle_as_root(app)
     _set_up_log(ctx, app, loglevel, _path(hostname, "--logfile", logfile))
     running = Worker(app, options)
     with ExitStack() as held:
@@ -158,6 +158,7 @@ def worker(
         if purge:
             erased = sum(app.transport.purge(queue.name) for queue in running.queues)
             click.echo(f"purge: Erased {count_of(erased, 'message')} from the {_queues(running)}.\n")
+        _warn(app)
         if not ctx.obj.quiet:
             _greet(app, running)
         code = running.run(ready=lambda: _say_ready(app, running))
@@ -166,34 +167,40 @@ def worker(
 
 def _import_tasks(app: Celery, include: tuple[str, ...]) -> None:
     """Import the modules with tasks: those of the settings, and those of `-I`."""
-    if include:
-        app.conf["include"] = [*app.conf["include"], *include]
-    try:
-        app.import_modules()
-    except CeleryError:
-        raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code: it may raise anything, or call sys.exit()
-        raise Failure(
-            f"importing the task modules failed with {describe_import_error(error)}; correct that first",
-            ExitCode.USAGE,
-        ) from None
+    for name in (*app.conf["imports"], *app.conf["include"], *include):
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code: it may raise anything, or call sys.exit()
+            raise Failure(
+                f"importing the task module {name!r} failed with {describe_import_error(error)}; correct that first",
+                ExitCode.USAGE,
+            ) from None
 
 
-def _check_user(app: Celery) -> None:
-    """Say what it means to run as root, and to accept pickle; refuse both together."""
-    pickle = bool({"pickle", "application/x-python-serialize"} & set(app.conf["accept_content"]))
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if pickle and root and not os.environ.get("C_FORCE_ROOT"):
+def _refuse_pickle_as_root(app: Celery) -> None:
+    if _accepts_pickle(app) and _is_root() and not os.environ.get("C_FORCE_ROOT"):
         raise Failure(
             "accept_content has 'pickle' and this is root: whoever can write to the broker could take over this "
             "machine; run it as another user, or set C_FORCE_ROOT=1 if you must"
         )
-    if pickle:
+
+
+def _warn(app: Celery) -> None:
+    """Say what it means to run as root, and to accept pickle."""
+    if _accepts_pickle(app):
         print_note(
             "Warning: accept_content has 'pickle': whoever can write to the broker can run any code in this worker"
         )
-    if root:
+    if _is_root():
         print_note("Warning: running as root (uid 0): so does every task; better run it as a user of its own")
+
+
+def _accepts_pickle(app: Celery) -> bool:
+    return bool({"pickle", "application/x-python-serialize"} & set(app.conf["accept_content"]))
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _set_up_log(ctx: click.Context, app: Celery, level: int, logfile: str | None) -> None:

@@ -1,0 +1,77 @@
+"""A project directory of one's own, and the command line run in it."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner, Result
+
+from celery_rs.cli import cli
+
+Run = Callable[..., Result]
+Write = Callable[[Mapping[str, str]], None]
+
+
+@contextmanager
+def _imports_forgotten() -> Iterator[None]:
+    modules, path = dict(sys.modules), list(sys.path)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - set(modules):
+            if not name.startswith("celery_rs"):
+                del sys.modules[name]
+        sys.path[:] = path
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working directory; modules imported from it are forgotten afterwards, as are changes to the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    for name in list(os.environ):
+        if "CELERY" in name or name in ("APP", "BROKER_URL", "RESULT_BACKEND", "CONFIG_MODULE", "NO_COLOR"):
+            del os.environ[name]
+    with _imports_forgotten():
+        yield tmp_path
+
+
+@pytest.fixture
+def write(project: Path) -> Write:
+    """Write modules by name; `/` makes packages."""
+
+    def write(files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            path = project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    return write
+
+
+@pytest.fixture
+def run(project: Path) -> Run:
+    """`run("-A", "proj", "status")` in this process."""
+
+    def run(*arguments: str, input: str | None = None) -> Result:
+        return CliRunner().invoke(cli, arguments, input=input, prog_name="celery-rs")
+
+    return run
+
+
+@pytest.fixture
+def broker() -> str:
+    """The URL of a broker in this process that nobody else uses."""
+    return f"memory://{uuid4().hex}"
+
+
+def error_of(result: Result, code: int) -> str:
+    """The one line in which a command said what was wrong, without its `Error: `."""
+    assert result.exit_code == code, (result.output, result.exception)
+    assert result.stderr.startswith("Error: "), result.output
+    assert result.stderr.count("\n") == 1, result.output
+    return result.stderr.removeprefix("Error: ").rstrip("\n")

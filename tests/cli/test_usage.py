@@ -1,0 +1,114 @@
+"""Mistakes on the command line: one line on stderr, the documented exit code, no stack trace."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from celery_rs.cli.worker import _NOT_YET
+from tests.cli.conftest import Run, Write, error_of
+
+APP = "from celery_rs import Celery\napp = Celery('proj', broker='memory://')\n"
+
+WRONG = [
+    (("wroker",), "no command 'wroker'; did you mean 'worker'?"),
+    (("frobnicate",), "no command 'frobnicate'; the commands are call, control, inspect"),
+    (("--frob",), "No such option"),
+    (("worker", "-A", "proj"), "-A is a global option: put it before the command, as in `celery-rs -A ... worker`"),
+    (("status", "--app=proj"), "--app is a global option: put it before the command"),
+    (("status", "-b", "x"), "-b is a global option"),
+    (("-A", "proj", "worker", "-c", "many"), "expected a number or 'auto', got 'many'"),
+    (("-A", "proj", "worker", "-c", "-3"), "expected a number or 'auto', got '-3'"),
+    (
+        ("-A", "proj", "worker", "-l", "loud"),
+        "expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL, FATAL, got 'loud'",
+    ),
+    (("-A", "proj", "worker", "-P", "gevent"), "pool 'gevent' is not supported yet; use prefork or solo"),
+    (("-A", "proj", "worker", "-P", "swimming"), "expected prefork or solo, got 'swimming'"),
+    (("-A", "proj", "worker", "-n", "a b@h"), "expected a node name such as 'w1@%h', got 'a b@h'"),
+    (("-A", "proj", "worker", "-n", "w1@%x"), "expected %h, %n, %d or %%, got '%x' in 'w1@%x'"),
+    (("-A", "proj", "worker", "--time-limit", "soon"), "'soon' is not a valid float"),
+    (("-A", "proj", "worker", "--max-tasks-per-child", "0"), "0 is not in the range"),
+    (("-A", "proj", "worker", "-f", "no/such/log"), "--logfile no/such/log cannot be written: No such file"),
+    (("-A", "proj", "worker", "-f", "%I.log"), "--logfile: expected %h, %n, %d, %p or %%, got '%I'"),
+    (("-A", "proj", "worker", "-I", "nowhere"), "importing the task module 'nowhere' failed with ModuleNotFoundError"),
+    (("-A", "proj", "worker", "-I", "broken"), "SyntaxError: '(' was never closed (broken.py:1)"),
+    (("-A", "proj", "worker", "surplus"), "Got unexpected extra argument"),
+    (("-A", "badconf", "worker"), "unknown setting"),
+    (("-b", "nonsense", "status"), "expected a broker URL such as"),
+    (("-b", "memory://", "call", "x", "-a", "[1,"), "expected a JSON list such as '[2, 2]', got '[1,'"),
+    (("-b", "memory://", "call", "x", "-a", "{}"), "expected a JSON list such as '[2, 2]', got '{}'"),
+    (("-b", "memory://", "call", "x", "-k", "[]"), "expected a JSON object such as"),
+    (("-b", "memory://", "call", "x", "--eta", "soon"), "expected a time such as"),
+    (("-b", "memory://", "call", "x", "--expires", "soon"), "or seconds such as 60, got 'soon'"),
+    (("-b", "memory://", "call", "x", "--eta", "2030-01-01", "--countdown", "3"), "expected --eta or --countdown, got"),
+    (("-b", "memory://", "call"), "Missing argument 'NAME'"),
+    (("-b", "memory://", "control"), "Missing argument"),
+    (
+        ("-b", "memory://", "control", "rate_limti", "x", "1/s"),
+        "no control command 'rate_limti'; did you mean 'rate_limit'?",
+    ),
+    (("-b", "memory://", "control", "rate_limit", "x"), "'rate_limit' takes <task> <10/s | 5/m | 2/h | 0>, got x"),
+    (("-b", "memory://", "control", "rate_limit", "x", "1", "2"), "'rate_limit' takes <task>"),
+    (("-b", "memory://", "control", "ping"), "'ping' is a command of inspect: `celery-rs inspect ping`"),
+    (("-b", "memory://", "inspect", "ping", "loud"), "'ping' takes no arguments, got loud"),
+    (("-b", "memory://", "inspect", "-t", "0", "ping"), "0.0 is not in the range x>0"),
+    (("-b", "memory://", "purge", "-f", "-Q", "a", "-X", "a"), "expected a queue to purge, got none"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
+def test_a_mistake_is_one_line_and_exit_code_2(run: Run, write: Write, arguments: tuple[str, ...], said: str) -> None:
+    write(
+        {
+            "proj.py": APP,
+            "broken.py": "(",
+            "badconf.py": APP + "app.config_from_object({'wroker_concurrency': 1})",
+        }
+    )
+
+    assert said in error_of(run(*arguments), 2)
+
+
+@pytest.mark.parametrize("option", sorted(_NOT_YET))
+def test_an_option_that_is_not_there_yet_is_refused_by_name(run: Run, option: str) -> None:
+    assert error_of(run("-A", "proj", "worker", option), 2).startswith(f"{option} is not supported yet: ")
+
+
+def test_options_come_from_the_environment(run: Run, write: Write) -> None:
+    write({"proj.py": APP})
+    os.environ["CELERY_APP"] = "proj"
+    os.environ["CELERY_WORKER_CONCURRENCY"] = "many"
+
+    assert "'-c'" in error_of(run("worker"), 2)
+
+
+def test_no_command_shows_the_help(run: Run) -> None:
+    result = run()
+
+    assert result.exit_code == 0
+    assert "Usage: celery-rs" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["call", "control", "inspect", "purge", "result", "status", "worker"])
+def test_every_command_has_help(run: Run, command: str) -> None:
+    result = run(command, "--help")
+
+    assert result.exit_code == 0
+    assert f"Usage: celery-rs {command}" in result.stdout
+
+
+def test_the_help_of_control_lists_the_table(run: Run) -> None:
+    assert "rate_limit <task> <10/s | 5/m | 2/h | 0>" in run("control", "--help").stdout
+
+
+def test_python_dash_m_is_the_same_program(project: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "celery_rs", "-A", "nowhere", "status"], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: -A nowhere: there is no module 'nowhere'")
+    assert ended.stderr.count("\n") == 1
