@@ -56,7 +56,7 @@ class Driver:
         """Turn until `ready()` is true, and return what it said."""
         deadline = time.monotonic() + PATIENCE_S
         while not (value := ready()):
-            assert time.monotonic() < deadline, f"waited in vain; events so far: {self.events}"
+            assert time.monotonic() < deadline, f"waited in vain; last of all: {str(self.events[-3:])[:2000]}"
             self.turn(min(deadline, time.monotonic() + 0.05))  # what is awaited may lie outside the pool
         return value
 
@@ -94,7 +94,7 @@ def is_alive(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             return stat.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -1,6 +1,7 @@
 """Children, siblings, the nursery and the worker die; every job is accounted for."""
 
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -201,6 +202,46 @@ def test_a_child_that_is_never_ready_is_killed() -> None:
     driver.close()
 
     assert "SIGKILL" in driver.of(PoolBroken)[0].reason
+
+
+def test_a_pool_that_cannot_fork_breaks_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork = os.fork
+    forks: list[str] = []
+
+    def fork_once() -> int:
+        if forks:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        forks.append("the nursery")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", fork_once)
+
+    with prefork(lambda work, tell: success(work)) as driver:
+        driver.until(lambda: driver.of(PoolBroken))
+
+    assert "fork failed: Resource temporarily unavailable" in driver.of(PoolBroken)[0].reason
+
+
+def test_a_child_that_scribbles_over_its_page_is_killed_and_replaced() -> None:
+    pools: list[PreforkPool] = []
+
+    def run(work: Work, tell: Tell) -> Outcome:
+        if work.task == "scribble":
+            pools[0]._pages[0].push(b"nonsense")
+        return success(work)
+
+    with prefork(run) as driver:
+        assert isinstance(driver.pool, PreforkPool)
+        pools.append(driver.pool)
+        (before,) = children(driver, 1)
+        driver.pool.submit([job("1", "scribble")], batch=1)
+        driver.until(lambda: driver.of(Lost))
+        driver.run([job("2")])
+
+        assert children(driver, 1) != [before]
+
+    assert [lost.tag for lost in driver.of(Lost)] == ["1"]
+    assert driver.finished() == ["2"]
 
 
 def test_the_nursery_takes_its_children_with_it_and_the_pool_says_so() -> None:

@@ -115,5 +115,5 @@ class Pool(Protocol):
         ...
 
     def stop(self) -> None:
-        """Close the children's input, wait for none of them; running jobs end with the process."""
+        """End the children: those that run a job at once, the others when they have left (a second at most)."""
         ...

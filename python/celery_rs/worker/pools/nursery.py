@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from time import monotonic
@@ -51,7 +52,9 @@ class Nursery:
         self._line, theirs = socket.socketpair()
         self._rest = b""
         _flush()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: the pool itself warns of those, by name
+            self.pid = os.fork()
         if not self.pid:
             self._line.close()
             _end_with(lambda: NurseryProcess(theirs, serve).live(worker))
@@ -97,10 +100,14 @@ class Nursery:
         with suppress(BrokenPipeError, ConnectionResetError):
             self._line.sendall(_ORDER.pack(_STOP, 0, int(grace * 1000)))
         self._line.settimeout(grace + 1.0)
-        with suppress(TimeoutError, ConnectionResetError):
+        try:
             while self._line.recv(4096):
                 pass
-        self._line.close()  # should it hang all the same, this ends it
+        except ConnectionResetError:
+            pass
+        except TimeoutError:  # stopped by somebody: its children die with it all the same
+            os.kill(self.pid, signal.SIGKILL)
+        self._line.close()
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 

@@ -26,6 +26,8 @@ from celery_rs.worker.pools.seat import LONG_JOB_S, Seat
 LEAVE_WITHIN_S = 5.0
 """A child without work that does not end within this time of being told to is killed."""
 STOP_GRACE_S = 1.0
+HIDDEN_FOR_S = 0.005
+"""Outcomes that wait in a child's page while its next job runs are fetched after that time."""
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +106,7 @@ class PreforkPool:
         nursery.stop(STOP_GRACE_S)
         for seat in self._seats:
             self._post_all(seat.take())
+            seat.wanted, seat.spawn_at = False, None
             seat.bury("stopped")  # what still ran ends with the worker: nobody is told
         self._stuck.close()
 
@@ -141,8 +144,7 @@ class PreforkPool:
                 break
             self._hand_over(seat, jobs[start : start + share], batch)
             start += share
-        if start < len(jobs):
-            self._post(Returned([job.tag for job in jobs[start:]]))  # more than there was room for
+        self._post_returned(jobs[start:])  # more than there was room for
 
     def running(self) -> Sequence[Running]:
         return [running for seat in self._seats if seat.jobs and (running := seat.running())]
@@ -154,9 +156,7 @@ class PreforkPool:
                 continue
             # A page takes back all or nothing; what nobody asked for is handed over again at once.
             back = seat.recall()
-            returned = [job.tag for job in back if asked is None or job.tag in asked]
-            if returned:
-                self._post(Returned(returned))
+            self._post_returned([job for job in back if asked is None or job.tag in asked])
             kept = [job for job in back if asked is not None and job.tag not in asked]
             if kept:
                 self._hand_over(seat, kept, len(kept) + 1)
@@ -176,8 +176,7 @@ class PreforkPool:
             return
         # Whatever comes of the signal, nothing starts in this child any more: it could hit the wrong job.
         last, unstarted = seat.freeze()
-        if unstarted:
-            self._post(Returned([job.tag for job in unstarted]))
+        self._post_returned(unstarted)
         if last == number:
             seat.sentence = (number, "hard" if how == "hard" else "terminate")
             self._signal(seat, signal.SIGKILL if how == "hard" else how)
@@ -205,13 +204,17 @@ class PreforkPool:
         if len(seat.jobs) < 2:
             return None
         running = seat.current()
-        if running is None or now - running[1] < LONG_JOB_S:
-            return (now if running is None else running[1]) + LONG_JOB_S
-        # A long job: what finished before it is heard of now, what waits behind it goes elsewhere.
+        if running is None:
+            return now + LONG_JOB_S
+        number, began_at = running
+        hides_outcomes = next(iter(seat.jobs)) < number
+        due = began_at + (HIDDEN_FOR_S if hides_outcomes else LONG_JOB_S)
+        if now < due:
+            return due
         self._post_all(seat.take())
-        behind = seat.recall()
-        if behind:
-            self._post(Returned([job.tag for job in behind]))
+        if now < began_at + LONG_JOB_S:
+            return began_at + LONG_JOB_S
+        self._post_returned(seat.recall())
         return None
 
     def describe(self) -> dict[str, object]:
@@ -282,18 +285,23 @@ class PreforkPool:
         for event in events:
             self._post(event)
 
+    def _post_returned(self, jobs: Sequence[Job]) -> None:
+        if jobs:
+            self._post(Returned([job.tag for job in jobs]))
+
     # what the loop's selector calls
 
     def _on_reports(self, seat: Seat) -> None:
         self._post_all(seat.take())
         if seat.finished:
             self._respawn.worked()
-        if seat.hung_up:
+        if seat.hung_up or seat.damaged:
             self._forget(seat)
         if seat.damaged:
-            self._post(Returned([job.tag for job in seat.freeze()[1]]))
+            self._post_returned(seat.freeze()[1])
             self._signal(seat, signal.SIGKILL)
-        if seat.closing or seat.is_worn_out or seat.damaged:
+            seat.closing = True
+        elif seat.closing or seat.is_worn_out:
             self._close(seat, monotonic())
 
     def _on_writable(self) -> None:
@@ -354,6 +362,8 @@ class PreforkPool:
     def _break(self, reason: str) -> None:
         if not self._broken:
             self._broken = True
+            for seat in self._seats:
+                seat.spawn_at = None
             self._post(PoolBroken(reason))
 
 
