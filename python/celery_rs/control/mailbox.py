@@ -68,7 +68,7 @@ def _gather(
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        ours = _ours(subscription.receive(left), ticket)
+        ours = _ours(subscription.receive(left), ticket)[: None if limit is None else limit - len(replies)]
         for reply in ours:
             replies.append(reply)
             if heard is not None:

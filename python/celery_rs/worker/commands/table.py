@@ -9,7 +9,8 @@ import inspect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from celery_rs.wire import ControlRequest
 from celery_rs.worker.commands.state import WorkerState
@@ -95,7 +96,8 @@ def _parameters(function: Function) -> tuple[Parameter, ...]:
 
 
 def _word_type(hint: Any) -> Literal["text", "integer", "switch", "rest"]:
-    if get_origin(hint) in (Sequence, list, tuple):
+    kinds = {get_origin(kind) or kind for kind in (get_args(hint) if isinstance(hint, UnionType) else (hint,))}
+    if kinds & {Sequence, list, tuple}:
         return "rest"
     if hint is bool:
         return "switch"

@@ -1,0 +1,142 @@
+"""call, result and purge on a broker in this process."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from celery_rs import states
+from celery_rs._core import Envelope
+from celery_rs.app import Celery
+from celery_rs.transports import Delivery
+from celery_rs.wire import TaskResult
+from tests.cli.conftest import Run, error_of
+
+
+def the_message(broker: str, queue: str = "celery") -> Envelope:
+    """The only message in a queue."""
+    (delivery,) = Celery("reader", broker=broker).transport.consume([queue]).receive(10, 0).deliveries
+    assert isinstance(delivery, Delivery)
+    assert isinstance(delivery.envelope, Envelope)
+    return delivery.envelope
+
+
+def record(broker: str, state: str, **meta: object) -> TaskResult:
+    whole = {"status": state, "result": None, "traceback": None, "children": [], "task_id": "id-1", **meta}
+    return TaskResult("id-1", state, 0, json.dumps(whole).encode())
+
+
+def store(broker: str, state: str, **meta: object) -> None:
+    Celery("writer", broker=broker, backend=broker).backend.store([record(broker, state, **meta)])
+
+
+def test_call_sends_the_task_and_prints_its_id(run: Run, broker: str) -> None:
+    result = run("-b", broker, "call", "proj.add", "-a", "[2, 2]", "-k", '{"x": 1}')
+
+    message = the_message(broker)
+    assert result.stdout == f"{message.id}\n"
+    assert message.task == "proj.add"
+    assert json.loads(message.body)[:2] == [[2, 2], {"x": 1}]
+
+
+def test_call_sends_to_the_queue_that_is_named(run: Run, broker: str) -> None:
+    run("-b", broker, "call", "proj.add", "--queue", "other", "--expires", "3600")
+
+    message = the_message(broker, "other")
+    assert message.expires is not None
+    assert message.routing_key == "other"
+
+
+def test_call_can_wait_for_a_time(run: Run, broker: str) -> None:
+    task_id = run("-b", broker, "call", "proj.add", "--eta", "2100-01-01T00:00:00+00:00").stdout.strip()
+
+    found = Celery("reader", broker=broker).transport.find(task_id)
+    assert found is not None
+    assert found.due == datetime.fromisoformat("2100-01-01T00:00:00+00:00").timestamp()
+
+
+@pytest.mark.parametrize(("value", "shown"), [(4, "4"), ("text", "text"), ([1, None], "[1, None]"), (None, "None")])
+def test_result_prints_the_value(run: Run, broker: str, value: object, shown: str) -> None:
+    store(broker, states.SUCCESS, result=value)
+
+    result = run("-b", broker, "--result-backend", broker, "result", "id-1")
+
+    assert result.stdout == f"{shown}\n"
+    assert result.exit_code == 0
+
+
+FAILED = {
+    "result": {"exc_type": "ValueError", "exc_message": ["no"], "exc_module": "builtins"},
+    "traceback": "Tr\n x\n",
+}
+
+
+def test_the_result_of_a_failed_task_is_a_failure(run: Run, broker: str) -> None:
+    store(broker, states.FAILURE, **FAILED)
+
+    result = run("-b", broker, "--result-backend", broker, "result", "id-1")
+
+    assert error_of(result, 1) == "task id-1 ended in FAILURE with ValueError('no')"
+    assert result.stdout == ""
+
+
+def test_the_traceback_of_a_failed_task_is_printed_on_request(run: Run, broker: str) -> None:
+    store(broker, states.FAILURE, **FAILED)
+
+    result = run("-b", broker, "--result-backend", broker, "result", "id-1", "--traceback")
+
+    assert result.stdout == "Tr\n x\n"
+    assert result.exit_code == 1
+
+
+def test_an_unknown_id_is_not_waited_for(run: Run, broker: str) -> None:
+    error = error_of(run("-b", broker, "--result-backend", broker, "result", "nope"), 1)
+
+    assert error.startswith("no task 'nope' in memory://")
+    assert "check the id" in error
+
+
+def test_a_queued_task_is_waited_for_as_long_as_asked(run: Run, broker: str) -> None:
+    task_id = run("-b", broker, "call", "proj.add").stdout.strip()
+
+    result = run("-b", broker, "--result-backend", broker, "result", task_id, "--timeout", "0.05")
+
+    assert error_of(result, 1) == f"no result of {task_id} within 0.05 s; its state is PENDING"
+
+
+def test_results_that_are_not_kept_are_said_to_be_off(run: Run, broker: str) -> None:
+    error = error_of(run("-b", broker, "result", "id-1"), 1)
+
+    assert "result_backend" in error
+
+
+def test_purge_asks_first(run: Run, broker: str) -> None:
+    run("-b", broker, "call", "proj.add")
+
+    result = run("-b", broker, "purge", input="n\n")
+
+    assert result.exit_code == 1
+    assert "there is no undo" in result.stderr
+    assert "Are you sure you want to delete all tasks? [y/N]" in result.output
+    assert result.stderr.endswith("Aborted!\n")
+    assert the_message(broker).task == "proj.add"
+
+
+def test_purge_counts_what_it_drops(run: Run, broker: str) -> None:
+    for queue in ("a", "a", "b"):
+        run("-b", broker, "call", "proj.add", "--queue", queue)
+
+    assert run("-b", broker, "purge", "-Q", "a,b", input="y\n").stdout.endswith(
+        "Purged 3 messages from 2 known task queues.\n"
+    )
+    assert run("-b", broker, "purge", "-f", "-Q", "a,b").stdout == "No messages purged from 2 queues.\n"
+
+
+def test_purge_spares_the_excluded(run: Run, broker: str) -> None:
+    for queue in ("a", "b"):
+        run("-b", broker, "call", "proj.add", "--queue", queue)
+
+    assert (
+        run("-b", broker, "purge", "-f", "-Q", "a,b", "-X", "b").stdout == "Purged 1 message from 1 known task queue.\n"
+    )
+    assert the_message(broker, "b").task == "proj.add"
