@@ -151,6 +151,7 @@ class Celery:
         return task
 
     def _add(self, task: Task[..., Any]) -> None:
+        task.validate()
         task.adopt(self)
         self._tasks.register(task)
         self._bound_at = None
@@ -261,7 +262,8 @@ class Celery:
         return f"<Celery {self.main or '__main__'} at {id(self):#x}>"
 
     def _embedded_url(self) -> str:
-        return f"sqlite:///{os.path.join(self._home, _DEFAULT_FILE)}"
+        path = os.path.join(self._home, _DEFAULT_FILE)
+        return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
     def _after_fork(self) -> None:
         """In the child: forget the parent's connections, which must not be closed from here."""

@@ -162,7 +162,7 @@ class Router:
 def _routers(given: Any) -> list[RouteMap | Function]:
     if given is None:
         return []
-    if not isinstance(given, list | tuple) or _is_pair(given):
+    if not isinstance(given, list | tuple):
         given = [given]
     routers: list[RouteMap | Function] = []
     pairs: list[tuple[Any, Any]] = []
@@ -194,7 +194,7 @@ def _router(given: Any) -> RouteMap | Function:
         given = given()
     method = getattr(given, "route_for_task", None)
     if method is not None:
-        return lambda task, args, kwargs, options, **_: method(task, args, kwargs)
+        return lambda name, args, kwargs, options, **_: method(name, args, kwargs)
     if callable(given):
         return given  # type: ignore[no-any-return]  # a router is whatever the user says it is
     raise ImproperlyConfigured(f"a router must be a dict, a function or an import path, got {given!r}")

@@ -147,7 +147,10 @@ def _announce(run: _Run) -> None:
 def _perform(task: Any, request: Request) -> Ended:
     ended = call(task.before_start, (request.id, request.args, request.kwargs), {})
     if ended.error is None:
-        ended = call(task.body, request.args, request.kwargs)
+        body = task.body
+        if body is not task:
+            request.enter(task.name)
+        ended = call(body, request.args, request.kwargs)
     if ended.error is not None and retries.wants_retry(ended.error, task.autoretry_for, task.dont_autoretry_for):
         return Ended(None, _autoretry(task, request, ended.error))
     return ended
