@@ -59,11 +59,10 @@ impl Bucket {
 
     /// Take the next free token, if need be a future one; returns when it is due.
     pub fn book(&mut self, now: f64) -> f64 {
-        let now = self.look(now);
         if self.rate == 0.0 {
             return now;
         }
-        let due = self.due.max(now);
+        let due = self.due.max(self.look(now));
         self.due = due + self.seconds(1.0);
         due
     }

@@ -173,7 +173,7 @@ fn is_base64(raw: &[u8], scanner: &mut Scanner<'_>) -> Result<bool, Error> {
     }
 }
 
-/// Append what `text` stands for. Line breaks are allowed, as some encoders write them.
+/// Append what `text` stands for. Python also reads line breaks, and `=` after a body that needs none.
 fn decode(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
     let start = out.len();
     if BASE64.decode_vec(text, out).is_ok() {
@@ -181,9 +181,13 @@ fn decode(text: &str, out: &mut Vec<u8>) -> Result<(), Error> {
     }
     out.truncate(start);
     let joined: String = text.split_ascii_whitespace().collect();
-    BASE64.decode_vec(joined, out).map_err(|error| Error::Base64 {
-        reason: lower_first(&error.to_string()),
-    })
+    let unpadded = joined.trim_end_matches('=');
+    let needs_none = unpadded.len() % 4 == 0;
+    BASE64
+        .decode_vec(if needs_none { unpadded } else { &joined }, out)
+        .map_err(|error| Error::Base64 {
+            reason: lower_first(&error.to_string()),
+        })
 }
 
 fn lower_first(text: &str) -> String {

@@ -1,6 +1,6 @@
 //! The protocol-2 header fields that a worker decides on; all others are stepped over.
 
-use crate::error::Error;
+use crate::error::{Error, Quoted};
 use crate::json::{Scanner, Span, Text};
 use crate::timestamp::parse_timestamp;
 
@@ -89,7 +89,7 @@ pub(crate) fn text(raw: &[u8], scanner: &mut Scanner<'_>, name: &'static str) ->
         Some(found) if !found.is_sound(raw) => Err(Error::Field {
             name,
             expected: "text without single surrogates",
-            got: found.of(raw).chars().take(SHOWN).collect(),
+            got: Quoted(&found.of(raw)).to_string(),
         }),
         found => Ok(found),
     }
@@ -114,7 +114,7 @@ fn time(raw: &[u8], scanner: &mut Scanner<'_>, name: &'static str) -> Result<Opt
         Err(_) => Err(Error::Field {
             name,
             expected: EXPECTED,
-            got: crate::error::Quoted(&value).to_string(),
+            got: Quoted(&value).to_string(),
         }),
     }
 }
@@ -174,7 +174,8 @@ fn limit(part: &str) -> Option<Option<f64>> {
         return Some(None);
     }
     let seconds: f64 = part.parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then_some(Some(seconds))
+    // Adding zero turns -0.0 into 0.0.
+    (seconds.is_finite() && seconds >= 0.0).then_some(Some(seconds + 0.0))
 }
 
 const SHOWN: usize = 80;

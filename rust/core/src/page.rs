@@ -100,8 +100,9 @@ impl<'a> Page<'a> {
     /// Child: start `job`, unless it was recalled, lies beyond the limit or is not a later one.
     #[must_use]
     pub fn start(&self, job: u64, now: f64) -> bool {
-        // Before the claim, so that who sees the claim sees the time. No other job runs meanwhile.
-        self.began_at.store(now.to_bits(), Relaxed);
+        // Before the claim, so that who sees the claim sees the time; released, so that who sees the time of a later
+        // job also sees that the one before has finished.
+        self.began_at.store(now.to_bits(), Release);
         let mut floor = self.floor.load(Acquire);
         loop {
             if job <= floor || job > self.limit.load(Acquire) || job > LAST_JOB {
@@ -179,7 +180,7 @@ impl<'a> Page<'a> {
     #[must_use]
     pub fn running(&self) -> Option<(u64, f64)> {
         let started = self.started();
-        let began_at = f64::from_bits(self.began_at.load(Relaxed));
+        let began_at = f64::from_bits(self.began_at.load(Acquire));
         (started > self.finished.load(Acquire)).then_some((started, began_at))
     }
 

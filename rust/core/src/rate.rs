@@ -15,7 +15,7 @@ pub fn parse_rate(text: &str) -> Result<f64, Error> {
     let refused = || Error::Rate {
         got: Quoted(text).to_string(),
     };
-    let trimmed = text.trim();
+    let trimmed = text.trim_ascii();
     if trimmed.is_empty() {
         return Ok(0.0);
     }

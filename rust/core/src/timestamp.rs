@@ -20,10 +20,9 @@ pub fn parse_timestamp(text: &str) -> Result<f64, Error> {
     let micros = read(text).ok_or_else(|| Error::Timestamp {
         got: text.chars().take(200).collect(),
     })?;
-    // Whole microseconds of four-digit years: the division rounds once, as Python's does, until
-    // the year 2255, and is within a microsecond after it.
+    // Each part is exact or nearly so: years have four digits.
     #[allow(clippy::cast_precision_loss)]
-    Ok(micros as f64 / 1e6)
+    Ok((micros / 1_000_000) as f64 + (micros % 1_000_000) as f64 / 1e6)
 }
 
 fn read(text: &str) -> Option<i64> {
