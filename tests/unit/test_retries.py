@@ -18,7 +18,7 @@ def never(_: int) -> int:
     ("done", "most", "spent"), [(0, 0, True), (0, 1, False), (2, 3, False), (3, 3, True), (10**6, None, False)]
 )
 def test_retries_are_spent_when_there_were_as_many_as_allowed(done: int, most: int | None, spent: bool) -> None:
-    assert retries.spent(done, most) == spent
+    assert retries.is_spent(done, most) == spent
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_options_for_retry_come_from_the_task() -> None:
 
 
 def test_exceptions_are_given_as_one_or_several() -> None:
-    assert retries.classes(KeyError) == (KeyError,)
-    assert retries.classes([KeyError, ValueError]) == (KeyError, ValueError)
-    assert retries.classes(None) == ()
+    assert retries.exception_classes(KeyError) == (KeyError,)
+    assert retries.exception_classes([KeyError, ValueError]) == (KeyError, ValueError)
+    assert retries.exception_classes(None) == ()
     with pytest.raises(TypeError, match="an exception class was expected, got 'KeyError'"):
-        retries.classes(["KeyError"])
+        retries.exception_classes(["KeyError"])

@@ -15,7 +15,7 @@ from celery_rs.app.signatures import Checker, checker
 from celery_rs.config import check_rate
 from celery_rs.context import current_request, running
 from celery_rs.errors import ImproperlyConfigured, Retry
-from celery_rs.execution import Request, invented_id, retries
+from celery_rs.execution import BACKOFF_MAX, RETRY_DELAY, Request, exception_classes, invented_id, is_spent
 from celery_rs.results import AsyncResult
 from celery_rs.wire import TaskResult, encode_meta
 
@@ -55,7 +55,7 @@ class Task(Generic[P, R]):
     name: str = ""
     typing: bool = True
     max_retries: int | None = 3
-    default_retry_delay: float = retries.DEFAULT_DELAY
+    default_retry_delay: float = RETRY_DELAY
     rate_limit: str | float | None = None
     time_limit: float | None = None
     soft_time_limit: float | None = None
@@ -82,7 +82,7 @@ class Task(Generic[P, R]):
     dont_autoretry_for: Sequence[type[BaseException]] = ()
     retry_kwargs: Mapping[str, Any] | None = None
     retry_backoff: float | bool = False
-    retry_backoff_max: float = retries.BACKOFF_MAX
+    retry_backoff_max: float = BACKOFF_MAX
     retry_jitter: bool = True
 
     MaxRetriesExceededError: ClassVar[type[Exception]] = errors.MaxRetriesExceededError
@@ -179,7 +179,7 @@ class Task(Generic[P, R]):
             raise exc or sys.exc_info()[1] or Retry("Task can be retried")
         retry_args = tuple(request.args if args is None else args)
         retry_kwargs = request.kwargs if kwargs is None else kwargs
-        if retries.spent(request.retries, limit):
+        if is_spent(request.retries, limit):
             if exc is not None:
                 raise exc
             raise self.MaxRetriesExceededError(
@@ -279,7 +279,7 @@ class Task(Generic[P, R]):
         check_rate(f"task {self.name!r}: rate_limit", self.rate_limit)
         for option in ("autoretry_for", "dont_autoretry_for", "throws"):
             try:
-                setattr(self, option, retries.classes(getattr(self, option)))
+                setattr(self, option, exception_classes(getattr(self, option)))
             except TypeError as error:
                 raise ImproperlyConfigured(f"task {self.name!r}: {option}: {error}") from None
 

@@ -1,25 +1,28 @@
 """Run one task, anywhere: what goes in, what comes out, and the run itself."""
 
-from celery_rs.execution import retries
 from celery_rs.execution.executor import execute
 from celery_rs.execution.ids import invented_id
 from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request, Tell
+from celery_rs.execution.retries import BACKOFF_MAX, RETRY_DELAY, exception_classes, is_spent
 from celery_rs.execution.traces import ExceptionInfo
 from celery_rs.execution.user_code import in_user_code
 from celery_rs.execution.work import Work
 
 __all__ = [
+    "BACKOFF_MAX",
     "End",
     "ExceptionInfo",
     "Outcome",
+    "RETRY_DELAY",
     "Request",
     "Tell",
     "Work",
+    "exception_classes",
     "execute",
     "failure_record",
     "in_user_code",
     "invented_id",
-    "retries",
+    "is_spent",
 ]

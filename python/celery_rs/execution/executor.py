@@ -22,10 +22,10 @@ from celery_rs.errors import (
     Reject,
     Retry,
 )
-from celery_rs.execution import retries
 from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request, Tell
+from celery_rs.execution.retries import autoretry_options, wants_retry
 from celery_rs.execution.traces import ExceptionInfo
 from celery_rs.execution.user_code import Ended, call
 from celery_rs.execution.work import Work
@@ -151,7 +151,7 @@ def _perform(task: Any, request: Request) -> Ended:
         if body is not task:
             request.enter(task.name)
         ended = call(body, request.args, request.kwargs)
-    if ended.error is not None and retries.wants_retry(ended.error, task.autoretry_for, task.dont_autoretry_for):
+    if ended.error is not None and wants_retry(ended.error, task.autoretry_for, task.dont_autoretry_for):
         return Ended(None, _autoretry(task, request, ended.error))
     return ended
 
@@ -160,7 +160,7 @@ def _autoretry(task: Any, request: Request, error: BaseException) -> BaseExcepti
     """Retry; or the error itself when that was the last time."""
     frames = error.__traceback__
     try:
-        task.retry(exc=error, **retries.autoretry_options(task, request.retries))
+        task.retry(exc=error, **autoretry_options(task, request.retries))
     except BaseException as answer:  # noqa: BLE001  (Retry, the error again, or what composing the message raised)
         if answer is error:
             error.__traceback__ = frames

@@ -6,13 +6,14 @@ from typing import Any
 
 from celery_rs.errors import Ignore, Retry
 
-DEFAULT_DELAY = 180
+RETRY_DELAY = 180
+"""Seconds before a retry that does not say when."""
 BACKOFF_MAX = 600
 
 Classes = tuple[type[BaseException], ...]
 
 
-def spent(retries: int, max_retries: int | None) -> bool:
+def is_spent(retries: int, max_retries: int | None) -> bool:
     """Whether a task that has been retried `retries` times may not be retried again."""
     return max_retries is not None and retries >= max_retries
 
@@ -48,7 +49,7 @@ def autoretry_options(task: Any, retries: int, draw: Callable[[int], int] = rand
     return options
 
 
-def classes(given: Any) -> Classes:
+def exception_classes(given: Any) -> Classes:
     """Exception classes from one, or a sequence of them. Raises TypeError."""
     found = (given,) if isinstance(given, type) else tuple(given or ())
     for kind in found:

@@ -15,7 +15,7 @@ from celery_rs.wire.control import (
 from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, decode_meta, encode_meta, iso
-from celery_rs.wire.preview import preview
+from celery_rs.wire.previews import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
 from celery_rs.wire.topology import Exchange, Queue
 
