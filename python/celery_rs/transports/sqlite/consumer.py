@@ -20,7 +20,7 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports.base import Burial, Completion, Delivery, Outgoing, Received, Recovered, Tag, Tags, Verdict
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.sqlite import messages, upkeep
-from celery_rs.transports.sqlite.database import WORKER_WAL_BYTES, Database, Transaction
+from celery_rs.transports.sqlite.database import WORKER_LOG_PAGES, Database, Transaction
 from celery_rs.transports.sqlite.facts import current_version
 from celery_rs.transports.sqlite.files import directory_beside
 from celery_rs.transports.sqlite.locks import Lease
@@ -288,7 +288,7 @@ class SqliteConsumer:
             verdicts = self._finish(batch, envelopes, check=False)
         except _SomeLostError:
             verdicts = self._finish(batch, envelopes, check=True)
-        self._database.checkpoint(WORKER_WAL_BYTES)
+        self._database.checkpoint(WORKER_LOG_PAGES)
         return verdicts
 
     def _finish(self, batch: Sequence[Completion], envelopes: Mapping[int, bytes], *, check: bool) -> list[Verdict]:
@@ -299,7 +299,10 @@ class SqliteConsumer:
             known = self._known([completion.tag for completion in batch])
             if check:
                 known = self._still_ours(tx, known)
-            ours = {completion.tag: completion for completion in reversed(batch) if completion.tag in known}
+            ours: dict[Tag, Completion] = {}
+            for completion in batch:
+                if completion.tag in known:
+                    ours.setdefault(completion.tag, completion)
             rejected = {known[tag]: REJECTED for tag, completion in ours.items() if completion.how == "rejected"}
             if rejected:
                 messages.copy_to_dead(tx, rejected, now)

@@ -8,6 +8,7 @@ After a fork the child opens a connection of its own. The inherited one is kept,
 lives: closing it would take the parent's locks away.
 """
 
+import logging
 import os
 import sqlite3
 import threading
@@ -18,10 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from celery_rs.errors import ImproperlyConfigured
-from celery_rs.transports.sqlite import errors, files, schema
+from celery_rs.errors import CeleryError, ImproperlyConfigured
+from celery_rs.transports.sqlite import errors, files, log, schema
 from celery_rs.transports.sqlite.locks import Gate, holder_of
 from celery_rs.transports.sqlite.wake import Bell, Doors, Ring
+
+logger = logging.getLogger("celery.transport.sqlite")
 
 LOCK_TIMEOUT_S = 10.0
 _FIRST_WAIT_S = 0.00005
@@ -30,11 +33,11 @@ _LOOK_AT_FILE_S = 1.0
 
 _DATA_VERSION = "PRAGMA data_version"
 
-_PAGE = 4096
-WORKER_WAL_BYTES = 4_000 * _PAGE
-PRODUCER_WAL_BYTES = 20_000 * _PAGE
-_CHECKPOINT_EVERY_S = 0.1
-_CHECKPOINT_TRIES_S = 0.02
+WORKER_LOG_PAGES = 2_000
+PRODUCER_LOG_PAGES = 20_000
+_LARGEST_LOG = PRODUCER_LOG_PAGES * 4096
+_LOOK_AT_LOG_S = 0.05
+_SHUT_TRIES_S = 0.02
 _PUBLISHES_PER_LOOK = 256
 
 Sync = Literal["normal", "full"]
@@ -78,7 +81,7 @@ class Database:
         self._doors: Doors | None = None
         self._identity: tuple[int, int] | None = None
         self._looked_at = 0.0
-        self._checkpointed_at = 0.0
+        self._looked_at_log = 0.0
         self._publishes = 0
 
     # Users
@@ -246,24 +249,31 @@ class Database:
         """A producer's share of the checkpoints: only when no worker does them. Cheap enough for every publish."""
         self._publishes += 1
         if self._publishes % _PUBLISHES_PER_LOOK == 0:
-            self.checkpoint(PRODUCER_WAL_BYTES)
+            self.checkpoint(PRODUCER_LOG_PAGES)
 
-    def checkpoint(self, beyond: int = 0) -> bool:
-        """Move the log into the database, if it is longer than `beyond` bytes and nobody writes right now."""
+    def checkpoint(self, beyond: int) -> bool:
+        """Move the log into the database and start it anew, if it is longer than `beyond` pages.
+
+        Gives up when writers leave no gap, or a reader still needs the log: the next call will find one.
+        """
         now = time.monotonic()
-        if now - self._checkpointed_at < _CHECKPOINT_EVERY_S or self._log_size() <= beyond:
+        if now - self._looked_at_log < _LOOK_AT_LOG_S:
+            return False
+        self._looked_at_log = now
+        if not log.is_longer_than(beyond, self.path):
             return False
         with self._mutex:
-            self._checkpointed_at = now
             connection = self._connected(now + self._lock_timeout)
             gate = self._gate
             assert gate is not None
+            deadline = time.monotonic() + _SHUT_TRIES_S
             while not gate.shut():
-                if time.monotonic() - now > _CHECKPOINT_TRIES_S:
+                if time.monotonic() > deadline:
                     return False
                 time.sleep(_FIRST_WAIT_S)
             try:
-                ((blocked, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                # Not TRUNCATE: giving the file's blocks back, and asking for them again, costs as much as the copying.
+                ((blocked, _, _),) = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
             except sqlite3.Error as error:
                 if not errors.is_busy(error):
                     raise self.failed(error) from error
@@ -271,12 +281,6 @@ class Database:
             finally:
                 gate.leave()
             return not blocked
-
-    def _log_size(self) -> int:
-        try:
-            return os.stat(f"{self.path}-wal").st_size
-        except FileNotFoundError:
-            return 0
 
     # Connecting
 
@@ -332,6 +336,7 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._sync.upper()}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("PRAGMA cache_size = -16000")
         if current:
@@ -398,7 +403,11 @@ class Transaction:
         finally:
             database.end()
         if self.rings:
-            database.deliver(self.rings)
+            try:
+                database.deliver(self.rings)
+            except CeleryError as failure:
+                # The transaction stands; who was not rung looks by himself before long.
+                logger.warning("somebody could not be woken: %s", failure)
 
     def _roll_back(self) -> None:
         try:

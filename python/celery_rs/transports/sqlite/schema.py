@@ -158,10 +158,16 @@ CREATE TABLE chord_parts (
 """
 
 
+_SIGNATURE = """
+SELECT user_version, application_id, (SELECT group_concat(name, ', ') FROM sqlite_schema WHERE type = 'table')
+FROM pragma_user_version, pragma_application_id
+"""
+
+
 def is_current(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the tables are there; raises on a database that is not ours to write to."""
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    ((application,),) = connection.execute("PRAGMA application_id").fetchall()
+    # One statement, so that it sees one state of a file that another process may be preparing.
+    ((version, application, tables),) = connection.execute(_SIGNATURE).fetchall()
     if application == APPLICATION_ID:
         if version > VERSION:
             raise ImproperlyConfigured(
@@ -169,11 +175,8 @@ def is_current(connection: sqlite3.Connection, path: Path) -> bool:
                 "upgrade celery-rs or name another file"
             )
         return True
-    tables = [
-        name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    ]
     if tables or version or application:
-        found = ", ".join(tables[:3]) or f"application id {application}"
+        found = f"tables {tables}" if tables else f"application id {application}"
         raise ImproperlyConfigured(
             f"database {str(path)!r} belongs to another program (it has {found}); name a file of its own for celery-rs"
         )

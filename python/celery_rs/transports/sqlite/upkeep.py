@@ -2,7 +2,7 @@
 
 import time
 
-from celery_rs.transports.sqlite.database import WORKER_WAL_BYTES, Database
+from celery_rs.transports.sqlite.database import WORKER_LOG_PAGES, Database
 from celery_rs.transports.sqlite.messages import ONCE_S
 from celery_rs.transports.sqlite.subscription import KEPT_S
 
@@ -29,7 +29,7 @@ class Upkeep:
         self._next = time.monotonic() + _EVERY_S
 
     def run(self) -> None:
-        self._database.checkpoint(WORKER_WAL_BYTES)
+        self._database.checkpoint(WORKER_LOG_PAGES)
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY_S
             self.sweep()
