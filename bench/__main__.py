@@ -54,7 +54,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--limit",
         type=seconds,
-        default=20.0,
+        default=10.0,
         metavar="S",
         help="seconds after which a stretch of work is cut short (%(default)g)",
     )

@@ -23,7 +23,7 @@ class Effort:
     """How much to do, where the command line says; None is the scenario's own default."""
 
     tasks: int | None = None
-    limit: float = 20.0
+    limit: float = 10.0
     """Seconds for one stretch of work; whoever needs longer is cut short and the report says so."""
     idle: float = 10.0
     long: float = 10.0

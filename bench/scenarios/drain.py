@@ -35,7 +35,7 @@ def run(stage: Stage) -> Measured:
 SCENARIO = Scenario(
     name="drain",
     question="how fast does a worker (prefork, 2 processes) drain no-op tasks?",
-    tasks=20_000,
+    tasks=10_000,
     results=(False, True),
     figures=(
         Figure("rate", "tasks", "/s", "higher"),

@@ -10,7 +10,7 @@ def run(stage: Stage) -> Measured:
     """Both paces against the same worker, in two client processes."""
     values: dict[str, float] = {}
     notes: list[str] = []
-    limit = stage.effort.limit / 4
+    limit = stage.effort.limit / 2
     with stage.worker() as worker:
         stage.warm_up(worker)
         for pace, pause in (("busy", 0.0), ("paused", _PAUSE)):
