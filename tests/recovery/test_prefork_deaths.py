@@ -325,7 +325,7 @@ def test_finished_outcomes_survive_the_death_of_an_idle_child() -> None:
 
 def wait_for_end(driver: Driver, tag: str, pid: int = 0) -> None:
     """Until the job is accounted for and the process, if one is named, has left the pool."""
-    driver.until(lambda: tag in driver.accounted() and pid not in processes(driver))
+    driver.until(lambda: tag in {*driver.ended(), *driver.returned()} and pid not in processes(driver))
 
 
 def parent_of(pid: int) -> int:

@@ -191,7 +191,7 @@ def test_a_recall_returns_only_what_was_asked_for_and_has_not_started() -> None:
     with prefork(run) as driver:
         driver.until(lambda: driver.pool.room(batch=4))
         driver.pool.submit([job(str(n)) for n in range(4)], batch=4)
-        driver.until(driver.pool.running)
+        driver.glimpse(driver.pool.running)
         driver.pool.recall(["0", "2"])
         returned = driver.returned()
         driver.pool.recall()
