@@ -94,6 +94,7 @@ class Loop:
     def run(self) -> int:
         """Work until the lifecycle ends; returns the exit code."""
         unwatch = self._watch(self._inbox.fileno(), lambda: None)
+        self._turn(_now())
         while self.lifecycle.phase < Phase.STOPPED:
             self._watch.wait(self._patience(_now()))
             for event in self._inbox.take():

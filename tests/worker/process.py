@@ -1,0 +1,95 @@
+"""A real worker process for a test, and a client that talks to it."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+SECONDS = 30.0
+
+
+class Project:
+    """A folder with a broker file, the tasks of `tests.worker.proj` as this process calls them, and workers."""
+
+    def __init__(self, folder: Path, proj: ModuleType) -> None:
+        self.folder = folder
+        self.proj = proj
+        self.app = proj.app
+
+    @contextmanager
+    def worker(self, *options: str, name: str = "w1") -> Iterator["subprocess.Popen[str]"]:
+        """A worker that is ready; terminated, and if need be killed, at the end."""
+        log = self.folder / f"{name}.log"
+        command = [
+            sys.executable,
+            "-m",
+            "celery_rs",
+            "-A",
+            "tests.worker.proj",
+            "worker",
+            "-n",
+            name,
+            "-l",
+            "info",
+            *options,
+        ]
+        with log.open("w") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=output, text=True)
+        try:
+            eventually(lambda: " ready." in log.read_text() or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def log(self, name: str = "w1") -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def lines(self, name: str) -> list[str]:
+        """What tasks have noted under that name."""
+        file = self.folder / name
+        return file.read_text().splitlines() if file.exists() else []
+
+    def saw(self, name: str, times: int = 1) -> None:
+        """Wait until tasks have noted that so often."""
+        eventually(lambda: len(self.lines(name)) >= times)
+
+    def inject(self, envelopes: Sequence[bytes]) -> None:
+        """Put bytes that no client of ours would send into the queue."""
+        with sqlite3.connect(self.folder / "proj.sqlite3", isolation_level=None) as file:
+            file.execute("BEGIN IMMEDIATE")
+            file.executemany(
+                "INSERT INTO messages (queue, state, priority, enqueued_at, envelope) VALUES ('celery', 0, 0, 0, ?)",
+                [(envelope,) for envelope in envelopes],
+            )
+            file.execute("COMMIT")
+        file.close()
+        self.proj.add.delay(0, 0)  # who commits wakes a worker; a foreign writer does not
+
+    def let_go(self, name: str) -> None:
+        (self.folder / f"{name}.go").touch()
+
+
+def eventually(holds: Callable[[], object], seconds: float = SECONDS) -> None:
+    """Wait until it holds; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to hold in time"
+        time.sleep(0.005)  # files and foreign processes give no event
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {"PROJ_BROKER": f"sqlite:///{folder}/proj.sqlite3", "PROJ_FOLDER": str(folder), "PYTHONPATH": os.getcwd()}

@@ -1,0 +1,154 @@
+"""The tasks of the worker tests, run by real worker processes on a broker that the environment names."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from celery_rs import Celery
+from celery_rs.errors import Ignore, Reject
+
+app = Celery("proj", broker=os.environ["PROJ_BROKER"], backend=os.environ["PROJ_BROKER"])
+FOLDER = Path(os.environ["PROJ_FOLDER"])
+
+
+def note(name: str) -> None:
+    """Append a line that the test can count."""
+    with (FOLDER / name).open("a") as file:
+        file.write(f"{os.getpid()} {time.time()}\n")
+
+
+def wait_for(name: str, seconds: float = 30.0) -> None:
+    """Block until the test makes that file."""
+    deadline = time.monotonic() + seconds
+    while not (FOLDER / name).exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"nobody made {name}")
+        time.sleep(0.005)  # a file is the one signal that every pool and a killed parent understand
+
+
+@app.task
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+@app.task(name="proj.limited", rate_limit="5/s")
+def limited() -> float:
+    return time.time()
+
+
+@app.task
+def noted(name: str) -> str:
+    note(name)
+    return name
+
+
+@app.task
+def hold(name: str) -> str:
+    """Says that it runs, then waits to be let go."""
+    note(f"{name}.started")
+    wait_for(f"{name}.go")
+    note(f"{name}.ended")
+    return name
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def hold_late(name: str) -> str:
+    note(f"{name}.started")
+    wait_for(f"{name}.go")
+    note(f"{name}.ended")
+    return name
+
+
+@app.task(bind=True, max_retries=3)
+def retried(self: Any, times: int) -> int:
+    if self.request.retries < times:
+        raise self.retry(countdown=0.05)
+    retries: int = self.request.retries
+    return retries
+
+
+@app.task(autoretry_for=(ConnectionError,), retry_backoff=0.01, retry_jitter=False, max_retries=1)
+def unlucky() -> None:
+    note("unlucky")
+    raise ConnectionError("no luck")
+
+
+@app.task
+def fails() -> None:
+    raise ValueError("boom", 1)
+
+
+@app.task(ignore_result=True)
+def silent() -> int:
+    return 1
+
+
+@app.task(track_started=True)
+def tracked(name: str) -> str:
+    wait_for(f"{name}.go")
+    return name
+
+
+@app.task(bind=True)
+def progressing(self: Any, name: str) -> str:
+    self.update_state(state="PROGRESS", meta={"done": 50})
+    wait_for(f"{name}.go")
+    return name
+
+
+@app.task
+def ignored() -> None:
+    raise Ignore
+
+
+@app.task(acks_late=True)
+def rejected() -> None:
+    raise Reject("not today")
+
+
+@app.task(acks_late=True)
+def rejected_once(name: str) -> str:
+    note(name)
+    if len((FOLDER / name).read_text().splitlines()) == 1:
+        raise Reject("again", requeue=True)
+    return name
+
+
+@app.task(soft_time_limit=0.2)
+def softly() -> str:
+    try:
+        time.sleep(30)  # the limit interrupts it
+    finally:
+        note("cleaned-up")
+    return "too late"
+
+
+@app.task(time_limit=0.2)
+def hardly() -> None:
+    time.sleep(30)  # the limit kills it
+
+
+@app.task
+def dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def dies_late() -> None:
+    note("dies-late")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+def stamped(seconds: float) -> tuple[float, float]:
+    """When it began and ended."""
+    began = time.time()
+    time.sleep(seconds)  # the work
+    return began, time.time()
+
+
+@app.task(bind=True)
+def exits(self: Any) -> None:
+    raise SystemExit(3)
