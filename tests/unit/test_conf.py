@@ -81,6 +81,17 @@ def test_an_update_with_one_mistake_changes_nothing() -> None:
         ("task_time_limit", -1, "task_time_limit must be seconds, not below 0, got -1"),
         ("worker_concurrency", 0, "worker_concurrency must be a whole number from 1 up, got 0"),
         ("accept_content", 5, "accept_content must be a list of strings, got 5"),
+        (
+            "timezone",
+            "Mars/Olympus",
+            "timezone must be the name of a time zone such as 'Europe/Oslo', got 'Mars/Olympus'",
+        ),
+        (
+            "accept_content",
+            ["pickle"],
+            "accept_content must be a list of 'json' or 'application/json' ('pickle' is not",
+        ),
+        ("task_serializer", "pickle", "task_serializer must be one of 'json', got 'pickle'"),
         ("worker_pool", "gevnt", "worker_pool must be one of 'prefork', 'processes', 'solo', got 'gevnt'"),
     ],
 )
@@ -110,10 +121,10 @@ def test_the_environment_is_stronger_than_what_was_set(monkeypatch: pytest.Monke
 def test_what_was_set_is_stronger_than_the_source_and_that_than_added_defaults() -> None:
     conf = Settings({"task_default_queue": "set"})
 
-    conf.add_defaults({"task_default_queue": "default", "timezone": "default", "task_serializer": "json"})
-    conf.read_from({"task_default_queue": "source", "timezone": "source"})
+    conf.add_defaults({"task_default_queue": "default", "control_exchange": "default", "task_serializer": "json"})
+    conf.read_from({"task_default_queue": "source", "control_exchange": "source"})
 
-    assert (conf.task_default_queue, conf.timezone) == ("set", "source")
+    assert (conf.task_default_queue, conf.control_exchange) == ("set", "source")
 
 
 def test_a_source_is_read_at_the_first_lookup_only() -> None:

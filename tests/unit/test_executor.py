@@ -477,6 +477,52 @@ def test_headers_that_are_no_object_are_rejected(app: Celery) -> None:
     assert body(app, b"[[], {}, {}]", headers=b"[1]").end == "reject"
 
 
+def test_a_refused_call_whose_result_is_ignored_stores_nothing(app: Celery) -> None:
+    outcome = run(app, app.compose("no.such", (), {}, ignore_result=True))
+
+    assert (outcome.end, outcome.record) == ("reject", None)
+
+
+@pytest.mark.parametrize("value", ["3", "[]", "{}", "true", '"x"', "1e400", "null"])
+def test_headers_of_any_type_do_no_harm(app: Celery, value: str) -> None:
+    names = (
+        "task id group group_index root_id parent_id retries timelimit ignore_result shadow expires eta origin stamps"
+    )
+    headers = "{" + ", ".join(f'"{name}": {value}' for name in names.split()) + "}"
+
+    @app.task(name="proj.flaky", bind=True)
+    def flaky(self: Any) -> None:
+        raise self.retry()
+
+    assert body(app, b"[[], {}, {}]", headers=headers.encode()).end == "success"
+    work: dict[str, Any] = {"headers": headers.encode(), "body": b"[[], {}, {}]"}
+    assert run(app, app.compose("proj.flaky", (), {}), **work).end in ("retry", "failure")
+
+
+class Unprintable(Exception):
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize("how", ["raise", "retry", "reject", "return"])
+def test_errors_that_cannot_be_printed_do_no_harm(app: Celery, how: str) -> None:
+    @app.task(bind=True)
+    def task(self: Any) -> Any:
+        error = Unprintable(1)
+        match how:
+            case "raise":
+                raise error
+            case "retry":
+                raise self.retry(exc=error)
+            case "reject":
+                raise errors.Reject(error)
+        return {error}
+
+    assert call(app, task).end == {"raise": "failure", "return": "failure"}.get(how, how)
+
+
 @given(st.binary(max_size=40), st.binary(max_size=40))
 def test_no_message_breaks_the_executor(raw: bytes, headers: bytes) -> None:
     outcome = body(make_app(), raw, headers=headers)

@@ -76,6 +76,20 @@ def test_an_argument_that_json_lacks_becomes_its_repr() -> None:
     assert encoded["exc_message"] == ["a", "{1}", "<Unprintable: its repr failed with RuntimeError>"]
 
 
+def test_an_exception_that_hides_its_arguments_is_written_all_the_same() -> None:
+    class HidingError(Exception):
+        @property
+        def args(self) -> Any:  # type: ignore[override]  # that is the point
+            raise RuntimeError("no")
+
+    class Json:
+        def __json__(self) -> None:
+            raise LookupError("no")
+
+    assert encode_failure(HidingError("a"))["exc_message"] == ["a"]
+    assert "Json object" in encode_failure(ValueError(Json()))["exc_message"][0]
+
+
 def test_a_constructor_that_wants_other_arguments_is_passed_by() -> None:
     failure = decode_failure(encode_failure(PickyError(code=3)))
 

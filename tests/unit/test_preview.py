@@ -57,6 +57,14 @@ def test_a_repr_that_raises_is_shown_as_such() -> None:
     assert preview((Unprintable(),)) == "(<Unprintable: its repr failed with RuntimeError>,)"
 
 
+def test_a_container_that_raises_is_shown_as_such() -> None:
+    class Torn(dict[str, int]):
+        def items(self):
+            raise RuntimeError("no")
+
+    assert preview([Torn(a=1)]) == "<list: its text failed with RuntimeError>"
+
+
 def test_a_huge_list_costs_no_more_than_its_beginning() -> None:
     class Counted(list[int]):
         seen = 0

@@ -66,6 +66,16 @@ def test_a_countdown_is_an_absolute_time_and_wins_over_an_eta() -> None:
     assert datetime.fromisoformat(outgoing.message.eta).timestamp() == pytest.approx(outgoing.not_before)
 
 
+def test_times_are_written_in_the_apps_zone() -> None:
+    oslo = compose(countdown=10, expires=20, app=make_app(timezone="Europe/Oslo"))
+    utc = compose(countdown=10, app=make_app())
+
+    assert re.search(r"\+0[12]:00$", oslo.message.eta)
+    assert re.search(r"\+0[12]:00$", oslo.message.expires)
+    assert datetime.fromisoformat(oslo.message.eta).timestamp() == pytest.approx(oslo.not_before)
+    assert utc.message.eta.endswith("+00:00")
+
+
 def test_no_countdown_means_now() -> None:
     assert compose(countdown=0).not_before is None
     assert compose(countdown=0).message.eta is None

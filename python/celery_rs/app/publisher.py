@@ -8,17 +8,17 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery_rs.app.router import Destination, Router
-from celery_rs.config import suggestion
+from celery_rs.config import suggestion, zone
 from celery_rs.context import current_request
 from celery_rs.errors import EncodeError, NotSupported, OperationalError
 from celery_rs.serializers import JSON, Serializer, serializer
 from celery_rs.transports import Outgoing, Wait
-from celery_rs.wire import Message, Queue, iso, preview
+from celery_rs.wire import Message, Queue, preview
 
 if TYPE_CHECKING:
     from celery_rs.app.app import Celery
@@ -70,6 +70,7 @@ class Publisher:
         self._default_mode = 2
         self._depth = 3
         self._inherit_priority = False
+        self._zone: tzinfo | None = UTC
         self._declared: set[str] = set()
         self.after_fork()
 
@@ -100,9 +101,11 @@ class Publisher:
         task_id = get("task_id") or new_id()
         root_id, parent_id, priority = self._ancestry(task_id, get)
         eta, not_before = (
-            _moment(get("eta"), get("countdown"), "eta") if "eta" in chosen or "countdown" in chosen else _NEVER
+            _moment(get("eta"), get("countdown"), "eta", self._zone)
+            if "eta" in chosen or "countdown" in chosen
+            else _NEVER
         )
-        expires, expires_at, expiration = _expiry(get("expires"))
+        expires, expires_at, expiration = _expiry(get("expires"), self._zone)
         headers, stamps = get("headers"), get("stamps")
         message = Message(
             task,
@@ -175,6 +178,8 @@ class Publisher:
         self._default_mode = _MODES.get(conf.task_default_delivery_mode, conf.task_default_delivery_mode)
         self._depth = conf.task_repr_maxlevels
         self._inherit_priority = conf.task_inherit_parent_priority
+        # None is the local zone of this process
+        self._zone = zone(conf.timezone) if conf.timezone else UTC if conf.enable_utc else None
         self._plans = {}
         self._version = version
 
@@ -264,13 +269,13 @@ def _body(writer: Serializer, args: Sequence[Any], kwargs: Mapping[str, Any], em
         raise
 
 
-def _moment(eta: Any, countdown: Any, name: str) -> tuple[str | None, float | None]:
+def _moment(eta: Any, countdown: Any, name: str, local: tzinfo | None) -> tuple[str | None, float | None]:
     """(ISO text, epoch seconds) of a time, or of some seconds from now; a countdown wins."""
     if countdown:
         if isinstance(countdown, bool) or not isinstance(countdown, int | float):
             raise TypeError(f"countdown must be seconds, got {countdown!r}")
         at = _in_range(time.time() + countdown, "countdown", countdown)
-        return iso(at), at
+        return _text(at, local), at
     if eta is None:
         return _NEVER
     if isinstance(eta, str):
@@ -284,7 +289,7 @@ def _moment(eta: Any, countdown: Any, name: str) -> tuple[str | None, float | No
     raise TypeError(f"{name} must be a datetime or ISO 8601 text, got {eta!r}")
 
 
-def _expiry(expires: Any) -> tuple[str | None, float | None, str | None]:
+def _expiry(expires: Any, local: tzinfo | None) -> tuple[str | None, float | None, str | None]:
     """(ISO text, epoch seconds, milliseconds from now) of seconds from now, or a time."""
     if expires is None:
         return None, None, None
@@ -293,11 +298,15 @@ def _expiry(expires: Any) -> tuple[str | None, float | None, str | None]:
         expires = expires.total_seconds()
     if isinstance(expires, int | float) and not isinstance(expires, bool):
         at = _in_range(now + expires, "expires", expires)
-        text: str | None = iso(at)
+        text: str | None = _text(at, local)
     else:
-        text, moment = _moment(expires, None, "expires")
+        text, moment = _moment(expires, None, "expires", local)
         at = now if moment is None else moment
     return text, at, str(max(0, int((at - now) * 1000)))
+
+
+def _text(at: float, local: tzinfo | None) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone(local).isoformat()
 
 
 def _in_range(at: float, name: str, given: object) -> float:

@@ -5,5 +5,6 @@ from celery_rs.config.conf import Settings, censor
 from celery_rs.config.settings import BY_NAME, SETTINGS, Setting
 from celery_rs.config.sources import load
 from celery_rs.config.spelling import suggestion
+from celery_rs.config.zones import zone
 
-__all__ = ["BY_NAME", "SETTINGS", "Setting", "Settings", "censor", "check_rate", "load", "suggestion"]
+__all__ = ["BY_NAME", "SETTINGS", "Setting", "Settings", "censor", "check_rate", "load", "suggestion", "zone"]

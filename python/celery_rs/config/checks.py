@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from celery_rs import _core
+from celery_rs.config.zones import zone
 from celery_rs.errors import ImproperlyConfigured
 
 Check = Callable[[Any], Any]
 _N = TypeVar("_N", int, float)
 
+_CONTENTS = ("json", "application/json")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -77,6 +79,24 @@ def names(value: Any) -> tuple[str, ...]:
     if isinstance(value, list | tuple | set | frozenset) and all(isinstance(item, str) for item in value):
         return tuple(value)
     raise ValueError("a list of strings")
+
+
+def contents(value: Any) -> tuple[str, ...]:
+    """Serializers or content types."""
+    given = names(value)
+    for name in given:
+        if name not in _CONTENTS:
+            raise ValueError(f"a list of {' or '.join(map(repr, _CONTENTS))} ({name!r} is not supported yet)")
+    return given
+
+
+def timezone(value: Any) -> str:
+    name = getattr(value, "key", value)  # a ZoneInfo knows its name
+    try:
+        zone(text(name))
+    except (KeyError, ValueError, OSError):
+        raise ValueError("the name of a time zone such as 'Europe/Oslo'") from None
+    return str(name)
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def _check(name: str, value: Any) -> Any:
         raise ImproperlyConfigured(f"{name} must be {error}, got {censor(name, value)!r}") from None
 
 
-_NONE_MEANS_OFF = frozenset({"result_expires", "broker_connection_max_retries", "broker_connection_timeout"})
+_NONE_MEANS_OFF = frozenset({"result_expires"})
 
 
 def censor(name: str, value: Any) -> Any:

@@ -60,17 +60,23 @@ def _choice(name: str, allowed: tuple[Any, ...], default: Any, old: str, help: s
 
 
 GENERAL = (
-    _names("accept_content", ("json",), "CELERY_ACCEPT_CONTENT", "serializers or content types that a worker reads"),
-    _names("result_accept_content", None, "=", "the same for results; None is accept_content"),
-    _flag("enable_utc", True, "=", "times in messages are UTC; off is the local zone"),
-    _text("timezone", None, "CELERY_TIMEZONE", "zone of ETAs and logs; None is UTC"),
+    Setting(
+        "accept_content",
+        "list",
+        checks.contents,
+        ("json",),
+        "CELERY_ACCEPT_CONTENT",
+        "serializers or content types that a worker reads",
+    ),
+    _flag("enable_utc", True, "=", "times in messages are UTC unless timezone says otherwise; off is the local zone"),
+    Setting("timezone", "string", checks.timezone, None, "CELERY_TIMEZONE", "zone of times in messages; None is UTC"),
     _names("imports", (), "CELERY_IMPORTS", "modules that the worker imports at start"),
     _names("include", (), "CELERY_INCLUDE", "more modules that the worker imports at start"),
     _flag("strict_config", True, "", "unknown settings are errors; off makes them warnings"),
 )
 
 TASK_MESSAGE = (
-    _text("task_serializer", "json", "CELERY_TASK_SERIALIZER", "serializer of arguments"),
+    _choice("task_serializer", ("json",), "json", "CELERY_TASK_SERIALIZER", "serializer of arguments"),
     _flag("task_publish_retry", True, "CELERY_TASK_PUBLISH_RETRY", "try again when the broker cannot be reached"),
     _dict(
         "task_publish_retry_policy",
@@ -156,16 +162,12 @@ ROUTING = (
 BROKER = (
     _text("broker_url", None, "=", "where messages go; None is an SQLite file beside the app's module"),
     _dict("broker_transport_options", {}, "=", "options of the transport"),
-    _seconds("broker_connection_timeout", 4.0, "=", "seconds to wait for a connection"),
-    _flag("broker_connection_retry", True, "=", "connect again after a loss"),
-    _flag("broker_connection_retry_on_startup", None, "=", "retry the first connection; None follows the above"),
-    _whole("broker_connection_max_retries", 0, 100, "=", "attempts to connect; None is for ever"),
     _text("control_exchange", "celery", "=", "base name of the exchanges of remote control"),
 )
 
 RESULTS = (
     _text("result_backend", None, "CELERY_RESULT_BACKEND", "where results go; None keeps none once a broker is named"),
-    _text("result_serializer", "json", "CELERY_RESULT_SERIALIZER", "serializer of results"),
+    _choice("result_serializer", ("json",), "json", "CELERY_RESULT_SERIALIZER", "serializer of results"),
     _seconds("result_expires", 86400, "CELERY_TASK_RESULT_EXPIRES", "seconds or a timedelta; 0 or None keeps them"),
     _flag("result_extended", False, "CELERY_RESULT_EXTENDED", "also store name, arguments, worker, retries, queue"),
     _dict("result_backend_transport_options", {}, "CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS", "options of the store"),
@@ -191,12 +193,6 @@ WORKER = (
     _flag("worker_disable_rate_limits", False, "CELERY_DISABLE_RATE_LIMITS", "ignore all rate limits"),
     _whole(
         "worker_max_tasks_per_child", 1, None, "CELERYD_MAX_TASKS_PER_CHILD", "replace a process after so many tasks"
-    ),
-    _seconds(
-        "worker_soft_shutdown_timeout",
-        0.0,
-        "CELERYD_SOFT_SHUTDOWN_TIMEOUT",
-        "grace for running tasks before a cold shutdown; 0 is none",
     ),
     _flag("worker_enable_remote_control", True, "CELERY_ENABLE_REMOTE_CONTROL", "listen to remote control"),
     _flag("worker_hijack_root_logger", True, "CELERYD_HIJACK_ROOT_LOGGER", "replace the root logger's handlers"),

@@ -26,7 +26,7 @@ from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request, Tell
 from celery_rs.execution.retries import autoretry_options, wants_retry
-from celery_rs.execution.traces import ExceptionInfo
+from celery_rs.execution.traces import ExceptionInfo, text_of
 from celery_rs.execution.user_code import Ended, call
 from celery_rs.execution.work import Work
 from celery_rs.serializers import content_types, reader, serializer
@@ -214,26 +214,27 @@ def _failed(run: _Run, error: BaseException) -> Outcome:
 
 def _retried(run: _Run, retry: Retry) -> Outcome:
     request = run.request
-    cause = retry.exc or retry
+    cause = retry if retry.exc is None else retry.exc
     if retry.__context__ is None and cause is not retry:
         retry.__context__ = cause
     info = ExceptionInfo(retry)
     record = run.failure(states.RETRY, cause, info.traceback)
-    outcome = run.outcome("retry", states.RETRY, str(retry), traceback=info.traceback, record=record)
+    outcome = run.outcome("retry", states.RETRY, text_of(retry), traceback=info.traceback, record=record)
     run.hook("on_retry", cause, run.id, request.args, request.kwargs, info)
     return outcome
 
 
 def _rejected(run: _Run, reject: Reject) -> Outcome:
     if reject.requeue:
-        return run.outcome("requeue", states.REJECTED, str(reject))
-    return run.outcome("reject", states.REJECTED, str(reject), record=run.failure(states.FAILURE, reject, None))
+        return run.outcome("requeue", states.REJECTED, text_of(reject))
+    return run.outcome("reject", states.REJECTED, text_of(reject), record=run.failure(states.FAILURE, reject, None))
 
 
 def _refused(work: Work, request: Request | None, error: BaseException, runtime: float) -> Outcome:
     """A message that cannot be run: the caller hears why, and the message becomes a dead letter."""
     known = _Unrun(work.id) if request is None else _Unrun(work.id, request.retries, request.group, request.parent_id)
-    record = failure_record(known, error, now=time.time())
+    unwanted = request is not None and request.ignore_result is True
+    record = None if unwanted else failure_record(known, error, now=time.time())
     return Outcome(work.tag, "reject", states.FAILURE, runtime, str(error), record=record)
 
 

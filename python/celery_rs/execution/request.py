@@ -88,6 +88,9 @@ class Request:
         if not _RESERVED.isdisjoint(headers):
             headers = {name: value for name, value in headers.items() if name not in _RESERVED}
         request.__dict__.update(headers)
+        for name in ("root_id", "parent_id", "group"):
+            if not isinstance(getattr(request, name), str):
+                request.__dict__[name] = None
         request.id, request.task = work.id, work.task
         request.called_directly = False
         request.hostname = hostname

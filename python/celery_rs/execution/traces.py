@@ -27,6 +27,14 @@ def traceback_text(error: BaseException) -> str:
         return f"{type(error).__qualname__}: its traceback could not be written ({type(failed).__name__})\n"
 
 
+def text_of(error: BaseException) -> str:
+    """`str(error)`, of an error that may hold anything."""
+    try:
+        return str(error)
+    except Exception as failed:  # noqa: BLE001  (a user's __repr__ inside)
+        return f"{type(error).__name__}: its text failed with {type(failed).__name__}"
+
+
 def _users_part(frames: TracebackType | None) -> TracebackType | None:
     """The frames from the first one that is not in this room; all of them when there is none."""
     frame = frames

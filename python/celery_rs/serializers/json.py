@@ -54,7 +54,10 @@ def _default(value: Any) -> object:
     """What to write for a value that JSON lacks."""
     own = getattr(value, "__json__", None)
     if own is not None and not isinstance(value, type):
-        return own()
+        try:
+            return own()
+        except Exception as error:
+            raise TypeError(f"__json__ of {type(value).__name__} failed: {error!r}") from error
     for kind, tagger in _TAGGERS:
         if isinstance(value, kind):
             return tagger(value)

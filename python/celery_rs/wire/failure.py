@@ -55,12 +55,11 @@ def _home(kind: type[BaseException]) -> str:
 
 
 def _arguments(exc: BaseException) -> list[Any]:
-    args = [str(arg) if isinstance(arg, BaseException) else arg for arg in exc.args]
-    try:
-        JSON.dumps(args)
-    except EncodeError:
-        return [arg if _is_json(arg) else _repr(arg) for arg in args]
-    return args
+    given = vars(BaseException)["args"].__get__(exc)  # past a subclass's own `args`
+    args = list(given) if isinstance(given, tuple) else []
+    if _is_json(args):
+        return args
+    return [arg if _is_json(arg) else _repr(arg) for arg in args]
 
 
 def _is_json(value: object) -> bool:

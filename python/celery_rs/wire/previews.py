@@ -25,7 +25,10 @@ def preview(value: object, limit: int = LIMIT, depth: int = DEPTH) -> str:
         return repr(value)
     elif type(value) is dict and not value:
         return "{}"
-    return _Writer(limit, depth).write(value)
+    try:
+        return _Writer(limit, depth).write(value)
+    except Exception as error:  # noqa: BLE001  (users' containers: an order, a length, an iterator)
+        return f"<{type(value).__name__}: its text failed with {type(error).__name__}>"
 
 
 def _plain_tuple(value: tuple[Any, ...]) -> str | None:
