@@ -5,7 +5,6 @@ settings; a call then adds its own options, its arguments and fresh ids.
 """
 
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -76,7 +75,7 @@ class Publisher:
 
     def after_fork(self) -> None:
         """A child says who it is itself, and has declared nothing."""
-        self._origin = f"gen{os.getpid()}@{socket.gethostname()}"
+        self._origin = f"gen{os.getpid()}@{os.uname().nodename}"
         self._reply_to = new_id()
         self._declared = set()
 

@@ -24,7 +24,7 @@ class ChordPart(NamedTuple):
 
     group: str
     task_id: str
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # Celery's word; nobody searches a part as a tuple
     state: str
     result: bytes
 
@@ -35,7 +35,8 @@ def supersedes(state: str, attempt: int, *, over: str, over_attempt: int) -> boo
     SUCCESS is replaced by nothing. Another ready state is replaced only by a ready state of a higher
     attempt. An unready state is replaced by any state of a higher attempt, by a state of the same attempt
     that does not rank below it, and never by an earlier attempt unless that is ready.
-    Custom states of one attempt replace each other (progress). This function is the oracle of every store's own statement.
+    Custom states of one attempt replace each other (progress). This function is the oracle of every store's own
+    statement.
     """
     if over == states.SUCCESS:
         return False
