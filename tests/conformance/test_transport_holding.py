@@ -87,6 +87,15 @@ def test_followups_that_were_published_before_are_not_published_again(transport,
     assert transport.queues(["followups"])["followups"].ready == 1
 
 
+def test_followups_are_published_in_the_order_of_the_batch(send, consumer):
+    send("a", "b")
+    tags = [delivery.tag for delivery in consumer.receive(2, 0).deliveries]
+
+    consumer.finish([Completion(tag, followups=[call(f"{tag}>0"), call(f"{tag}>1")]) for tag in tags])
+
+    assert ids(consumer.receive(10, 0).deliveries) == [f"{tag}>{n}" for tag in tags for n in range(2)]
+
+
 def test_followups_for_later_wait(world, transport, take, consumer):
     consumer.finish([Completion(take("a").tag, followups=[call("a", not_before=world.now() + 60)])])
 

@@ -23,6 +23,8 @@ _names = count(1)
 class World(Protocol):
     shared_by_processes: bool
     """Whether a forked child reaches the same broker."""
+    leases_by_clock: bool
+    """Whether a consumer that is paused for long is taken for dead."""
 
     def transport(self, faults: Faults | None = None) -> Transport: ...
     def consume(self, *queues: str, faults: Faults | None = None) -> Consumer: ...
@@ -40,8 +42,13 @@ class World(Protocol):
         """Its process dies: nothing is given back or closed."""
         ...
 
+    def pause(self, consumer: Consumer) -> None:
+        """Its process is stopped: no call is made until `resume`, no renewal either."""
+        ...
+
+    def resume(self, consumer: Consumer) -> None: ...
     def recover(self, by: Consumer) -> Recovered:
-        """Recover as often as it takes this broker to be sure of all deaths so far."""
+        """Recover as often as it takes this broker to be sure of all deaths so far; the living renew meanwhile."""
         ...
 
     def close(self) -> None: ...
@@ -51,6 +58,7 @@ class MemoryWorld:
     """Leases go by the clock, so that time must pass before a death is noticed."""
 
     shared_by_processes = False
+    leases_by_clock = True
 
     def __init__(self, directory: Path) -> None:
         self.name = f"conformance-{next(_names)}"
@@ -84,6 +92,12 @@ class MemoryWorld:
     def kill(self, consumer: Consumer) -> None:
         self.living.remove(consumer)
 
+    def pause(self, consumer: Consumer) -> None:
+        self.living.remove(consumer)
+
+    def resume(self, consumer: Consumer) -> None:
+        self.living.append(consumer)
+
     def recover(self, by: Consumer) -> Recovered:
         sweeps: list[Recovered] = [by.recover()]
         for wait in (self.broker.lease_s, self.broker.lease_s / 2):
@@ -101,11 +115,13 @@ class SqliteWorld:
     """Leases are locks of the operating system: a death is noticed at once, and no time makes one."""
 
     shared_by_processes = True
+    leases_by_clock = False
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "broker.sqlite3"
         self.clock = Clock()
         self._living: list[Consumer] = []
+        self._paused: list[Consumer] = []
         self._opened: list[SqliteTransport | SqliteBackend] = []
 
     def transport(self, faults: Faults | None = None) -> SqliteTransport:
@@ -136,13 +152,24 @@ class SqliteWorld:
 
     def pass_time(self, seconds: float) -> None:
         self.clock.jump(seconds)
+        for consumer in self._living:
+            if consumer not in self._paused:
+                consumer.renew()
 
     def kill(self, consumer: Consumer) -> None:
         assert isinstance(consumer, SqliteConsumer)
         self._living.remove(consumer)
         consumer.forget()  # the kernel closes a dead process's files: its lock ends, nothing else does
 
+    def pause(self, consumer: Consumer) -> None:
+        """A stopped process keeps its locks."""
+        self._paused.append(consumer)
+
+    def resume(self, consumer: Consumer) -> None:
+        self._paused.remove(consumer)
+
     def recover(self, by: Consumer) -> Recovered:
+        self.pass_time(0)
         return by.recover()
 
     def close(self) -> None:

@@ -44,9 +44,7 @@ class MemoryConsumer:
         broker = self._broker
         deadline = time.monotonic() + timeout
         with broker.locked():
-            broker.join(self._holder)
-            if self._reply_was_lost:
-                self._open_epoch()
+            self._check_in()
             facts = broker.facts_version
             while not self._has_news(limit, facts) and (left := deadline - time.monotonic()) > 0:
                 due = broker.next_due()
@@ -66,8 +64,11 @@ class MemoryConsumer:
         waiting = limit > 0 and any(broker.ready.get(queue) for queue in self._holder.queues)
         return waiting or self._woken or bool(self._holder.lost) or broker.facts_version != facts
 
-    def _open_epoch(self) -> None:
-        """Give back what the broker reserved for us in the replies that never came."""
+    def _check_in(self) -> None:
+        """Be known again after a pause; give back what was reserved for us in a reply that never came."""
+        self._broker.join(self._holder)
+        if not self._reply_was_lost:
+            return
         self._epoch += 1
         self._reply_was_lost = False
         for tag, stored in self._held():
@@ -104,7 +105,7 @@ class MemoryConsumer:
     def renew(self) -> Tags:
         self._faults.wait_while_paused()
         with self._broker.locked():
-            self._broker.join(self._holder)
+            self._check_in()
             self._broker.renew(self._holder)
             return self._take_lost()
 
@@ -113,7 +114,7 @@ class MemoryConsumer:
         returned = 0
         orphans: list[Stored] = []
         with self._broker.locked():
-            self._broker.join(self._holder)
+            self._check_in()
             dead = self._broker.find_dead(self._holder)
             for tag, stored in list(self._broker.held.items()):
                 if stored.holder not in dead:
