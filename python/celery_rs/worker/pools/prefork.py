@@ -320,7 +320,7 @@ class PreforkPool:
     def _on_death(self, death: Death, now: float) -> None:
         seat = self._seats[death.slot]
         self._post_all(seat.take())
-        stillborn, expected = seat.is_stillborn(now), seat.state == "leaving"
+        stillborn, expected = seat.is_stillborn(now), seat.state == "leaving" or seat.sentence is not None
         self._forget(seat)
         if seat in self._stuck.get_map():
             self._stuck.unregister(seat)
