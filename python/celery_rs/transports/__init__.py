@@ -1,5 +1,6 @@
 """Brokers: the interface every adapter meets, and the adapters."""
 
+from celery_rs.transports.backoff import Backoff
 from celery_rs.transports.base import (
     Burial,
     Completion,
@@ -27,6 +28,7 @@ from celery_rs.transports.base import (
 from celery_rs.transports.registry import open_transport
 
 __all__ = [
+    "Backoff",
     "Burial",
     "Completion",
     "Consumer",

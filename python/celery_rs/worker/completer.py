@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from celery_rs.backends import ResultBackend
 from celery_rs.errors import BackendError, OperationalError
-from celery_rs.transports import Burial, Completion, Consumer, Tag, Transport
-from celery_rs.transports.backoff import Backoff
+from celery_rs.transports import Backoff, Burial, Completion, Consumer, Tag, Transport
 from celery_rs.wire import TaskResult
 from celery_rs.worker import settle
 from celery_rs.worker.inbox import Inbox, Settled
+from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.completer")
 
@@ -82,7 +82,7 @@ class Completer:
         self._idle = True
         self._stopping = False
         self._giving_up = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="completer", daemon=True)
+        self._thread = thread("completer", self._run, inbox)
 
     def start(self) -> None:
         self._thread.start()

@@ -52,7 +52,13 @@ class Signalled(NamedTuple):
     number: int
 
 
-Event = Delivered | LeasesLost | Orphaned | Settled | Asked | Signalled | PoolEvent
+class ThreadDied(NamedTuple):
+    """One of the worker's own threads has failed: the worker cannot go on."""
+
+    reason: str
+
+
+Event = Delivered | LeasesLost | Orphaned | Settled | Asked | Signalled | ThreadDied | PoolEvent
 
 
 class Inbox:

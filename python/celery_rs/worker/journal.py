@@ -38,9 +38,7 @@ def expired(entry: Entry) -> None:
 
 def buried(dead: Dead) -> None:
     """A message that cannot be run; where it is now, and why."""
-    logger.error(
-        "A message of queue %r became a dead letter (%s): %s", dead.delivery.queue, dead.reason, dead.detail
-    )
+    logger.error("A message of queue %r became a dead letter (%s): %s", dead.delivery.queue, dead.reason, dead.detail)
 
 
 def ended(entry: Entry, outcome: Outcome) -> None:

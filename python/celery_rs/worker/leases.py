@@ -10,6 +10,7 @@ import threading
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Consumer
 from celery_rs.worker.inbox import Inbox, LeasesLost, Orphaned
+from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.leases")
 
@@ -22,7 +23,7 @@ class Leases:
         self._inbox = inbox
         self._interval = interval
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._thread = thread("leases", self._run, inbox)
 
     def start(self) -> None:
         self._thread.start()

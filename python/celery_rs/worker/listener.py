@@ -4,10 +4,10 @@ import logging
 import threading
 
 from celery_rs.errors import OperationalError
-from celery_rs.transports import Transport
-from celery_rs.transports.backoff import Backoff
+from celery_rs.transports import Backoff, Transport
 from celery_rs.wire import Unreadable, open_request
 from celery_rs.worker.inbox import Asked, Inbox
+from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.control")
 
@@ -22,7 +22,7 @@ class Listener:
         self._hostname = hostname
         self._stopping = threading.Event()
         self._subscription = transport.subscribe(exchange, "#")
-        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+        self._thread = thread("listener", self._run, inbox)
 
     def start(self) -> None:
         self._thread.start()

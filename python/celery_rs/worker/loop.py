@@ -89,6 +89,7 @@ class Loop:
             Returned: self._on_returned,
             Lost: self._on_lost,
             PoolBroken: self._on_broken,
+            inbox.ThreadDied: self._on_broken,
         }
 
     def run(self) -> int:
@@ -284,7 +285,7 @@ class Loop:
             self._unbegun -= 1
         return entry
 
-    def _on_broken(self, event: PoolBroken) -> None:
+    def _on_broken(self, event: PoolBroken | inbox.ThreadDied) -> None:
         logger.critical("worker: %s; giving everything back and stopping", event.reason)
         self.lifecycle.broken()
 

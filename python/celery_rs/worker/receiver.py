@@ -8,9 +8,9 @@ import logging
 import threading
 
 from celery_rs.errors import OperationalError
-from celery_rs.transports import Consumer
-from celery_rs.transports.backoff import Backoff
+from celery_rs.transports import Backoff, Consumer
 from celery_rs.worker.inbox import Delivered, Inbox
+from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.consumer")
 
@@ -28,7 +28,7 @@ class Receiver:
         self._posted = 0
         self._stopping = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="receiver", daemon=True)
+        self._thread = thread("receiver", self._run, inbox)
 
     def start(self) -> None:
         self._thread.start()
