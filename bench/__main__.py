@@ -145,7 +145,10 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         for contestant in contestants:
             contestant.prepare()
-        terms = {each.name: Terms(each.versions(), each.durability, each.acknowledgement) for each in contestants}
+        terms = {
+            each.name: Terms(each.versions(), each.durability, each.acknowledgement, each.caveat)
+            for each in contestants
+        }
     except ContestantError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -41,6 +41,7 @@ class Terms:
     versions: Mapping[str, str]
     durability: str
     acknowledgement: str
+    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def render(report: Report) -> str:
             f"    versions         {', '.join(f'{what} {version}' for what, version in terms.versions.items())}",
             f"    durability       {terms.durability}",
             f"    acknowledgement  {terms.acknowledgement}",
+            *([f"    caveat           {terms.caveat}"] if terms.caveat else []),
         ]
     for section in report.sections:
         lines += ["", *_render_section(section)]

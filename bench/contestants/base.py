@@ -3,8 +3,8 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class Contestant:
     """Distributions whose versions belong beside the figures."""
     durability: str
     acknowledgement: str
-    environment: Mapping[str, str] = field(default_factory=dict)
+    caveat: str = ""
+    """What else a reader must know before comparing."""
     prepare: Callable[[], None] = lambda: None
     """Install what is missing; raises ContestantError."""
 
@@ -38,7 +39,6 @@ class Contestant:
         """The environment of its processes, working in `place`."""
         return {
             **os.environ,
-            **self.environment,
             "PYTHONPATH": str(ROOT),
             "TMPDIR": str(place),
             "BENCH_PACKAGE": self.package,

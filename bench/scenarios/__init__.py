@@ -5,6 +5,13 @@ from bench.scenarios.base import Effort, Measured, Scenario, Stage
 
 __all__ = ["SCENARIOS", "Effort", "Measured", "Scenario", "Stage"]
 
-SCENARIOS: dict[str, Scenario] = {
-    module.SCENARIO.name: module.SCENARIO for module in (delay, drain, round_trip, start, idle, long_among_short)
-}
+_ALL = (
+    delay.SCENARIO,
+    drain.SHORT,
+    drain.LONG,
+    round_trip.SCENARIO,
+    start.SCENARIO,
+    idle.SCENARIO,
+    long_among_short.SCENARIO,
+)
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _ALL}

@@ -63,6 +63,7 @@ def test_guarantees_and_versions_stand_beside_the_figures() -> None:
     assert "versions         ours 1.0" in text
     assert "durability       survives a kill" in text
     assert "acknowledgement  early" in text
+    assert "caveat           slow on Mondays" in text
 
 
 def test_the_json_keeps_every_round_and_the_summary() -> None:
@@ -102,7 +103,7 @@ def test_after_the_last_short_call_has_started_nobody_waits() -> None:
 def report(*rounds: Round) -> Report:
     """A report with one scenario of one figure."""
     figures = (Figure("rate", "tasks", "/s", "higher"),)
-    terms = Terms({"ours": "1.0"}, "survives a kill", "early")
+    terms = Terms({"ours": "1.0"}, "survives a kill", "early", "slow on Mondays")
     section = Section("drain", "how fast?", False, 100, figures, rounds)
     return Report({"processor": "a good one"}, {"ours": terms}, (section,))
 
