@@ -5,6 +5,7 @@ single-threaded process. Only it may signal a child: as their parent it knows wh
 those cannot have been reused. It dies with the worker, the children die with it.
 """
 
+import errno
 import logging
 import os
 import select
@@ -166,8 +167,10 @@ class NurseryProcess:
         while len(data) < _ORDER.size:
             data += self._line.recv(_ORDER.size - len(data))
         order, slot, value = _ORDER.unpack(data)
-        if order == _SPAWN:
+        if order == _SPAWN and pipes:
             self._spawn(slot, socket.socket(fileno=pipes[0]))
+        elif order == _SPAWN:  # the kernel drops a descriptor for which there is no place
+            self._line.sendall(_DEATH.pack(slot, 0, errno.EMFILE))
         elif order == _SIGNAL:
             self._signal(slot, value)
         else:

@@ -211,11 +211,10 @@ class PreforkPool:
         due = began_at + (HIDDEN_FOR_S if hides_outcomes else LONG_JOB_S)
         if now < due:
             return due
-        self._post_all(seat.take())
-        if now < began_at + LONG_JOB_S:
-            return began_at + LONG_JOB_S
-        self._post_returned(seat.recall())
-        return None
+        self._on_reports(seat)
+        if now >= began_at + LONG_JOB_S:
+            self._post_returned(seat.recall())
+        return began_at + LONG_JOB_S if len(seat.jobs) > 1 else None
 
     def describe(self) -> dict[str, object]:
         alive = [seat for seat in self._seats if seat.state in ("ready", "leaving")]
