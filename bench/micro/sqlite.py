@@ -98,14 +98,13 @@ def main() -> None:
         url = f"sqlite:///{Path(directory) / 'bench.sqlite3'}"
         transport = open_transport(url, {})
         calls = [call() for _ in range(count)]
-        print(f"publish, one by one      {rate(count, lambda: publish_each(transport, calls)):>10,.0f} /s")
-        print(
-            f"drain, no results        {rate(count, lambda: drain(url, transport, results=False, begin=False)):>10,.0f} /s"
-        )
-        print(f"publish, {BATCH} at a time   {rate(count, lambda: publish_batches(transport, calls)):>10,.0f} /s")
-        print(
-            f"drain, begun and stored  {rate(count, lambda: drain(url, transport, results=True, begin=True)):>10,.0f} /s"
-        )
+        for name, work in {
+            "publish, one by one": lambda: publish_each(transport, calls),
+            "reserve and finish": lambda: drain(url, transport, whole=False),
+            f"publish, {BATCH} at a time": lambda: publish_batches(transport, calls),
+            "reserve, begin, finish with results": lambda: drain(url, transport, whole=True),
+        }.items():
+            print(f"{name:<36} {rate(count, work):>10,.0f} /s")
         latencies = wake_latencies(url, transport)
         p50, p99 = statistics.median(latencies) * 1e6, latencies[int(len(latencies) * 0.99)] * 1e6
         print(f"{'wake, publish to receive':<36} p50 {p50:,.0f} us, p99 {p99:,.0f} us")

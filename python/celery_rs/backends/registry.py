@@ -5,6 +5,7 @@ from typing import Any
 
 from celery_rs.backends.base import ResultBackend
 from celery_rs.errors import ImproperlyConfigured
+from celery_rs.transports import masked_url
 
 _NOT_YET = (
     "redis rediss redis+socket sentinel rpc db database sqla mongodb memcached cache memory+cache elasticsearch "
@@ -38,4 +39,6 @@ def open_backend(url: str | None, options: Mapping[str, Any], *, expires: float 
             f"expected a sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
             "use 'sqlite:///results.sqlite3'"
         )
-    raise ImproperlyConfigured(f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {url!r}")
+    raise ImproperlyConfigured(
+        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {masked_url(url)!r}"
+    )

@@ -25,7 +25,7 @@ from celery_rs.transports.base import (
     Wait,
     Whereabouts,
 )
-from celery_rs.transports.registry import open_transport
+from celery_rs.transports.registry import masked_url, open_transport
 
 __all__ = [
     "Backoff",
@@ -51,5 +51,6 @@ __all__ = [
     "Verdict",
     "Wait",
     "Whereabouts",
+    "masked_url",
     "open_transport",
 ]

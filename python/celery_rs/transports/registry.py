@@ -1,5 +1,6 @@
 """URL → transport. Adapters are imported on first use: each loads its client library."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,11 @@ _NOT_YET = (
 
 def open_transport(url: str, options: Mapping[str, Any]) -> Transport:
     """`options` are broker_transport_options. Raises ImproperlyConfigured for a URL that makes no sense."""
+    if url.count("://") > 1:
+        raise ImproperlyConfigured(
+            f"expected one broker URL, got several in {masked_url(url)!r}; failing over is not supported yet: "
+            "name one broker"
+        )
     scheme, separator, rest = url.partition("://")
     match scheme if separator else None:
         case "sqlite":
@@ -30,4 +36,9 @@ def open_transport(url: str, options: Mapping[str, Any]) -> Transport:
             f"expected a sqlite:// or memory:// broker, brokers like {scheme}:// are not supported yet; "
             "use 'sqlite:///tasks.sqlite3'"
         )
-    raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {url!r}")
+    raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {masked_url(url)!r}")
+
+
+def masked_url(url: str) -> str:
+    """For people to see: without the user and password."""
+    return re.sub(r"//[^/@]*@", "//***@", url)

@@ -30,10 +30,10 @@ class Mount(NamedTuple):
 
 def check_place(path: Path) -> None:
     """Refuse a place where a database cannot be, or would not be safe."""
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, it never raises
         raise ImproperlyConfigured(f"expected a database file, {str(path)!r} is a directory; name a file in it")
     directory = path.parent
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         raise ImproperlyConfigured(
             f"expected a directory for the database {str(path)!r}, {str(directory)!r} is none; create it first"
         )

@@ -36,7 +36,7 @@ def _parse(url: str) -> tuple[Path, dict[str, str]]:
     rest = url.removeprefix("sqlite://")
     location, _, query = rest.partition("?")
     name = unquote(location.removeprefix("/"))
-    if rest == url or not location.startswith("/") or not name:
+    if rest == url or not location.startswith("/") or not name or "\0" in name:
         raise ImproperlyConfigured(
             f"expected 'sqlite:///relative/path' or 'sqlite:////absolute/path', got {url!r}; name a file"
         )

@@ -34,12 +34,12 @@ class Upkeep:
             self._next = time.monotonic() + _EVERY_S
             self.sweep()
 
-    def sweep(self) -> None:
-        """Drop what has expired, and the sockets of the dead."""
+    def sweep(self, older_s: float = KEPT_S) -> None:
+        """Drop what has expired, and the sockets of the dead that are older than `older_s` seconds."""
         parameters = {"now": self._database.clock(), "rows": _ROWS, "once": ONCE_S, "kept": KEPT_S}
         more = True
         while more:
             with self._database.transaction() as tx:
                 gone = [tx.execute(statement, parameters).rowcount for statement in _EXPIRED]
             more = max(gone) >= _ROWS
-        self._database.doors().sweep(older_s=KEPT_S)
+        self._database.doors().sweep(older_s)

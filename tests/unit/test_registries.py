@@ -1,0 +1,82 @@
+"""URLs: which adapter they open, and what the others are told."""
+
+import subprocess
+import sys
+
+import pytest
+
+from celery_rs.backends import open_backend
+from celery_rs.backends.disabled import DisabledBackend
+from celery_rs.backends.memory import MemoryBackend
+from celery_rs.backends.sqlite import SqliteBackend
+from celery_rs.errors import ImproperlyConfigured
+from celery_rs.transports import open_transport
+from celery_rs.transports.memory import MemoryTransport
+from celery_rs.transports.sqlite import SqliteTransport
+
+
+@pytest.mark.parametrize(("url", "kind"), [("memory://x", MemoryTransport), ("sqlite:///x.sqlite3", SqliteTransport)])
+def test_a_broker_is_chosen_by_its_scheme(url, kind):
+    assert isinstance(open_transport(url, {}), kind)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        (None, DisabledBackend),
+        ("disabled", DisabledBackend),
+        ("disabled://", DisabledBackend),
+        ("memory://x", MemoryBackend),
+        ("sqlite:///x.sqlite3", SqliteBackend),
+    ],
+)
+def test_a_result_store_is_chosen_by_its_scheme(url, kind):
+    assert isinstance(open_backend(url, {}, expires=60), kind)
+
+
+@pytest.mark.parametrize(
+    "scheme", ["redis", "rediss", "amqp", "amqps", "pyamqp", "sentinel", "sqs", "SQS", "filesystem"]
+)
+def test_a_broker_that_celery_knows_is_refused_by_name(scheme):
+    with pytest.raises(ImproperlyConfigured, match=f"brokers like {scheme}:// are not supported yet"):
+        open_transport(f"{scheme}://user:secret@host//", {})
+
+
+@pytest.mark.parametrize("url", ["redis://h/0", "rpc://", "db+sqlite:///x", "mongodb://h/db", "s3://", "django-db"])
+def test_a_store_that_celery_knows_is_refused_by_name(url):
+    scheme = url.partition("://")[0]
+    with pytest.raises(ImproperlyConfigured) as caught:
+        open_backend(url, {}, expires=60)
+
+    assert f"stores like {scheme}:// are not supported yet" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "sqlite", "nonsense://x", "redis"])
+def test_a_url_that_makes_no_sense_is_quoted(url):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        open_transport(url, {})
+
+    assert "expected" in str(caught.value)
+    assert url in str(caught.value)
+
+
+def test_no_password_is_repeated():
+    for opens in (lambda url: open_transport(url, {}), lambda url: open_backend(url, {}, expires=60)):
+        for url in ("redis://:secret@h/0", "nonsense://me:secret@h/0"):
+            with pytest.raises(ImproperlyConfigured) as caught:
+                opens(url)
+            assert "secret" not in str(caught.value)
+
+
+def test_several_brokers_in_one_url_are_refused_with_what_to_do():
+    with pytest.raises(ImproperlyConfigured, match="one broker"):
+        open_transport("sqlite:///a.sqlite3;sqlite:///b.sqlite3", {})
+
+
+def test_an_adapter_is_loaded_when_it_is_opened():
+    script = (
+        "import sys; from celery_rs.transports import open_transport; from celery_rs.backends import open_backend; "
+        "assert 'sqlite3' not in sys.modules; open_transport('sqlite:///x', {}); assert 'sqlite3' in sys.modules"
+    )
+
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
