@@ -59,6 +59,10 @@ class BrokerModel:
     def in_place(self, *places: Place) -> list[ModelMessage]:
         return [message for message in self.messages.values() if message.place in places]
 
+    def only_the_living_hold(self) -> bool:
+        holders = {message.holder for message in self.in_place("held", "begun")}
+        return all(consumer.state == "living" for consumer in self.consumers.values() if consumer.name in holders)
+
     def is_ours(self, consumer: str, tag: Tag) -> bool:
         return self._held(consumer, tag) is not None
 
