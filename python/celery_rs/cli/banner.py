@@ -45,7 +45,7 @@ def banner(app: Celery, node: str, *, concurrency: int, pool: str, queues: Seque
         *sorted(_queue_line(queue) for queue in queues),
     ]
     lines = [
-        f"{click.style(f'{art:<{_ART_COLUMNS}}', fg='cyan')}{fact}".rstrip()
+        click.style(f"{art:<{_ART_COLUMNS}}" if fact else art, fg="cyan") + fact
         for art, fact in zip_longest(_ART, facts, fillvalue="")
     ]
     return "\n" + "\n".join(lines) + "\n"

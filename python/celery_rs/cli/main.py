@@ -3,6 +3,7 @@
 import difflib
 import os
 import platform
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -13,7 +14,7 @@ from celery_rs.cli.call import call
 from celery_rs.cli.control import control
 from celery_rs.cli.inspect import inspect
 from celery_rs.cli.options import Globals
-from celery_rs.cli.output import ExitCode, Failure, code_of, print_error
+from celery_rs.cli.output import ExitCode, Failure, code_of, print_error, print_note
 from celery_rs.cli.purge import purge
 from celery_rs.cli.result import result
 from celery_rs.cli.status import status
@@ -49,7 +50,9 @@ class CommandLine(click.Group):
 
     def _run(self, args: Sequence[str] | None, name: str | None, complete: str | None, extra: dict[str, Any]) -> int:
         try:
-            ended = super().main(args, name, complete, standalone_mode=False, **extra)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                ended = super().main(args, name, complete, standalone_mode=False, **extra)
         except click.Abort:
             click.echo("Aborted!", err=True)
             return ExitCode.FAILURE
@@ -85,6 +88,10 @@ class CommandLine(click.Group):
             hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(sorted(self.commands))}"
             ctx.fail(f"no command {word!r}; {hint}")
         return super().resolve_command(ctx, args)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print_note(f"Warning: {message}")
 
 
 def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:

@@ -221,7 +221,7 @@ def _greet(app: Celery, running: Worker) -> None:
     text = banner(
         app,
         running.hostname,
-        concurrency=running.concurrency,
+        concurrency=1 if running.options.pool == "solo" else running.concurrency,
         pool=running.options.pool,
         queues=running.queues,
         now=datetime.now().astimezone(),
