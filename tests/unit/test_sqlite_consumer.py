@@ -74,10 +74,30 @@ def test_nothing_of_a_killed_worker_is_left(path, transport, consumer):
         assert Path(f"{path}.d", name).exists()
 
         consumer.recover()
-        Upkeep(transport.database).sweep(older_s=0.0)
 
     assert sorted(file.name for file in Path(f"{path}.d").iterdir()) == [consumer.name, f"{consumer.name}.sock"]
     assert transport.queues(["q"])["q"].consumers == 1
+
+
+def test_files_of_workers_that_were_killed_before_they_were_listed_are_swept(path, transport, consumer):
+    script = """
+t = open_transport(url, {})
+consumer = t.consume(["q"])
+bell = t.database.bell("left-behind")
+with t.database.transaction() as tx:
+    tx.execute("DELETE FROM consumers WHERE name LIKE ?", (f"{os.getpid()}-%",))
+say("listens")
+stay()
+"""
+    with process(f"sqlite:///{path}", script) as worker:
+        worker.hears()
+        Upkeep(transport.database).sweep(older_s=0.0)
+        assert len(list(Path(f"{path}.d").iterdir())) == 5  # it lives
+        worker.kill()
+
+        Upkeep(transport.database).sweep(older_s=0.0)
+
+    assert sorted(file.name for file in Path(f"{path}.d").iterdir()) == [consumer.name, f"{consumer.name}.sock"]
 
 
 def test_a_stopped_worker_keeps_its_work_for_as_long_as_it_lives(path, transport, consumer):

@@ -108,7 +108,7 @@ def test_the_files_are_our_users_alone(path):
         "tasks.sqlite3.d": 0o700,
         "tasks.sqlite3.lock": 0o600,
     }
-    assert {stat.S_IMODE(file.stat().st_mode) & 0o077 for file in Path(f"{path}.d").glob("*[!k]")} == {0}
+    assert [stat.S_IMODE(file.stat().st_mode) for file in Path(f"{path}.d").iterdir()] == [0o600, 0o600]
     consumer.close()
     transport.close()
 
@@ -122,6 +122,7 @@ def test_what_lies_beside_the_file_is_as_open_as_the_file(path):
 
     assert stat.S_IMODE(os.stat(f"{path}.lock").st_mode) == 0o660
     assert stat.S_IMODE(os.stat(f"{path}.d").st_mode) == 0o770
+    assert [stat.S_IMODE(file.stat().st_mode) for file in Path(f"{path}.d").iterdir()] == [0o660, 0o660]
     consumer.close()
     transport.close()
 
@@ -138,6 +139,12 @@ def test_nothing_is_left_beside_the_file_when_everybody_has_closed(path):
         "tasks.sqlite3.lock",
     }
     assert list(Path(f"{path}.d").iterdir()) == []
+
+
+def test_an_old_sqlite_is_refused(path, monkeypatch):
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+
+    assert "expected SQLite 3.35 or newer in this Python" in refused(path)
 
 
 def test_a_directory_is_not_a_database(path):

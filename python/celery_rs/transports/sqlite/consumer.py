@@ -251,6 +251,7 @@ class SqliteConsumer:
         epoch = next(self._epochs)
         returned = 0
         orphans: list[Reserved] = []
+        addresses: list[str] = []
         try:
             with self._database.transaction() as tx:
                 self._check_in(tx)
@@ -258,13 +259,16 @@ class SqliteConsumer:
                     returned += messages.release_all(tx, consumer, dead=True)
                     orphans += messages.inherit(tx, consumer, self._id, epoch)
                     tx.execute("DELETE FROM listens WHERE consumer = ?", (consumer,))
-                    tx.execute("DELETE FROM consumers WHERE id = ?", (consumer,))
+                    gone = tx.execute("DELETE FROM consumers WHERE id = ? RETURNING address", (consumer,)).fetchall()
+                    addresses += [address for (address,) in gone]
                 for unknown in self._unknown_orphans:
                     orphans += messages.inherit(tx, self._id, self._id, epoch, of_epoch=unknown)
         except BaseException:
             self._unknown_orphans.add(epoch)
             raise
         self._unknown_orphans.clear()
+        for address in addresses:
+            self._database.doors().remove(address)
         return Recovered(returned, self._deliveries(orphans, epoch))
 
     # Ending

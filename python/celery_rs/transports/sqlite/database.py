@@ -33,6 +33,8 @@ _LOOK_AT_FILE_S = 1.0
 
 _DATA_VERSION = "PRAGMA data_version"
 
+OLDEST_SQLITE = (3, 35)  # RETURNING
+
 WORKER_LOG_PAGES = 2_000
 PRODUCER_LOG_PAGES = 20_000
 _LARGEST_LOG = PRODUCER_LOG_PAGES * 4096
@@ -301,6 +303,11 @@ class Database:
         return self._connection
 
     def _connect(self, deadline: float) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            wanted = ".".join(map(str, OLDEST_SQLITE))
+            raise ImproperlyConfigured(
+                f"expected SQLite {wanted} or newer in this Python, got {sqlite3.sqlite_version}; use a newer Python"
+            )
         files.check_place(self.path)
         files.create(self.path)
         if self._gate is None:

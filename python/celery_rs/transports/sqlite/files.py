@@ -102,6 +102,11 @@ def directory_beside(path: Path) -> Path:
     return directory
 
 
+def mode_inside(directory: Path) -> int:
+    """The permissions of a file in it: the directory's, without searching."""
+    return stat.S_IMODE(directory.stat().st_mode) & 0o666
+
+
 def _widen(made: int | Path, database: Path, *, directory: bool) -> None:
     """Give what we made to everybody who may use the database, as far as it is ours to give."""
     wanted = stat.S_IMODE(database.stat().st_mode) & 0o666

@@ -47,15 +47,23 @@ class Lease:
 
     @classmethod
     def take(cls, path: Path) -> "Lease":
-        """For a name of our own, which nobody else asks for."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return cls(path, descriptor)
+        """For a name of our own. Who sweeps the directory may have had the file between our opening and locking it."""
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.fchmod(descriptor, files.mode_inside(path.parent))
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            lease = cls(path, descriptor)
+            if lease.is_ours():
+                return lease
+            lease.forget()
 
     @classmethod
     def take_over(cls, path: Path) -> "Lease | None":
-        """The lease of a dead consumer; None while it lives. Raises FileNotFoundError."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        """The lease of a dead consumer; None while it lives, or is not ours to judge. Raises FileNotFoundError."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except PermissionError:
+            return None
         if _locked(descriptor, fcntl.LOCK_EX):
             return cls(path, descriptor)
         os.close(descriptor)

@@ -6,12 +6,12 @@ one costs time, never a message. Who sends learns from a refusal that the listen
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from celery_rs.errors import ImproperlyConfigured
+from celery_rs.transports.sqlite.files import mode_inside
 
 if TYPE_CHECKING:
     from celery_rs.transports.sqlite.database import Transaction
@@ -37,6 +37,7 @@ class Doors:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self.mode = mode_inside(directory)
         self._place = str(directory)
         self._descriptor: int | None = None
         self._sender: socket.socket | None = None
@@ -65,16 +66,11 @@ class Doors:
             return False
         return True
 
-    def sweep(self, older_s: float) -> None:
-        """Remove the sockets that killed processes have left."""
-        for entry in self._directory.glob("*" + SUFFIX):
-            try:
-                if time.time() - entry.stat().st_mtime > older_s and not self._answers(entry.name):
-                    entry.unlink()
-            except FileNotFoundError:  # somebody else sweeps, too
-                pass
+    def remove(self, address: str) -> None:
+        """Take away the socket of a process that is dead."""
+        (self._directory / address).unlink(missing_ok=True)
 
-    def _answers(self, address: str) -> bool:
+    def answers(self, address: str) -> bool:
         with _datagram() as probe:
             try:
                 probe.connect(self.path(address))
@@ -99,6 +95,7 @@ class Bell:
         self._socket = _datagram()
         try:
             self._socket.bind(self._path)
+            os.chmod(self._path, doors.mode)
         except OSError as error:
             self._socket.close()
             raise ImproperlyConfigured(
