@@ -232,3 +232,23 @@ def test_declaring_again_changes_nothing(transport, send, consumer):
 def test_an_exchange_of_another_type_is_refused(transport):
     with pytest.raises(NotSupported, match=r"'headers'.*use direct, topic"):
         transport.declare([Queue("q", Exchange("ex", "headers"))])
+
+
+def test_consumers_in_threads_share_out_every_message_once(world, transport, send):
+    send(*(f"m{number}" for number in range(200)))
+    finished: list[str] = []
+
+    def finish_all() -> None:
+        consumer = world.consume("q")
+        while deliveries := consumer.receive(7, 0).deliveries:
+            assert set(consumer.finish([Completion(delivery.tag) for delivery in deliveries])) == {"committed"}
+            finished.extend(ids(deliveries))
+
+    threads = [threading.Thread(target=finish_all, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+
+    assert sorted(finished) == sorted(f"m{number}" for number in range(200))
+    assert transport.find("m0") is None
