@@ -6,7 +6,7 @@ import platform
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -90,7 +90,15 @@ class CommandLine(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Python's warnings without its line of source code."""
     print_note(f"Warning: {message}")
 
 
