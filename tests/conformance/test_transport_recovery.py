@@ -155,11 +155,12 @@ def test_closing_twice_is_harmless(take, consumer, other):
 
 
 def test_a_closed_consumer_holds_nothing(take, consumer):
-    tag = take("a").tag
+    held, begun = take("a").tag, take("b").tag
+    consumer.begin([begun])
 
     consumer.close()
 
-    assert list(consumer.finish([Completion(tag)])) == ["lost"]
+    assert list(consumer.finish([Completion(held), Completion(begun)])) == ["lost", "lost"]
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

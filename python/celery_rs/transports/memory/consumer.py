@@ -195,9 +195,9 @@ class MemoryConsumer:
     # Under the broker's lock
 
     def _ours(self, tag: Tag) -> Stored | None:
-        """The fence: a tag that was taken from us is no longer there."""
+        """The fence: a tag that was taken from us is no longer there; who has closed has given up all of his."""
         stored = self._broker.held.get(tag)
-        return stored if stored and stored.holder is self._holder else None
+        return stored if stored and stored.holder is self._holder and not self._holder.closed else None
 
     def _held(self) -> list[tuple[Tag, Stored]]:
         return [(tag, stored) for tag, stored in self._broker.held.items() if stored.holder is self._holder]
