@@ -198,6 +198,33 @@ def test_a_writer_that_waits_for_another_does_not_keep_a_checkpoint_out(path, tr
     assert transport.queues(["q"])["q"].ready == 2
 
 
+def test_a_publish_that_a_signal_tears_apart_does_not_stand_in_the_way_of_the_next(path, transport):
+    """A soft time limit raises wherever the task happens to be: also in the middle of a publish."""
+    script = """
+import random
+class SoftLimit(Exception): pass
+def strike(*_): raise SoftLimit
+signal.signal(signal.SIGALRM, strike)
+t = open_transport(url, {})
+t.publish([call("warm up")])
+torn = 0
+for number in range(400):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.00001, 0.0002))
+        while True:
+            t.publish([call("torn")])
+    except SoftLimit:
+        torn += 1
+    t.publish([call("after")], deadline=1)
+from celery_rs.transports.sqlite.locks import Gate
+say(torn, Gate(t.database.path).shut())
+"""
+    with process(f"sqlite:///{path}", script) as child:
+        assert child.hears() == ["400", "True"]
+
+    assert transport.database.read("SELECT count(*) FROM messages WHERE task_id = 'after'") == [(400,)]
+
+
 def test_a_transaction_that_fails_changes_nothing_and_lets_go(transport):
     def fail() -> None:
         with transport.database.transaction() as tx:

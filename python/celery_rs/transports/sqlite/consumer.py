@@ -58,10 +58,14 @@ class SqliteConsumer:
         self._upkeep = upkeep.Upkeep(database)
         self._bell = database.bell(self.name)
         self._lease = Lease.take(self._lease_path(self.name))
-        with database.transaction() as tx:
-            self._id = self._register(tx)
-            self._facts = current_version(tx)
         database.keep(self)
+        try:
+            with database.transaction() as tx:
+                self._id = self._register(tx)
+                self._facts = current_version(tx)
+        except BaseException:
+            self._leave()
+            raise
 
     def _lease_path(self, name: str) -> Path:
         return directory_beside(self._database.path) / name
@@ -204,7 +208,7 @@ class SqliteConsumer:
             if not self._lease.is_ours():
                 self._renew_lease()
             rows = messages.held_by(tx, self._id)
-            gone = [tag for tag, hold in self._held.items() if hold not in rows]
+            gone = [tag for tag, hold in list(self._held.items()) if hold not in rows]
             tx.settled.append(lambda: self._lose(gone))
         lost, self._lost = self._lost, []
         self._upkeep.run()
@@ -366,6 +370,9 @@ class SqliteConsumer:
                 tx.execute("DELETE FROM consumers WHERE id = ?", (self._id,))
         self._held.clear()
         self._tag_of.clear()
+        self._leave()
+
+    def _leave(self) -> None:
         self._lease.end()
         self._bell.close()
         self._database.forgo(self)
@@ -387,8 +394,8 @@ class SqliteConsumer:
 
     def _drop(self, settled: Mapping[Tag, Hold]) -> None:
         for tag, (id, _) in settled.items():
-            del self._held[tag]
-            del self._tag_of[id]
+            self._held.pop(tag, None)
+            self._tag_of.pop(id, None)
 
 
 class _SomeLostError(Exception):

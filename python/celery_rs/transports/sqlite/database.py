@@ -77,7 +77,9 @@ class Database:
 
     def _forget(self) -> None:
         self._pid = os.getpid()
-        self._mutex = threading.Lock()
+        # Reentrant, because a signal handler that raises (a soft time limit) may tear a transaction anywhere: what it
+        # leaves is cleared away as soon as possible, at the latest by the thread's next transaction.
+        self._mutex = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._gate: Gate | None = None
         self._doors: Doors | None = None
@@ -168,22 +170,28 @@ class Database:
         """For `Transaction`: returns with the turn, the gate and the write lock taken."""
         if os.getpid() != self._pid:
             self.after_fork()
-        if not self._mutex.acquire(timeout=max(timeout, 0.0)):
-            raise self._locked(timeout)
+        waited = 0.0
+        if not self._mutex.acquire(blocking=False):
+            started = time.monotonic()
+            if not self._mutex.acquire(timeout=max(timeout, 0.0)):
+                raise self._locked(timeout)
+            waited = time.monotonic() - started
         try:
-            return self._begin(timeout)
+            return self._begin(timeout, waited)
         except BaseException:
-            self._mutex.release()
+            self.break_off()
             raise
 
-    def _begin(self, timeout: float) -> sqlite3.Connection:
-        # Here a deadline costs a clock reading, which the usual case does without.
+    def _begin(self, timeout: float, waited: float) -> sqlite3.Connection:
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")  # torn
+        # A deadline costs a clock reading, which the usual case does without.
         deadline = 0.0
         wait = _FIRST_WAIT_S
         while True:
             connection = self._connection
             if connection is None or self._gate is None or self._is_time_to_look():
-                connection = self._connected(deadline or time.monotonic() + timeout)
+                connection = self._connected(deadline or time.monotonic() + timeout - waited)
             assert self._gate is not None
             if self._gate.enter():
                 try:
@@ -195,17 +203,27 @@ class Database:
                 else:
                     return connection
             now = time.monotonic()
-            deadline = deadline or now + timeout
+            deadline = deadline or now + timeout - waited
             if now >= deadline:
                 raise self._locked(timeout)
             time.sleep(min(wait, deadline - now))
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
+    def break_off(self) -> None:
+        """Undo `begin`, however far it has come."""
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self.end()
+
     def end(self) -> None:
         """For `Transaction`: gives the gate and the turn back."""
         if self._gate is not None:
             self._gate.leave()
-        self._mutex.release()
+        try:
+            while True:  # also what a torn transaction has left
+                self._mutex.release()
+        except RuntimeError:
+            pass
 
     def failed(self, error: sqlite3.Error) -> Exception:
         """What to raise for `error`; a connection that is no good any more is dropped. Within the turn."""
@@ -386,8 +404,12 @@ class Transaction:
 
     def __enter__(self) -> "Transaction":
         connection = self._database.begin(self._timeout)
-        self.execute = connection.execute
-        self.executemany = connection.executemany
+        try:
+            self.execute = connection.execute
+            self.executemany = connection.executemany
+        except BaseException:
+            self._database.break_off()
+            raise
         return self
 
     def __exit__(
