@@ -1,7 +1,7 @@
 """One task call as protocol-2 fields: what a client sends and a broker carries.
 
 A message is immutable and flat, so that it can cross a pipe as a plain tuple and be sealed into an
-envelope by one call into Rust (`celery_rs._core.seal_envelopes` reads these attributes by name).
+envelope by one call into Rust (`celery_rs._core.seal_envelopes` reads these fields by position).
 """
 
 from typing import NamedTuple

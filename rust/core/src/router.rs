@@ -17,7 +17,8 @@ pub enum Rule<'a> {
     Exact(&'a str),
     /// A glob, see [`Glob`].
     Glob(&'a str),
-    /// A regular expression, matched from the start of the name like Python's `re.match`.
+    /// A regular expression, matched from the start of the name like Python's `re.match`; only that `$` is the very
+    /// end, also before a final line break, which no task name has.
     Regex(&'a str),
 }
 
