@@ -219,6 +219,21 @@ def test_a_redelivery_of_what_still_runs_here_is_adopted() -> None:
     assert (entry.key, entry.tag, dispatcher.ready) == ("a.1.1", "a.2.1", 0)
 
 
+def test_an_adopted_job_is_put_on_record_as_begun_again() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id="x", tag="a.1.1")], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+    dispatcher.begin(entry)
+    assert dispatcher.unbegun == 0
+
+    dispatcher.lose(["a.1.1"])
+    dispatcher.admit([delivery(id="x", tag="a.2.1")], NOW)
+
+    assert dispatcher.unbegun == 1
+    dispatcher.ended(entry.key)
+    assert dispatcher.unbegun == 0
+
+
 def test_a_second_message_with_the_same_id_is_not_mistaken_for_a_redelivery() -> None:
     dispatcher = make()
     dispatcher.admit([delivery(id="x")], NOW)

@@ -48,7 +48,7 @@ class Caps(NamedTuple):
 class Entry:
     """One delivery in the worker's hands. `key` names it inside this worker; `tag` is what the broker knows."""
 
-    __slots__ = ("begun", "envelope", "key", "lost", "paid", "policy", "queue", "redelivered", "since", "tag")
+    __slots__ = ("begun", "envelope", "key", "paid", "policy", "queue", "redelivered", "since", "tag")
 
     def __init__(self, delivery: Delivery, envelope: Envelope, policy: Policy, since: float) -> None:
         self.key: Tag = delivery.tag
@@ -60,7 +60,6 @@ class Entry:
         self.since = since
         self.paid = False
         self.begun = False
-        self.lost = False
 
     @property
     def soft_limit(self) -> float | None:
@@ -112,6 +111,8 @@ class Dispatcher:
         self._parking: Parking[Entry] = Parking()
         self._out: dict[Tag, Entry] = {}
         self._unsettled: set[Tag] = set()
+        self._lost: dict[Tag, Entry] = {}  # what is out under tags that are no longer ours
+        self._unbegun = 0
         self._booked: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     # -- counts
@@ -128,6 +129,11 @@ class Dispatcher:
     def out(self) -> Mapping[Tag, Entry]:
         """What the pool has, by key."""
         return self._out
+
+    @property
+    def unbegun(self) -> int:
+        """How many the pool has that are not on record as begun."""
+        return self._unbegun
 
     @property
     def in_hand(self) -> int:
@@ -224,9 +230,13 @@ class Dispatcher:
 
     def _adopt(self, delivery: Delivery, envelope: Envelope) -> bool:
         """Swap the tag of a job that still runs here under a tag that we have lost: nothing runs twice."""
-        for entry in self._out.values():
-            if entry.lost and entry.envelope.id == envelope.id and entry.envelope.retries == envelope.retries:
-                entry.tag, entry.lost, entry.begun = delivery.tag, False, False
+        for lost, entry in self._lost.items():
+            if entry.envelope.id == envelope.id and entry.envelope.retries == envelope.retries:
+                del self._lost[lost]
+                entry.tag = delivery.tag
+                # The broker does not know yet that this delivery has begun.
+                self._unbegun += entry.begun
+                entry.begun = False
                 return True
         return False
 
@@ -246,6 +256,7 @@ class Dispatcher:
             while lane and len(taken) < room and lane[0].envelope.task == task:
                 entry = lane.popleft()
                 self._out[entry.key] = entry
+                self._unbegun += 1
                 taken.append(entry)
             if lane:
                 break
@@ -257,14 +268,22 @@ class Dispatcher:
         """The pool gave these back unstarted: they are next again, in their order."""
         for key in reversed(keys):
             entry = self._out.pop(key)
+            self._unbegun -= not entry.begun
             self._ready.setdefault(entry.envelope.priority, deque()).appendleft(entry)
             self._ready_count += 1
+
+    def begin(self, entry: Entry) -> None:
+        """The entry runs, and that is being put on record."""
+        entry.begun = True
+        self._unbegun -= 1
 
     def ended(self, key: Tag) -> Entry:
         """A job is over; its entry counts as in hand until it is settled."""
         entry = self._out.pop(key)
         self._entries.pop(key)
         self._unsettled.add(entry.tag)
+        self._lost.pop(entry.tag, None)
+        self._unbegun -= not entry.begun
         return entry
 
     def settled(self, tags: Iterable[Tag]) -> None:
@@ -277,8 +296,7 @@ class Dispatcher:
     def lose(self, tags: Iterable[Tag]) -> None:
         """Somebody else holds these now: forget what has not started; what runs may be adopted, or commits nothing."""
         lost = set(tags)
-        for entry in self._out.values():
-            entry.lost = entry.lost or entry.tag in lost
+        self._lost.update({entry.tag: entry for entry in self._out.values() if entry.tag in lost})
         for priority, lane in list(self._ready.items()):
             kept = deque(entry for entry in lane if entry.tag not in lost)
             self._ready_count -= len(lane) - len(kept)

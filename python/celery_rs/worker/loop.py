@@ -74,7 +74,6 @@ class Loop:
         self._runtimes = Runtimes()
         self._watch = watch
         self._handled = 0
-        self._unbegun = 0
         self._drained = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             inbox.Delivered: self._on_delivered,
@@ -130,7 +129,7 @@ class Loop:
         times = [
             self.dispatcher.parked_until(),
             self.pool.tick(now.mono),
-            now.mono + BEGUN_AFTER_S if self._unbegun else None,
+            now.mono + BEGUN_AFTER_S if self.dispatcher.unbegun else None,
             now.mono + STALLED_S if self.dispatcher.ready else None,
         ]
         if len(self._deadlines):
@@ -149,7 +148,6 @@ class Loop:
             jobs = []
             for entry in entries:
                 self._deadlines.watch(entry.key, entry.soft_limit, entry.hard_limit)
-                self._unbegun += 1
                 jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, False, entry.policy.late))
             self.pool.submit(jobs, batch=batch)
 
@@ -163,7 +161,7 @@ class Loop:
 
     def _supervise(self, now: float) -> None:
         """Put on record what has begun, and enforce time limits."""
-        if not self._unbegun and not len(self._deadlines):
+        if not self.dispatcher.unbegun and not len(self._deadlines):
             return
         running = self.pool.running()
         self._record_begun(running, now)
@@ -178,8 +176,7 @@ class Loop:
         for job in running:
             entry = self.dispatcher.out.get(job.tag)
             if entry is not None and not entry.begun and now - job.began_at >= BEGUN_AFTER_S:
-                entry.begun = True
-                self._unbegun -= 1
+                self.dispatcher.begin(entry)
                 begun[entry.policy.late].append(entry.tag)
         for late, tags in begun.items():
             if tags:
@@ -263,7 +260,6 @@ class Loop:
     def _on_returned(self, event: Returned) -> None:
         for key in event.tags:
             self._deadlines.forget(key)
-            self._unbegun -= 1
         self.dispatcher.returned(event.tags)
 
     def _on_lost(self, event: Lost) -> None:
@@ -280,10 +276,7 @@ class Loop:
 
     def _end(self, key: Tag) -> Entry:
         self._deadlines.forget(key)
-        entry = self.dispatcher.ended(key)
-        if not entry.begun:
-            self._unbegun -= 1
-        return entry
+        return self.dispatcher.ended(key)
 
     def _on_broken(self, event: PoolBroken | inbox.ThreadDied) -> None:
         logger.critical("worker: %s; giving everything back and stopping", event.reason)
