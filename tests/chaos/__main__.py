@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --minutes 5`: chaos for as long as asked, the ledger printed, exit code 1 if anything was lost."""
+"""`python -m tests.chaos --minutes 5`: chaos as long as asked; prints the ledger, exit code 1 if anything was lost."""
 
 import argparse
 import shutil

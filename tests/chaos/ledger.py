@@ -80,8 +80,8 @@ class Ledger:
     def __str__(self) -> str:
         return (
             f"enqueued {self.enqueued} = finished {self.finished} + failed {self.failed} + dead {self.dead} "
-            f"+ queued {self.queued}; lost {len(self.lost)}; ran again {self.repeated}, unexplained {len(self.unexplained)}; "
-            f"processes killed {self.kills}"
+            f"+ queued {self.queued}; lost {len(self.lost)}; "
+            f"ran again {self.repeated}, unexplained {len(self.unexplained)}; processes killed {self.kills}"
         )
 
 
