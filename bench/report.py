@@ -177,8 +177,12 @@ def _cell(summary: Summary | None, base: Summary | None) -> str:
     if summary.rounds > 1:
         text += f" ({_number(summary.low)}–{_number(summary.high)})"
     if base is not None and base.median:
-        text += f" ×{_number(summary.median / base.median)}"
+        text += f" ×{_ratio(summary.median / base.median)}"
     return text
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _number(value: float) -> str:

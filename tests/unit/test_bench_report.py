@@ -31,11 +31,11 @@ def test_a_percentile_of_nothing_is_refused() -> None:
 
 def test_a_row_shows_median_spread_and_ratio_to_the_first_contestant() -> None:
     text = render(
-        report(Round("ours", {"rate": 1000.0}), Round("theirs", {"rate": 100.0}), Round("ours", {"rate": 3000.0}))
+        report(Round("ours", {"rate": 1000.0}), Round("theirs", {"rate": 5.0}), Round("ours", {"rate": 3000.0}))
     )
 
     assert row(text, "ours") == "ours 2,000 (1,000–3,000)"
-    assert row(text, "theirs") == "theirs 100 ×0.05"
+    assert row(text, "theirs") == "theirs 5 ×0.0025"
 
 
 def test_a_failed_round_is_shown_and_leaves_the_others_their_figures() -> None:
