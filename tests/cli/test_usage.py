@@ -35,6 +35,8 @@ WRONG = [
     (("-A", "proj", "worker", "-f", "%I.log"), "--logfile: expected %h, %n, %d, %p or %%, got '%I'"),
     (("-A", "proj", "worker", "-I", "nowhere"), "importing the task module 'nowhere' failed with ModuleNotFoundError"),
     (("-A", "proj", "worker", "-I", "broken"), "SyntaxError: '(' was never closed (broken.py:1)"),
+    (("-A", "proj", "worker", "-X", "celery"), "expected a queue to consume from, got none; see -Q and -X"),
+    (("-A", "strict", "worker", "-Q", "nope"), "'nope'"),
     (("-A", "proj", "worker", "surplus"), "Got unexpected extra argument"),
     (("-A", "badconf", "worker"), "unknown setting"),
     (("-b", "nonsense", "status"), "expected a broker URL such as"),
@@ -65,6 +67,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(run: Run, write: Write, arguments
         {
             "proj.py": APP,
             "broken.py": "(",
+            "strict.py": APP + "app.conf.task_create_missing_queues = False",
             "badconf.py": APP + "app.config_from_object({'wroker_concurrency': 1})",
         }
     )

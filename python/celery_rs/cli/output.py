@@ -5,7 +5,6 @@ never the answer to a user's mistake.
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from enum import IntEnum
 from textwrap import indent
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from celery_rs.errors import BackendError, CeleryError, ImproperlyConfigured, OperationalError
+from celery_rs.errors import BackendError, CeleryError, ImproperlyConfigured, OperationalError, QueueNotFound
 from celery_rs.wire import is_error
 
 
@@ -41,7 +40,7 @@ def code_of(error: CeleryError) -> ExitCode:
     """The exit code for an error of ours that reached the command line."""
     if isinstance(error, OperationalError | BackendError):
         return ExitCode.UNAVAILABLE
-    return ExitCode.USAGE if isinstance(error, ImproperlyConfigured) else ExitCode.FAILURE
+    return ExitCode.USAGE if isinstance(error, ImproperlyConfigured | QueueNotFound) else ExitCode.FAILURE
 
 
 def print_error(message: str) -> None:
@@ -80,11 +79,6 @@ def print_replies(replies: Mapping[str, Any], *, as_json: bool) -> None:
 def count_of(count: int, noun: str) -> str:
     """`1 node`, `2 nodes`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def is_terminal() -> bool:
-    """Whether a person reads stdout as it comes."""
-    return sys.stdout.isatty()
 
 
 def _body(reply: Any) -> str:

@@ -152,6 +152,8 @@ def worker(
     _refuse_pickle_as_root(app)
     _set_up_log(ctx, app, loglevel, _path(hostname, "--logfile", logfile))
     running = Worker(app, options)
+    if not running.queues:
+        raise click.UsageError("expected a queue to consume from, got none; see -Q and -X", ctx)
     with ExitStack() as held:
         if pidfile is not None:
             held.enter_context(holding(Path(_path(hostname, "--pidfile", pidfile) or "")))
