@@ -77,9 +77,8 @@ def test_a_cold_shutdown_tells_the_caller_of_early_work(project: Project) -> Non
 def test_what_a_killed_worker_held_is_taken_over_at_once(project: Project) -> None:
     with project.worker("-c", "1", "--prefetch-multiplier", "8", name="first") as worker:
         project.proj.hold.delay("blocker")
-        project.saw("blocker.started")
         waiting = [project.proj.add.delay(n, n) for n in range(5)]
-        eventually(lambda: (project.app.transport.queues(["celery"])["celery"].held or 0) >= 5)
+        eventually(lambda: (counts(project).begun, counts(project).held) == (1, 5))
         worker.kill()
         worker.wait()
         with project.worker("-c", "1", name="second"):
