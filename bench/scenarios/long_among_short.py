@@ -37,7 +37,7 @@ def run(stage: Stage) -> Measured:
     """Fill, start, wait for all, read the spans."""
     long, limit = stage.effort.long, stage.effort.limit
     calls = stage.client("naps", stage.tasks, limit, _SHORT, long)["calls"]
-    patience = limit + long + stage.tasks * _SHORT * 3
+    patience = limit + long + stage.tasks * _SHORT
     with stage.worker() as worker:
         seen = stage.wait(worker, lambda seen: seen.tasks >= calls, patience)
         words = worker.last_words()
