@@ -5,12 +5,10 @@ import binascii
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from celery_rs.wire.message import Message
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from tests.oracles.timestamp import timestamp
 
 
 class Refused(ValueError):
@@ -78,17 +76,13 @@ def text(value: Any) -> str | None:
 
 
 def time(value: Any) -> float | None:
-    if not text(value):
+    moment = shown(value)
+    if not moment:
         return None
     try:
-        return timestamp(value)
+        return timestamp(moment)
     except ValueError as error:
         raise Refused(str(error)) from error
-
-
-def timestamp(value: str) -> float:
-    moment = datetime.fromisoformat(value)
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH).total_seconds()
 
 
 def integer(value: Any) -> int:

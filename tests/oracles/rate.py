@@ -10,7 +10,7 @@ RATE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:/([smhd]))?", 
 
 
 def parse_rate(rate: str | float | None) -> float:
-    if rate is None or rate == "":
+    if rate is None or (isinstance(rate, str) and not rate.strip(" \t\n\f\r")):
         return 0.0
     if isinstance(rate, bool):
         raise ValueError(rate)

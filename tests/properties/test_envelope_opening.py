@@ -132,6 +132,18 @@ def test_a_single_surrogate_is_shown_as_the_replacement_but_refused_in_an_id() -
     )
 
 
+def test_of_a_key_that_comes_twice_the_last_counts() -> None:
+    twice = envelope().replace('"properties": {', '"properties": {"delivery_info": {"exchange": "first", "x": 1}, ')
+
+    assert (
+        opened(
+            twice.replace('"delivery_info": {"exchange": "e", "routing_key": "k"}', '"delivery_info": null')
+        ).exchange
+        == ""
+    )
+    assert opened(twice).exchange == "e"
+
+
 def test_base64_with_line_breaks_is_read() -> None:
     assert opened(envelope(body="aGVs\r\nbG8=\n")).body == b"hello"
 

@@ -97,7 +97,8 @@ def test_users_json_is_copied_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", [1e16, 1.0, 0.1, 1e-5, 0.0001, 123456789012345680.0, 5e-324, 1.7976931348623157e308, -0.0]
+    "number",
+    [1e16, 1.0, 0.1, 1e-5, 0.0001, 213770595194652.125, 123456789012345680.0, 5e-324, 1.7976931348623157e308, -0.0],
 )
 def test_floats_are_written_as_python_writes_them(number: float) -> None:
     assert json.dumps([number, None]).encode() in sealed(MINIMAL._replace(hard_limit=number))

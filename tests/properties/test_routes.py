@@ -94,12 +94,17 @@ REGEX_PIECES = [
 ]
 
 
+# After an empty range, `re` takes a `!` for a negation that `fnmatch` did not mean as one.
+QUIRK = re.compile(r"\[.-.!")
+
+
 def random_rule(chance: random.Random) -> tuple[str, str]:
     match chance.randrange(3):
         case 0:
             return "exact", chance.choice(NAMES)
         case 1:
-            return "glob", "".join(chance.choices(GLOB_PIECES, k=chance.randrange(6)))
+            pattern = "".join(chance.choices(GLOB_PIECES, k=chance.randrange(6)))
+            return "glob", pattern.replace("!", "") if QUIRK.search(pattern) else pattern
         case _:
             return "regex", "".join(chance.choices(REGEX_PIECES, k=chance.randrange(5)))
 
@@ -135,12 +140,9 @@ def test_any_text_as_a_pattern_is_answered(rules: list[tuple[str, str]], name: s
 @given(st.text("ab-]![?*é", max_size=8), st.text("ab-]![é", max_size=4))
 @settings(max_examples=3_000, deadline=None)
 def test_any_glob_means_what_fnmatch_means(pattern: str, name: str) -> None:
-    # After an empty range, `re` sees a `!` that `fnmatch` did not mean as a negation.
-    quirk = re.search(r"\[.-.!", pattern)
-
     place = _core.RouteTable([("glob", pattern)]).lookup(name)
 
-    assert quirk or place == oracle.lookup([("glob", pattern)], name)
+    assert QUIRK.search(pattern) or place == oracle.lookup([("glob", pattern)], name)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ impl Envelope {
                 "reply_to" => self.reply_to = text(raw, scanner, "properties.reply_to")?,
                 "priority" => self.priority = integer(raw, scanner, "properties.priority")?.unwrap_or(0),
                 "body_encoding" => self.base64 = is_base64(raw, scanner)?,
-                "delivery_info" if scanner.peek() == Some(b'{') => self.read_route(raw, scanner)?,
+                "delivery_info" => self.read_route(raw, scanner)?,
                 _ => {
                     scanner.value()?;
                 }
@@ -128,6 +128,10 @@ impl Envelope {
     }
 
     fn read_route(&mut self, raw: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Error> {
+        (self.exchange, self.routing_key) = (None, None);
+        if scanner.peek() != Some(b'{') {
+            return scanner.value().map(drop);
+        }
         let mut members = scanner.enter("delivery_info to be an object")?;
         while let Some(key) = members.next(scanner)? {
             match &*key.of(raw) {

@@ -244,8 +244,15 @@ impl Writer {
         }
         let scientific = format!("{value:e}");
         let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-        match exponent.parse() {
-            Ok(-4..16) => self.format(format_args!("{value:?}")),
+        match exponent.parse::<isize>() {
+            Ok(near @ -4..16) => {
+                // Of two equally near texts Python takes the one with the even digit, as a fixed precision does.
+                let count = digits.bytes().filter(u8::is_ascii_digit).count();
+                match count.saturating_add_signed(-1 - near) {
+                    0 => self.format(format_args!("{value:?}")),
+                    decimals => self.format(format_args!("{value:.decimals$}")),
+                }
+            }
             Ok(large @ 16..) => self.format(format_args!("{digits}e+{large:02}")),
             Ok(small) => self.format(format_args!("{digits}e-{:02}", -small)),
             Err(_) => {}
