@@ -11,6 +11,8 @@ from pathlib import Path
 from celery_rs.errors import OperationalError
 from tests.chaos import tasks
 
+PAUSES = (0.0,) * 10 + (0.001,) * 8 + (0.02,) * 2
+
 
 def main(count: int, per_second: float, acknowledged: Path) -> None:
     chance = random.Random(count)
@@ -19,12 +21,12 @@ def main(count: int, per_second: float, acknowledged: Path) -> None:
         for number in range(count):
             task = tasks.late if number % 2 else tasks.early
             try:
-                result = task.delay(chance.choice((0.0, 0.0, 0.001, 0.02)))
+                result = task.delay(chance.choice(PAUSES))
             except OperationalError as error:
                 # A worker stopped in the middle of a write holds the lock: nothing was promised to this caller.
                 print(error, file=sys.stderr)
             else:
-                ids.write(f"{result.id} {task.name}\n")
+                ids.write(f"{result.id}\n")
             ahead = begin + number / per_second - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)  # the pace of the run, not a wait for anything

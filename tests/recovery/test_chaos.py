@@ -15,6 +15,7 @@ def test_nothing_is_lost_while_workers_and_children_are_killed(tmp_path: Path) -
     print(ledger)
     assert not ledger.lost
     assert not ledger.unexplained
+    assert ledger.queued == 0
     assert ledger.kills > 20
 
 
