@@ -56,9 +56,7 @@ def run(plan: Run) -> Ledger:
         for producer in producers:
             if producer.wait(DRAIN_S) != 0:
                 raise RuntimeError(f"a producer failed with exit code {producer.returncode}")
-        enqueued = dict(
-            line.split() for n in range(PRODUCERS) for line in plan.acknowledged(n).read_text().splitlines()
-        )
+        enqueued = [id for n in range(PRODUCERS) for id in plan.acknowledged(n).read_text().split()]
         app = Celery("books", broker=plan.broker, backend=plan.broker)
         _drain(app.transport)
     # Nothing moves any more: a task on its way from the queue to the journal would be in neither.
