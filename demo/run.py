@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ RESULT_S = 10.0
 LOG = "worker.log"
 CALLS = 500
 TICKS = 4
+NAP_S = 2.5
 
 
 class DemoError(Exception):
@@ -57,11 +59,7 @@ def show(home: Path) -> None:
         celery_rs(home, "status")
         call_tasks(tasks)
         limit_ticks(home, tasks)
-        say("A warm shutdown: running tasks finish, the rest goes back to the queue.")
-        print(f"    $ kill -TERM {process.pid}")
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(STOP_S)
-        expect(code == 0, f"the worker should exit with 0, it exited with {code}")
+        stop_while_napping(home, tasks, process)
 
 
 def call_tasks(tasks: Any) -> None:
@@ -83,8 +81,16 @@ def call_tasks(tasks: Any) -> None:
     say("A task that fails tells its caller why.")
     failed = tasks.divide.delay(1, 0)
     error = failed.get(timeout=RESULT_S, propagate=False)
-    print(f"    >>> result = divide.delay(1, 0)\n    >>> result.state, result.result\n    {failed.state, error}")
+    print(f"    >>> result = divide.delay(1, 0)\n    >>> result.get(propagate=False)\n    {error!r}")
     expect(isinstance(error, ZeroDivisionError), f"expected a ZeroDivisionError, got {error!r}")
+    last = (failed.traceback or "nothing").splitlines()[-1]
+    print(f"    >>> print(result.traceback.splitlines()[-1])\n    {last}")
+    expect(last == "ZeroDivisionError: division by zero", f"the traceback should end with the error, got {last!r}")
+
+    say("A task that retries, after 0.2 seconds each time.")
+    value = tasks.flaky.delay(2).get(timeout=RESULT_S)
+    print(f"    >>> flaky.delay(2).get()\n    {value!r}")
+    expect(value == "worked at attempt 3", f"it should work at the third attempt, it said {value!r}")
 
     say("A task for later.")
     asked = time.time()
@@ -94,26 +100,42 @@ def call_tasks(tasks: Any) -> None:
 
 
 def limit_ticks(home: Path, tasks: Any) -> None:
-    say("A rate limit for a task, while the worker runs.")
-    spread = spread_of_ticks(tasks)
-    print(f"    ({TICKS} ticks without a limit ran within {spread:.2f} s)")
+    say(f"A rate limit for a task, while the worker runs: {TICKS} ticks without it, with it, and without it again.")
+    free = tick(tasks)
     celery_rs(home, "control", "rate_limit", "tasks.tick", "60/m")
-    limited = spread_of_ticks(tasks)
-    print(f"    ({TICKS} ticks took {limited:.2f} s: one a second)")
-    expect(limited >= TICKS - 1.5, f"{TICKS} ticks at 60/m should take {TICKS - 1} s, they took {limited:.2f} s")
-
-    say("Lift it again.")
+    limited = tick(tasks)
     celery_rs(home, "control", "rate_limit", "tasks.tick", "0")
-    spread = spread_of_ticks(tasks)
-    print(f"    ({TICKS} ticks ran within {spread:.2f} s)")
-    expect(spread < TICKS - 1.5, f"ticks without a limit should run at once, they took {spread:.2f} s")
+    lifted = tick(tasks)
+    expect(sum(limited) > TICKS - 1.5, "ticks at 60/m should start a second apart")
+    expect(max(sum(free), sum(lifted)) < TICKS - 1.5, "ticks without a limit should start at once")
 
 
-def spread_of_ticks(tasks: Any) -> float:
-    """Seconds from the first to the last of some ticks sent at once."""
+def tick(tasks: Any) -> list[float]:
+    """The seconds between the starts of some ticks sent at once."""
     results = [tasks.tick.delay() for _ in range(TICKS)]
-    times = [result.get(timeout=RESULT_S) for result in results]
-    return float(max(times) - min(times))
+    starts = sorted(result.get(timeout=RESULT_S) for result in results)
+    gaps = [after - before for before, after in pairwise(starts)]
+    print(f"    >>> results = [tick.delay() for _ in range({TICKS})]")
+    print(f"    (started {', '.join(f'{gap:.2f}' for gap in gaps)} s apart)")
+    return gaps
+
+
+def stop_while_napping(home: Path, tasks: Any, process: subprocess.Popen[bytes]) -> None:
+    say("What runs, and a warm shutdown, which waits for it.")
+    print(f"    >>> result = nap.delay({NAP_S})")
+    napping = tasks.nap.delay(NAP_S)
+    deadline = time.monotonic() + RESULT_S
+    while napping.state != "STARTED":
+        expect(time.monotonic() < deadline, f"the nap should have started, it is {napping.state}")
+        time.sleep(0.02)
+    celery_rs(home, "inspect", "--timeout", "0.5", "active")
+    print(f"    $ kill -TERM {process.pid}")
+    process.send_signal(signal.SIGTERM)
+    code = process.wait(STOP_S)
+    expect(code == 0, f"the worker should exit with 0, it exited with {code}")
+    value = napping.get(timeout=RESULT_S)
+    print(f"    >>> result.get()\n    {value!r}")
+    expect(value == "slept well", f"the nap should have ended well, it said {value!r}")
 
 
 @contextlib.contextmanager
