@@ -96,5 +96,5 @@ clean: ## everything that can be made again
 
 .make/extension: .make/group-build pyproject.toml $(RUST)
 	@echo "[setup 3/3] the Rust extension (about a minute the first time)"
-	@VIRTUAL_ENV="$(CURDIR)/.venv" $(PY) -m maturin develop --release --quiet
+	@VIRTUAL_ENV="$(CURDIR)/.venv" PIP_QUIET=1 $(PY) -m maturin develop --release --quiet
 	@touch $@

@@ -1,6 +1,7 @@
 """Messages that nobody should have sent: each is dealt with, and the worker lives."""
 
 import random
+from typing import Any
 
 from celery_rs.transports import DeadLetter, Outgoing, Route
 from tests.messages import message
@@ -12,7 +13,7 @@ def letters(project: Project) -> dict[str | None, DeadLetter]:
     return {letter.task_id: letter for letter in project.app.transport.dead.page().letters}
 
 
-def send(project: Project, **fields: object) -> None:
+def send(project: Project, **fields: Any) -> None:
     task = "tests.worker.proj.add"
     project.app.publish([Outgoing(message(**{"task": task, **fields}), Route("", "celery"))])
 

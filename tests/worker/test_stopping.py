@@ -10,7 +10,8 @@ from tests.worker.process import Project, eventually
 
 
 def counts(project: Project) -> QueueInfo:
-    return project.app.transport.queues(["celery"])["celery"]
+    found: QueueInfo = project.app.transport.queues(["celery"])["celery"]
+    return found
 
 
 def test_a_warm_shutdown_finishes_what_runs_and_returns_the_rest(project: Project) -> None:

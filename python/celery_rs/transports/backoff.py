@@ -7,9 +7,7 @@ from collections.abc import Callable
 class Backoff:
     """Doubling delays from `first` to `most` seconds, each shortened by up to a half so that a fleet spreads out."""
 
-    def __init__(
-        self, first: float = 0.1, most: float = 10.0, *, jitter: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, first: float = 0.1, most: float = 10.0, *, jitter: Callable[[], float] = random.random) -> None:
         self._first = first
         self._most = most
         self._jitter = jitter
