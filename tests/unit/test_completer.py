@@ -131,6 +131,19 @@ def test_a_worker_that_stops_gives_up_in_the_end_and_the_broker_still_holds_the_
     assert list(world.consumer.holds([tag])) == [tag]
 
 
+def test_a_worker_that_has_given_up_tries_no_further_write(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished, given_back = world.held("a", "b")
+    finish, failed = failing(10**9, world.consumer.finish, OperationalError("the disk is full"))
+    monkeypatch.setattr(world.consumer, "finish", finish)
+    world.completer.order(Completion(finished), GiveBack([given_back]))
+    world.completer.start()
+    assert failed.wait(SECONDS)
+
+    world.completer.stop(0.05)
+
+    assert list(world.consumer.holds([given_back])) == [given_back]
+
+
 def test_stopping_carries_out_what_was_ordered(world: World) -> None:
     tags: Sequence[Tag] = world.held("a", "b")
     world.completer.order(GiveBack(tags))

@@ -204,6 +204,17 @@ def test_an_ended_job_counts_as_in_hand_until_it_is_settled() -> None:
     assert dispatcher.in_hand == 1
 
     dispatcher.settled([entry.tag])
+    assert dispatcher.in_hand == 0
+
+
+def test_a_dispatcher_with_nothing_to_run_is_idle_whatever_is_still_unsettled() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery()], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+    assert not dispatcher.idle
+
+    dispatcher.ended(entry.key)
+
     assert dispatcher.idle
 
 

@@ -2,7 +2,8 @@
 
 A thread of its own: it takes everything that gathered while the last batch was written, so batches grow with
 the load and a lone result waits for nobody. A write that fails is repeated with backoff until it works or the
-worker gives up; what is not settled counts as in hand, so a store that is down stops the receiving.
+worker gives up, on this write and all that follow; what is not settled counts as in hand, so a store that is down
+stops the receiving.
 """
 
 import logging
@@ -82,6 +83,7 @@ class Completer:
         self._idle = True
         self._stopping = False
         self._giving_up = threading.Event()
+        self._gave_up = False
         self._thread = thread("completer", self._run, inbox)
 
     def start(self) -> None:
@@ -153,7 +155,7 @@ class Completer:
 
     def _write(self, step: Callable[[], object]) -> None:
         backoff = Backoff()
-        while True:
+        while not self._gave_up:
             try:
                 step()
                 return
@@ -161,5 +163,5 @@ class Completer:
                 delay = backoff.next()
                 logger.error("worker: %s; trying again in %.2f seconds", error, delay)
                 if self._giving_up.wait(delay):
-                    logger.error("worker: gave up on a write; the broker still holds its messages")
-                    return
+                    self._gave_up = True
+                    logger.error("worker: gave up on what is left to write; the broker still holds its messages")

@@ -333,5 +333,5 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Nothing is here in any form."""
-        return not (self._ready_count or self._out or self._unsettled or len(self._parking))
+        """Nothing is left to run or to give back; writing what is unsettled is the completer's business."""
+        return not (self._ready_count or self._out or len(self._parking))

@@ -53,7 +53,7 @@ class Lifecycle:
         self._advance(Phase.STOPPING)
 
     def idle(self) -> None:
-        """Nothing runs and nothing is unsettled: the end, once a stop was asked for."""
+        """Nothing runs: the end, once a stop was asked for."""
         if self.phase >= Phase.DRAINING:
             self._advance(Phase.STOPPED)
 
