@@ -14,6 +14,7 @@ __all__ = [
     "RateLimiter",
     "RouteTable",
     "die_with_parent",
+    "is_plain_json",
     "open_envelopes",
     "parse_rate",
     "parse_timestamp",
@@ -120,6 +121,12 @@ class RouteTable:
 
 def topic_matches(pattern: str, routing_key: str) -> bool:
     """AMQP topic match: `*` one word, `#` any number of words."""
+
+def is_plain_json(data: bytes, /) -> bool:
+    """Whether orjson reads these bytes exactly as Python's json and Kombu's type tags would.
+
+    False for a run of 19 digits (perhaps an integer beyond 64 bits) and for the string `__type__`.
+    """
 
 @final
 class PoolPage:

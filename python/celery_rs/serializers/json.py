@@ -1,7 +1,7 @@
 """JSON as Kombu writes and reads it: type tags for what JSON lacks, integers of any size, NaN and infinities.
 
-Both directions use the standard library's C code. orjson reads and writes faster, but turns integers beyond 64 bits
-into floats, NaN into null and UUIDs into strings, and costs more to import than a short program's every call saves.
+The standard library writes, because orjson turns NaN into null and UUIDs into strings. orjson reads what it reads
+alike; text with type tags or long integers, and what it refuses (NaN, single surrogates), is the standard library's.
 """
 
 import base64
@@ -13,6 +13,9 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+import orjson
+
+from celery_rs._core import is_plain_json
 from celery_rs.errors import ContentError, EncodeError
 
 _TAGGED = {"__type__", "__value__"}
@@ -96,6 +99,11 @@ class JsonSerializer:
 
     def loads(self, data: bytes) -> Any:
         try:
+            if is_plain_json(data):
+                try:
+                    return orjson.loads(data)
+                except orjson.JSONDecodeError:
+                    return _decode(data.decode("utf-8-sig"))
             text = data.decode("utf-8-sig")
             # A tag's name cannot hide behind escapes: nobody writes "\u005f" for an underscore.
             return _decode_tagged(text) if b'"__type__"' in data else _decode(text)

@@ -11,6 +11,7 @@ mod message;
 mod page;
 mod process;
 mod router;
+mod scan;
 
 use pyo3::prelude::*;
 
@@ -33,4 +34,6 @@ mod _core {
     use super::process::die_with_parent;
     #[pymodule_export]
     use super::router::{topic_matches, RouteTable};
+    #[pymodule_export]
+    use super::scan::is_plain_json;
 }

@@ -14,6 +14,7 @@ mod page;
 mod pattern;
 mod rate;
 mod router;
+mod scan;
 mod seal;
 mod timestamp;
 
@@ -27,5 +28,6 @@ pub use page::{Page, PAGE_WORDS};
 pub use pattern::{topic_matches, Glob};
 pub use rate::{checked_rate, parse_rate};
 pub use router::{Router, Rule};
+pub use scan::is_plain;
 pub use seal::{seal, Message, Number};
 pub use timestamp::parse_timestamp;
