@@ -258,6 +258,22 @@ def test_the_nursery_takes_its_children_with_it_and_the_pool_says_so() -> None:
     assert driver.returned() == ["2"]
 
 
+def test_jobs_end_or_return_when_the_nursery_dies() -> None:
+    def run(work: Work, tell: Tell) -> Outcome:
+        time.sleep(PATIENCE_S)  # longer than the test
+        return success(work)
+
+    with prefork(run) as driver:
+        (pid,) = children(driver, 1)
+        driver.pool.submit([job("runs"), job("waits")], batch=2)
+        driver.until(lambda: driver.pool.running())
+        os.kill(parent_of(pid), signal.SIGKILL)
+        driver.until(lambda: driver.of(PoolBroken))
+
+    assert [(lost.tag, lost.by_us) for lost in driver.of(Lost)] == [("runs", None)]
+    assert driver.returned() == ["waits"]
+
+
 def test_a_worker_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     script = """
         import os, sys, time

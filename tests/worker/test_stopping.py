@@ -1,5 +1,6 @@
 """How a worker ends, politely and otherwise, and what becomes of what it held."""
 
+import os
 import signal
 
 import pytest
@@ -143,3 +144,22 @@ def test_no_process_outlives_a_killed_worker(project: Project) -> None:
 
         eventually(lambda: not any(alive(pid) for pid in (*nursery, *pool)))
     assert len(pool) == 2
+
+
+def test_a_worker_whose_nursery_dies_gives_everything_back_and_stops(project: Project) -> None:
+    from tests.chaos.processes import children
+
+    with project.worker("-c", "1", "--prefetch-multiplier", "4") as worker:
+        running = project.proj.hold.delay("running")
+        project.saw("running.started")
+        waiting = [project.proj.add.delay(1, 1) for _ in range(3)]
+        eventually(lambda: (counts(project).held or 0) >= 3)
+        (nursery,) = children()[worker.pid]
+
+        os.kill(nursery, signal.SIGKILL)
+
+        assert worker.wait(10) == 1
+    with pytest.raises(WorkerLostError, match="nursery"):
+        running.get(timeout=1)
+    assert {result.state for result in waiting} == {"PENDING"}
+    assert counts(project).ready == 3

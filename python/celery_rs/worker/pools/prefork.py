@@ -348,11 +348,13 @@ class PreforkPool:
             unwatch()
 
     def _lose_nursery(self) -> None:
-        """Without the nursery there are no children: they die with it."""
+        """Without the nursery there are no children: they die with it, and nobody else will say so."""
         assert self._nursery is not None
         how = self._nursery.obituary()
         for seat in self._seats:
+            self._post_returned(seat.freeze()[1])
             self._post_all(seat.take())
+            self._post_all(seat.bury(f"with its nursery: {how}"))
         for unwatch in (*self._unwatch_rest, *self._unwatch.values()):
             unwatch()
         self._unwatch_rest, self._unwatch = [], {}
