@@ -1,4 +1,4 @@
-"""Remote control on the wire: requests and replies in the form of Celery's pidbox (wire reference, 6).
+"""Remote control on the wire: requests and replies in the form of Celery's pidbox (docs/internals/wire-protocol.md, 6).
 
 Opening never raises: what cannot be read comes back as an `Unreadable` with the reason, since anybody who reaches the
 broker may write to these exchanges. Bodies are JSON; nothing else is accepted.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Message(NamedTuple):
-    """A protocol-2 task message; the header names are Celery's (wire reference, 1.2 and 1.3).
+    """A protocol-2 task message; the header names are Celery's (docs/internals/wire-protocol.md, 1.2 and 1.3).
 
     `body` is already serialized (and compressed). `eta` and `expires` are ISO 8601 text; limits are
     seconds; `expiration` is milliseconds as decimal text. `headers` and `stamps` are JSON objects as

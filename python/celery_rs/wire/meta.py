@@ -1,4 +1,4 @@
-"""The stored record of a task, in Celery's words and key order (wire reference, 5.1).
+"""The stored record of a task, in Celery's words and key order (docs/internals/wire-protocol.md, 5.1).
 
 A record is written by joining pieces that are JSON already, since every task writes one; only the result itself
 goes through the serializer. Reading accepts any order and what older Celerys left out.

@@ -67,7 +67,9 @@ class Inbox:
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
         self._announced = False
-        self._readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._readable, self._writable = os.pipe()
+        os.set_blocking(self._readable, False)
+        os.set_blocking(self._writable, False)
 
     def fileno(self) -> int:
         return self._readable

@@ -1,4 +1,4 @@
-"""Commands that only look. Their replies are Celery's, field for field (wire reference, 6.3)."""
+"""Commands that only look. Their replies are Celery's, field for field (docs/internals/wire-protocol.md, 6.3)."""
 
 import json
 import platform

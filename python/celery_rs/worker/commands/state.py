@@ -47,5 +47,5 @@ class WorkerState(Protocol):
         ...
 
     def stats(self) -> Mapping[str, object]:
-        """Celery's `stats` (wire reference, 6.3), JSON values only."""
+        """Celery's `stats` (docs/internals/wire-protocol.md, 6.3), JSON values only."""
         ...
