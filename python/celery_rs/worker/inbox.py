@@ -89,12 +89,13 @@ class Inbox:
 
     def take(self) -> list[Event]:
         """Everything that has arrived; the loop only."""
-        # Cleared before the events are taken: a post in between rings once too often, never too seldom.
-        self._announced = False
         try:
             os.read(self._readable, 4096)
         except BlockingIOError:
             pass
+        # After the read, or it could swallow the ring of a post that nobody repeats; before the events are taken, so
+        # that a post in between rings once too often, never too seldom.
+        self._announced = False
         events = self._events
         return [events.popleft() for _ in range(len(events))]
 
