@@ -85,7 +85,7 @@ def test_a_two_element_body_does_not_stop_the_worker(project: Project) -> None:
 
 def test_random_bytes_as_envelopes_all_become_dead_letters(project: Project) -> None:
     chance = random.Random(20_000)
-    count = 5_000
+    count = 100_000
     with project.worker("-c", "1"):
         assert still_works(project)
         project.inject([chance.randbytes(chance.randrange(200)) for _ in range(count)])
