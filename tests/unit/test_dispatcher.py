@@ -272,3 +272,82 @@ def test_letting_go_returns_ready_and_parked_but_not_what_runs() -> None:
     entries = dispatcher.let_go()
 
     assert (len(entries), len(dispatcher.out), dispatcher.parked) == (2, 1, 0)
+
+
+def test_what_is_lost_while_parked_is_forgotten() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(tag="a.1.1", eta=iso(NOW.wall + 1)), delivery(tag="a.1.2", eta=iso(NOW.wall + 1))], NOW)
+
+    dispatcher.lose(["a.1.1"])
+    dispatcher.release(later(1.1))
+
+    assert [entry.tag for entry in dispatcher.take(9, "proj.add")] == ["a.1.2"]
+
+
+def test_what_was_lost_before_it_started_does_not_start_when_the_pool_returns_it() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id="x", tag="a.1.1")], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+    dispatcher.lose(["a.1.1"])
+
+    dispatcher.returned([entry.key])
+
+    assert (dispatcher.ready, dispatcher.unbegun, dispatcher.idle) == (0, 0, True)
+
+
+def test_nothing_is_adopted_by_a_job_that_was_returned() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id="x", tag="a.1.1")], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+    dispatcher.lose(["a.1.1"])
+    dispatcher.returned([entry.key])
+    dispatcher.let_go()
+
+    dispatcher.admit([delivery(id="x", tag="a.2.1")], NOW)
+
+    assert [entry.tag for entry in dispatcher.take(9, "proj.add")] == ["a.2.1"]
+
+
+def test_what_still_runs_here_is_adopted_however_often_it_was_delivered() -> None:
+    dispatcher = make(crashes=3)
+    dispatcher.admit([delivery(id="x", tag="a.1.1")], NOW)
+    dispatcher.take(1, "proj.add")
+    dispatcher.lose(["a.1.1"])
+
+    rulings = dispatcher.admit([delivery(id="x", tag="a.2.1", crashes=3)], NOW)
+
+    assert not rulings.dead
+
+
+def test_what_is_let_go_and_comes_back_does_not_pay_for_its_token_again() -> None:
+    dispatcher = make(rate="1/h")
+    paid = delivery(id="x", tag="a.1.1")
+    dispatcher.admit([paid], NOW)
+    dispatcher.let_go(parked=False)
+
+    dispatcher.admit([paid._replace(tag="a.2.1")], later(1))
+
+    assert (dispatcher.ready, dispatcher.parked) == (1, 0)
+
+
+def test_an_expiry_that_passes_while_ready_is_noticed() -> None:
+    dispatcher = make()
+    dispatcher.admit(
+        [delivery(id="old", expires=iso(NOW.wall + 1)), delivery(id="new", expires=iso(NOW.wall + 9))], NOW
+    )
+
+    rulings = dispatcher.release(later(2))
+
+    assert [expired.entry.envelope.id for expired in rulings.expired] == ["old"]
+    assert [entry.envelope.id for entry in dispatcher.take(9, "proj.add")] == ["new"]
+
+
+def test_an_expiry_that_passes_after_the_pool_returned_the_job_is_noticed() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(expires=iso(NOW.wall + 2)), delivery(expires=iso(NOW.wall + 1))], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+    assert len(dispatcher.release(later(1)).expired) == 1
+
+    dispatcher.returned([entry.key])
+
+    assert len(dispatcher.release(later(2)).expired) == 1

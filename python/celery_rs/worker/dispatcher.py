@@ -11,8 +11,9 @@ A parked job passes the same gate again when it is due, so each rule exists once
 one of *ready*, *parked*, *out* (with the pool) and *unsettled* (with the completer) until its end is settled.
 """
 
+import math
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from celery_rs._core import DecodeError, Envelope, RateLimiter
@@ -26,7 +27,7 @@ NEAR_S = 3.0
 PARKED_MOST = 1000
 """More parked jobs than this are deferred to the broker instead."""
 BOOKED_MOST = 100_000
-"""Deferred jobs whose token is already taken: their number that is remembered."""
+"""Jobs that left with their token taken: the number that is remembered."""
 DEFER_MOST_S = 300.0
 """A rate-limited job comes back at least this often, so that a changed limit is noticed."""
 
@@ -105,7 +106,6 @@ class Dispatcher:
         self._policies = policies
         self._limiter = limiter
         self._caps = caps
-        self._entries: dict[Tag, Entry] = {}
         self._ready: dict[int, deque[Entry]] = {}
         self._ready_count = 0
         self._parking: Parking[Entry] = Parking()
@@ -113,6 +113,7 @@ class Dispatcher:
         self._unsettled: set[Tag] = set()
         self._lost: dict[Tag, Entry] = {}  # what is out under tags that are no longer ours
         self._unbegun = 0
+        self._first_expiry = math.inf  # of what is ready, by the wall clock; early where that has gone already
         self._booked: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     # -- counts
@@ -161,28 +162,29 @@ class Dispatcher:
             elif (policy := self._policies.get(envelope.task)) is None:
                 unknown = NotRegistered(envelope.task)
                 rulings.dead.append(Dead(delivery, "unknown-task", str(unknown), unknown))
+            elif self._adopt(delivery, envelope):
+                continue
             elif (dead := self._worn_out(delivery, envelope)) is not None:
                 rulings.dead.append(dead)
-            elif not self._adopt(delivery, envelope):
+            else:
                 entry = Entry(delivery, envelope, policy, now.mono)
                 rulings.received.append(entry)
-                self._entries[entry.key] = entry
                 self._gate(entry, now, rulings)
         return rulings
 
     def release(self, now: Moment) -> Rulings:
-        """Let what was parked and is due pass the gate again."""
+        """Let what was parked and is due pass the gate again, and nothing expired be ready."""
         rulings = Rulings()
         for entry in self._parking.due(now.mono):
             self._gate(entry, now, rulings)
+        if now.wall >= self._first_expiry:
+            self._expire_ready(now.wall, rulings)
         return rulings
 
     def _gate(self, entry: Entry, now: Moment, rulings: Rulings) -> None:
         envelope = entry.envelope
         if envelope.expires is not None and envelope.expires <= now.wall:
-            self._entries.pop(entry.key)
-            self._unsettled.add(entry.tag)
-            rulings.expired.append(Expired(entry, TaskRevokedError("expired")))
+            self._expire(entry, rulings)
         elif envelope.eta is not None and envelope.eta > now.wall:
             if envelope.eta - now.wall > NEAR_S or len(self._parking) >= PARKED_MOST:
                 self._defer(entry, envelope.eta, rulings)
@@ -191,31 +193,52 @@ class Dispatcher:
         elif not self._affords(entry, now, rulings):
             return
         else:
-            self._ready.setdefault(envelope.priority, deque()).append(entry)
-            self._ready_count += 1
+            self._ready_lane(entry).append(entry)
+
+    def _ready_lane(self, entry: Entry) -> deque[Entry]:
+        """Where to put an entry that is ready now; it is counted already."""
+        self._ready_count += 1
+        if entry.envelope.expires is not None:
+            self._first_expiry = min(self._first_expiry, entry.envelope.expires)
+        return self._ready.setdefault(entry.envelope.priority, deque())
+
+    def _expire_ready(self, wall: float, rulings: Rulings) -> None:
+        def has_expired(entry: Entry) -> bool:
+            return entry.envelope.expires is not None and entry.envelope.expires <= wall
+
+        for entry in self._drop_ready(has_expired):
+            self._expire(entry, rulings)
+        times = [entry.envelope.expires for lane in self._ready.values() for entry in lane]
+        self._first_expiry = min((when for when in times if when is not None), default=math.inf)
+
+    def _expire(self, entry: Entry, rulings: Rulings) -> None:
+        self._unsettled.add(entry.tag)
+        rulings.expired.append(Expired(entry, TaskRevokedError("expired")))
 
     def _affords(self, entry: Entry, now: Moment, rulings: Rulings) -> bool:
         """Whether the entry has its token; otherwise it has been parked or deferred."""
         task = entry.envelope.task
         if entry.paid or not self._limiter.rate(task):
             return True
-        call = f"{entry.envelope.id}.{entry.envelope.retries}"
-        booked = self._booked.pop(call, None)
+        booked = self._booked.pop(_call(entry), None)
         due = booked[1] if booked is not None else self._limiter.book(task, now.mono)
+        entry.paid = True
         if due <= now.mono:
             return True
         if len(self._parking) < PARKED_MOST:
-            entry.paid = True
             self._parking.hold(entry, until=due, lane=task)
             return False
-        self._booked[call] = (task, due)
-        if len(self._booked) > BOOKED_MOST:
-            self._booked.popitem(last=False)
+        self._remember_token(entry, due)
         self._defer(entry, now.wall + min(due - now.mono, DEFER_MOST_S), rulings)
         return False
 
+    def _remember_token(self, entry: Entry, due: float) -> None:
+        """The entry leaves with its token taken: when it comes back it must not pay again."""
+        self._booked[_call(entry)] = (entry.envelope.task, due)
+        if len(self._booked) > BOOKED_MOST:
+            self._booked.popitem(last=False)
+
     def _defer(self, entry: Entry, until: float, rulings: Rulings) -> None:
-        self._entries.pop(entry.key)
         self._unsettled.add(entry.tag)
         rulings.deferred[entry.tag] = until
 
@@ -265,12 +288,12 @@ class Dispatcher:
         return taken
 
     def returned(self, keys: Sequence[Tag]) -> None:
-        """The pool gave these back unstarted: they are next again, in their order."""
+        """The pool gave these back unstarted: they are next again, in their order, unless they are somebody else's."""
         for key in reversed(keys):
             entry = self._out.pop(key)
             self._unbegun -= not entry.begun
-            self._ready.setdefault(entry.envelope.priority, deque()).appendleft(entry)
-            self._ready_count += 1
+            if self._lost.pop(entry.tag, None) is None:
+                self._ready_lane(entry).appendleft(entry)
 
     def begin(self, entry: Entry) -> None:
         """The entry runs, and that is being put on record."""
@@ -280,7 +303,6 @@ class Dispatcher:
     def ended(self, key: Tag) -> Entry:
         """A job is over; its entry counts as in hand until it is settled."""
         entry = self._out.pop(key)
-        self._entries.pop(key)
         self._unsettled.add(entry.tag)
         self._lost.pop(entry.tag, None)
         self._unbegun -= not entry.begun
@@ -296,24 +318,36 @@ class Dispatcher:
     def lose(self, tags: Iterable[Tag]) -> None:
         """Somebody else holds these now: forget what has not started; what runs may be adopted, or commits nothing."""
         lost = set(tags)
+        if not lost:
+            return
         self._lost.update({entry.tag: entry for entry in self._out.values() if entry.tag in lost})
+        self._drop_ready(lambda entry: entry.tag in lost)
+        self._parking.drop(lambda entry: entry.tag in lost)
+
+    def _drop_ready(self, unwanted: Callable[[Entry], bool]) -> list[Entry]:
+        dropped: list[Entry] = []
         for priority, lane in list(self._ready.items()):
-            kept = deque(entry for entry in lane if entry.tag not in lost)
-            self._ready_count -= len(lane) - len(kept)
+            kept: deque[Entry] = deque()
+            for entry in lane:
+                (dropped if unwanted(entry) else kept).append(entry)
             if kept:
                 self._ready[priority] = kept
             else:
                 del self._ready[priority]
+        self._ready_count -= len(dropped)
+        return dropped
 
     def let_go(self, *, parked: bool = True) -> list[Entry]:
         """Give up everything that is ready (and parked), next first; it counts as unsettled until it is back."""
         entries = [entry for priority in sorted(self._ready, reverse=True) for entry in self._ready[priority]]
         self._ready.clear()
         self._ready_count = 0
+        for entry in entries:
+            if entry.paid:
+                self._remember_token(entry, -math.inf)
         if parked:
             entries += self._parking.clear()
         for entry in entries:
-            del self._entries[entry.key]
             self._unsettled.add(entry.tag)
         return entries
 
@@ -335,3 +369,8 @@ class Dispatcher:
     def idle(self) -> bool:
         """Nothing is left to run or to give back; writing what is unsettled is the completer's business."""
         return not (self._ready_count or self._out or len(self._parking))
+
+
+def _call(entry: Entry) -> str:
+    """What stays the same when a message comes back."""
+    return f"{entry.envelope.id}.{entry.envelope.retries}"

@@ -4,7 +4,7 @@ Parked jobs do not count as in hand, so a limited task cannot starve its queue; 
 by the dispatcher. Times are monotonic seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
@@ -47,6 +47,11 @@ class Parking(Generic[J]):
             else (until, arrival, held, job)
             for until, arrival, held, job in self._heap
         ]
+        heapify(self._heap)
+
+    def drop(self, unwanted: Callable[[J], bool]) -> None:
+        """Take these out for good."""
+        self._heap = [slot for slot in self._heap if not unwanted(slot[3])]
         heapify(self._heap)
 
     def clear(self) -> list[J]:
