@@ -156,6 +156,14 @@ def test_reject_is_a_stored_failure_and_requeue_is_not(app: Celery) -> None:
     assert (requeued.end, requeued.record) == ("requeue", None)
 
 
+def test_what_no_encoding_can_carry_is_escaped_in_the_text(app: Celery) -> None:
+    @app.task
+    def task() -> None:
+        raise errors.Reject("\ud800")
+
+    assert call(app, task).text == "reject requeue=False: \\ud800"
+
+
 # retries
 
 
@@ -226,6 +234,17 @@ def test_spent_retries_raise_the_error_or_say_that_they_are_spent(app: Celery) -
     spent = call(app, without, retries=2, task_id="id")
     assert (spent.end, spent.followups) == ("failure", [])
     assert isinstance(decode_failure(stored(spent)["result"]), errors.MaxRetriesExceededError)
+
+
+@pytest.mark.parametrize("option", [{"priority": "high"}, {"priority": 2**70}, {"queue": "\udc80"}])
+def test_a_retry_that_cannot_travel_is_the_runs_own_failure(app: Celery, option: dict[str, Any]) -> None:
+    @app.task(bind=True)
+    def flaky(self: Any) -> None:
+        raise self.retry(**option)
+
+    outcome = call(app, flaky)
+
+    assert (outcome.end, outcome.followups) == ("failure", [])
 
 
 def test_a_retry_that_is_not_raised_is_still_sent(app: Celery) -> None:

@@ -315,6 +315,8 @@ def test_update_state_outside_a_worker_writes_to_the_store() -> None:
     assert (app.AsyncResult("abc").state, app.AsyncResult("abc").info) == ("PROGRESS", {"done": 1})
     with pytest.raises(ValueError, match="update_state needs a state"):
         task.update_state(state="PROGRESS")
+    with pytest.raises(ValueError, match="texts that can be stored"):
+        task.update_state(task_id="abc", state="\udc80")
 
 
 def test_a_task_of_no_app_says_so() -> None:

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from celery_rs import errors
+from celery_rs._core import seal_envelopes
 from celery_rs.app.signatures import Checker, checker
 from celery_rs.config import check_rate
 from celery_rs.context import current_request, running
 from celery_rs.errors import ImproperlyConfigured, Retry
-from celery_rs.execution import BACKOFF_MAX, RETRY_DELAY, Request, exception_classes, invented_id, is_spent
+from celery_rs.execution import BACKOFF_MAX, RETRY_DELAY, Request, exception_classes, invented_id, is_spent, printable
 from celery_rs.results import AsyncResult
 from celery_rs.wire import TaskResult, encode_meta
 
@@ -190,6 +191,8 @@ class Task(Generic[P, R]):
         when = {"countdown": countdown} if eta is None else {"eta": eta}
         again = request.as_execution_options() | when | {"retries": request.retries + 1} | options
         outgoing = self.app.compose(self.name, retry_args, retry_kwargs, **again)
+        # The worker seals it when the run is settled. An option that cannot travel is this run's error, not its end.
+        seal_envelopes([outgoing.message], [outgoing.route])
         once = invented_id(request.id, request.retries, len(request.followups))
         request.followups.append(outgoing._replace(once=once))
         ret = Retry(exc=exc, when=eta or countdown, sig=outgoing)
@@ -205,6 +208,8 @@ class Task(Generic[P, R]):
         task_id = task_id or request.id
         if task_id is None or state is None:
             raise ValueError(f"update_state needs a state, and outside a task a task_id, got {state!r}, {task_id!r}")
+        if printable(state) != state or printable(task_id) != task_id:
+            raise ValueError(f"update_state needs texts that can be stored, got {state!r}, {task_id!r}")
         encoded = encode_meta(
             task_id, state, meta, now=time.time(), group_id=request.group, parent_id=request.parent_id
         )

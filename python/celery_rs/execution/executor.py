@@ -26,7 +26,7 @@ from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request, Tell
 from celery_rs.execution.retries import autoretry_options, wants_retry
-from celery_rs.execution.traces import ExceptionInfo, text_of
+from celery_rs.execution.traces import ExceptionInfo, printable, text_of
 from celery_rs.execution.user_code import Ended, call
 from celery_rs.execution.work import Work
 from celery_rs.serializers import content_types, reader, serializer
@@ -92,7 +92,7 @@ class _Run(NamedTuple):
 
     def outcome(self, end: End, state: str, text: str = "", **more: Any) -> Outcome:
         runtime = time.monotonic() - self.began
-        return Outcome(self.tag, end, state, runtime, text, followups=self.request.followups, **more)
+        return Outcome(self.tag, end, state, runtime, printable(text), followups=self.request.followups, **more)
 
     def hook(self, name: str, *args: Any) -> None:
         """Call one of the task's hooks. What it raises is logged: the end is decided."""
@@ -235,7 +235,7 @@ def _refused(work: Work, request: Request | None, error: BaseException, runtime:
     known = _Unrun(work.id) if request is None else _Unrun(work.id, request.retries, request.group, request.parent_id)
     unwanted = request is not None and request.ignore_result is True
     record = None if unwanted else failure_record(known, error, now=time.time())
-    return Outcome(work.tag, "reject", states.FAILURE, runtime, str(error), record=record)
+    return Outcome(work.tag, "reject", states.FAILURE, runtime, printable(str(error)), record=record)
 
 
 class _Unrun(NamedTuple):

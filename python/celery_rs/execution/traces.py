@@ -27,6 +27,11 @@ def traceback_text(error: BaseException) -> str:
         return f"{type(error).__qualname__}: its traceback could not be written ({type(failed).__name__})\n"
 
 
+def printable(text: str) -> str:
+    """`text` with what no encoding can carry (lone surrogates) as escapes: it goes to logs and brokers."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def text_of(error: BaseException) -> str:
     """`str(error)`, of an error that may hold anything."""
     try:
