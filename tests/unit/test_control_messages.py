@@ -139,6 +139,11 @@ def test_who_is_meant(request_: ControlRequest, meant: bool) -> None:
         (reshaped({"method": "ping", "pattern": "a", "matcher": "regex"}), "expected a pattern with matcher"),
         (reshaped({"method": "ping", "ticket": "t", "reply_to": "x"}), "expected a ticket and reply_to"),
         (reshaped({"method": "ping", "ticket": None, "reply_to": {}}), "expected a ticket and reply_to"),
+        (
+            reshaped({"method": "ping", "ticket": "t", "reply_to": {"exchange": "\ud800", "routing_key": "k"}}),
+            "expected a reply_to in Unicode",
+        ),
+        (reshaped({"method": "ping"}, headers={"expires": 10**400}), "expected epoch seconds as expires, got 1000"),
     ],
 )
 def test_what_cannot_be_read_says_why_in_one_short_line(raw: bytes, reason: str) -> None:

@@ -123,14 +123,13 @@ def _request(headers: Mapping[str, Any], body: Mapping[str, Any]) -> ControlRequ
     arguments = body.get("arguments") or {}
     if not isinstance(arguments, dict):
         raise _Wrong("expected arguments by name, got", arguments)
-    expires = headers.get("expires") or 0
     return ControlRequest(
         method,
         arguments,
         _destination(body.get("destination")),
         *_pattern(body.get("pattern"), body.get("matcher")),
         *_address(body.get("ticket"), body.get("reply_to")),
-        float(expires) if isinstance(expires, int | float) else 0.0,
+        _seconds(headers.get("expires") or 0),
     )
 
 
@@ -155,11 +154,22 @@ def _pattern(pattern: Any, matcher: Any) -> tuple[str | None, Literal["glob", "p
     return pattern, matcher
 
 
+def _seconds(value: Any) -> float:
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        raise _Wrong("expected epoch seconds as expires, got", value) from None
+
+
 def _address(ticket: Any, reply_to: Any) -> tuple[str | None, ReplyTo | None]:
     if reply_to is None:
         return None, None
     match reply_to, ticket:
         case {"exchange": str(exchange), "routing_key": str(routing_key)}, str():
+            try:
+                f"{exchange}{routing_key}".encode()
+            except UnicodeEncodeError:
+                raise _Wrong("expected a reply_to in Unicode, got", reply_to) from None
             return ticket, ReplyTo(exchange, routing_key)
     raise _Wrong("expected a ticket and reply_to with exchange and routing_key, got", (ticket, reply_to))
 
