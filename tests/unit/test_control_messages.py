@@ -100,6 +100,21 @@ def test_a_value_that_json_lacks_travels_as_its_repr() -> None:
     assert reply.reply == {"of": "(1+2j)"}
 
 
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("reply", [{(1, 2): 3}, nested(100_000)], ids=["a key that is no text", "too deep"])
+def test_a_reply_that_json_cannot_carry_becomes_an_error(reply: object) -> None:
+    told = open_reply(seal_reply(ControlReply("w1@h", reply, "t"), ReplyTo("reply", "me")))
+
+    assert isinstance(told, ControlReply)
+    assert told.reply["error"].startswith("the reply cannot be written as JSON: ")
+
+
 @pytest.mark.parametrize(
     ("request_", "meant"),
     [

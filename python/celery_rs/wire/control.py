@@ -82,8 +82,13 @@ def seal_request(request: ControlRequest, exchange: str) -> bytes:
 
 
 def seal_reply(reply: ControlReply, to: ReplyTo) -> bytes:
-    """The reply as an envelope for the asker."""
-    return _seal({reply.node: reply.reply}, {"ticket": reply.ticket, "clock": 0}, *to, delivery_mode=1)
+    """The reply as an envelope for the asker. Never raises: what JSON cannot carry becomes an error in its place."""
+    headers = {"ticket": reply.ticket, "clock": 0}
+    try:
+        return _seal({reply.node: reply.reply}, headers, *to, delivery_mode=1)
+    except (TypeError, ValueError, RecursionError) as error:
+        told = {"error": f"the reply cannot be written as JSON: {error}"}
+        return _seal({reply.node: told}, headers, *to, delivery_mode=1)
 
 
 def open_request(raw: bytes) -> ControlRequest | Unreadable:
