@@ -32,6 +32,8 @@ class Journal:
     def read(cls, lines: Iterable[str]) -> "Journal":
         journal = cls()
         for line in lines:
+            if len(line.split()) != 4:
+                continue  # empty, or torn by the death of its writer: it has not happened
             kind, subject, pid, when = line.split()
             if kind == "start":
                 journal.runs[subject].append(Run(int(pid), float(when)))

@@ -14,7 +14,8 @@ JOURNAL = os.environ["CHAOS_JOURNAL"]
 
 def write(kind: str, subject: str) -> None:
     """`<kind> <subject> <pid> <monotonic time>`."""
-    line = f"{kind} {subject} {os.getpid()} {time.monotonic():.6f}\n"
+    # A kill in the middle of the write may leave the beginning of a line, so each line also ends the one before it.
+    line = f"\n{kind} {subject} {os.getpid()} {time.monotonic():.6f}\n"
     descriptor = os.open(JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, line.encode())

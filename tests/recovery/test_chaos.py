@@ -25,6 +25,12 @@ def test_the_ledger_finds_what_is_lost() -> None:
     assert list(balance(["a", "b"], journal, {}).lost) == ["b"]
 
 
+def test_a_line_torn_by_a_kill_has_not_happened() -> None:
+    journal = Journal.read(["start a 1 1.0", "", "end a", "", "start a 2 2.0", "end a 2 3.0"])
+
+    assert [run.ended for run in journal.runs["a"]] == [None, 3.0]
+
+
 def test_the_ledger_explains_a_second_run_only_by_a_death_after_the_first_began() -> None:
     explained = Journal.read(["start a 1 1.0", "kill 1 9 2.0", "start a 2 3.0", "end a 2 4.0"])
     unexplained = Journal.read(["start a 1 1.0", "end a 1 2.0", "start a 2 3.0", "end a 2 4.0", "kill 2 9 5.0"])
