@@ -11,6 +11,7 @@ from celery_rs.errors import CeleryError, ImproperlyConfigured, OperationalError
 from celery_rs.transports import open_transport
 from celery_rs.transports.sqlite import SqliteTransport
 from celery_rs.transports.sqlite.files import network_mount
+from celery_rs.transports.sqlite.locks import Lease
 from tests.conformance.calls import call
 from tests.unit.sqlite_processes import process
 
@@ -232,6 +233,58 @@ def test_a_file_that_may_not_be_written_is_named(path):
 
     with pytest.raises(OperationalError, match="cannot be written; let this user write the file and its directory"):
         transport.publish([call("a")])
+    transport.close()
+
+
+def test_a_file_that_this_user_may_not_write_is_named_and_nothing_is_made_beside_it(path, monkeypatch):
+    path.touch(mode=0o400)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may do anything
+
+    assert refused(path) == (
+        f"database {str(path)!r} cannot be read and written by this user; let this user read and write the file and "
+        "its directory, or name another file"
+    )
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("spoil", ["directory", "foreign", "no-database"])
+def test_a_file_that_is_spoilt_while_in_use_is_a_lost_broker(path, spoil):
+    home = path.parent / "home"
+    home.mkdir()
+    path = home / path.name
+    transport = SqliteTransport.open(f"sqlite:///{path}", {})
+    transport.publish([call("lost with its file")])
+    for file in home.iterdir():
+        file.unlink()
+    if spoil == "directory":
+        home.rmdir()
+    elif spoil == "foreign":
+        with sqlite3.connect(path) as foreign:
+            foreign.execute("CREATE TABLE users (name)")
+        foreign.close()
+    else:
+        path.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(OperationalError, match=r"expected a directory|belongs to another program|is not a SQLite"):
+        transport.queues()
+
+    home.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    transport.publish([call("kept")])
+    assert transport.queues(["q"])["q"].ready == 1
+    transport.close()
+
+
+def test_a_socket_or_lease_that_cannot_be_made_is_a_broker_that_fails(path):
+    transport = SqliteTransport.open(f"sqlite:///{path}", {})
+    transport.queues()
+    bell = transport.database.bell("there")
+
+    with pytest.raises(OperationalError, match=r"socket .* cannot be made .Address already in use.; let this user"):
+        transport.database.bell("there")
+    with pytest.raises(OperationalError, match=r"cannot be made .Is a directory.; let this user"):
+        Lease.take(path.parent)
+    bell.close()
     transport.close()
 
 

@@ -140,7 +140,7 @@ class Broker:
         """All of it or, when one of it would go nowhere, nothing: nobody would ever miss that one."""
         for outgoing in batch:
             if not self.destinations(outgoing.route):
-                raise OperationalError(_unroutable(outgoing.route))
+                raise Unroutable(_unroutable(outgoing.route))
         self.publish_or_bury(batch)
 
     def publish_or_bury(self, batch: Sequence[Outgoing]) -> None:

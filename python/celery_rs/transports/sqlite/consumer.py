@@ -203,10 +203,11 @@ class SqliteConsumer:
     def renew(self) -> Tags:
         """The lease needs no renewal; this is when we see whether it is still ours, and keep the file in order."""
         self._faults.wait_while_paused()
+        if self._closed:
+            return []
         with self._database.transaction() as tx:
             self._check_in(tx)
-            if not self._lease.is_ours():
-                self._renew_lease()
+            self._renew_lease()
             rows = messages.held_by(tx, self._id)
             gone = [tag for tag, hold in list(self._held.items()) if hold not in rows]
             tx.settled.append(lambda: self._lose(gone))
@@ -215,8 +216,11 @@ class SqliteConsumer:
         return lost
 
     def _renew_lease(self) -> None:
-        self._lease.forget()
-        self._lease = Lease.take(self._lease_path(self.name))
+        """Somebody may have cleared the directory."""
+        if not self._lease.is_ours():
+            lease = Lease.take(self._lease_path(self.name))
+            self._lease.forget()
+            self._lease = lease
 
     def recover(self) -> Recovered:
         self._faults.wait_while_paused()
@@ -318,8 +322,8 @@ class SqliteConsumer:
                 raise _SomeLostError
             followups = [outgoing for completion in ours.values() for outgoing in completion.followups]
             if followups:
-                unroutable = messages.enqueue(tx, followups, [envelopes[id(outgoing)] for outgoing in followups], now)
-                messages.bury_unroutable(tx, unroutable, now)
+                strays = messages.enqueue(tx, followups, [envelopes[id(outgoing)] for outgoing in followups], now)
+                messages.bury_strays(tx, strays, now)
             records = [completion.record for completion in ours.values() if completion.record is not None]
             if records:
                 self._results.store(tx, records, now)

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from celery_rs.errors import CeleryError, ImproperlyConfigured
+from celery_rs.errors import CeleryError, ImproperlyConfigured, OperationalError
 from celery_rs.transports.sqlite import errors, files, log, schema
 from celery_rs.transports.sqlite.locks import Gate, holder_of
 from celery_rs.transports.sqlite.wake import Bell, Doors, Ring
@@ -229,7 +229,7 @@ class Database:
         """What to raise for `error`; a connection that is no good any more is dropped. Within the turn."""
         if errors.spoils_connection(error):
             self._disconnect(keep_gate=True)
-        return errors.explain(error, self.path)
+        return self._in_its_time(errors.explain(error, self.path))
 
     def _locked(self, timeout: float) -> Exception:
         pid = holder_of(self.path)
@@ -316,9 +316,16 @@ class Database:
         if self._connection is not None and _identity(self.path) != self._identity:
             self._disconnect()
         if self._connection is None:
-            self._connect(deadline)
+            try:
+                self._connect(deadline)
+            except ImproperlyConfigured as error:
+                raise self._in_its_time(error) from error
         assert self._connection is not None
         return self._connection
+
+    def _in_its_time(self, error: CeleryError) -> CeleryError:
+        """A file that was in order once is lost, as a broker is lost; it is a mistake only before its first use."""
+        return error if self._identity is None else OperationalError(str(error))
 
     def _connect(self, deadline: float) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:

@@ -67,7 +67,12 @@ def create(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        pass
+        # Before anything is made beside it, which would have the same permissions.
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise OperationalError(
+                f"database {str(path)!r} cannot be read and written by this user; let this user read and write the "
+                "file and its directory, or name another file"
+            ) from None
     except OSError as error:
         raise OperationalError(
             f"database {str(path)!r} cannot be created ({error.strerror}); let this user write in its directory"
@@ -100,6 +105,19 @@ def directory_beside(path: Path) -> Path:
             "let this user write beside the database"
         ) from error
     return directory
+
+
+def open_inside(path: Path) -> int:
+    """Open (or make) a file in the directory; not inherited by programs we start."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, mode_inside(path.parent))
+    except OSError as error:
+        raise OperationalError(
+            f"file {str(path)!r} of the database cannot be made ({error.strerror}); "
+            "let this user write beside the database, where there must be room"
+        ) from error
+    return descriptor
 
 
 def mode_inside(directory: Path) -> int:

@@ -49,8 +49,7 @@ class Lease:
     def take(cls, path: Path) -> "Lease":
         """For a name of our own. Who sweeps the directory may have had the file between our opening and locking it."""
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.fchmod(descriptor, files.mode_inside(path.parent))
+            descriptor = files.open_inside(path)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             lease = cls(path, descriptor)
             if lease.is_ours():
@@ -80,10 +79,13 @@ class Lease:
         """Remove the file, then let go of the lock: in this order nobody can lock a file that is about to go."""
         if self.is_ours():
             self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        self.forget()
 
     def forget(self) -> None:
-        os.close(self._descriptor)
+        """Close it, once: the number may be another file's by the second time."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor != -1:
+            os.close(descriptor)
 
 
 def _locked(descriptor: int, how: int) -> bool:

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 from celery_rs._core import topic_matches
-from celery_rs.errors import OperationalError
+from celery_rs.errors import Unroutable
 from celery_rs.transports.base import Burial, Outgoing, Route
 from celery_rs.transports.sqlite.database import Transaction
 from celery_rs.transports.sqlite.wake import Ring
@@ -42,7 +42,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-class Unroutable(NamedTuple):
+class Stray(NamedTuple):
     """A message for an exchange that no queue is bound to."""
 
     outgoing: Outgoing
@@ -54,15 +54,15 @@ class Unroutable(NamedTuple):
         return f"no queue is bound to exchange {exchange!r} for routing key {key!r}; declare one first"
 
 
-def enqueue(tx: Transaction, batch: Sequence[Outgoing], envelopes: Sequence[bytes], now: float) -> list[Unroutable]:
+def enqueue(tx: Transaction, batch: Sequence[Outgoing], envelopes: Sequence[bytes], now: float) -> list[Stray]:
     """Publish; returns what has no queue to go to, which the caller refuses or buries."""
     rows = []
-    unroutable = []
+    strays = []
     for outgoing, envelope in zip(batch, envelopes, strict=True):
         message, route, not_before, once, expires = outgoing
         queues = _bound_queues(tx, route) if route[0] else (route[1],)
         if not queues:
-            unroutable.append(Unroutable(outgoing, envelope))
+            strays.append(Stray(outgoing, envelope))
             continue
         if once is not None and not _is_first(tx, once, now):
             continue
@@ -72,7 +72,7 @@ def enqueue(tx: Transaction, batch: Sequence[Outgoing], envelopes: Sequence[byte
             (queue, state, message.priority, due, expires, now, message.task, message.id, envelope) for queue in queues
         ]
     insert(tx, rows)
-    return unroutable
+    return strays
 
 
 def insert(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
@@ -108,10 +108,10 @@ def _is_first(tx: Transaction, once: str, now: float) -> bool:
     )
 
 
-def refuse(unroutable: Sequence[Unroutable]) -> None:
+def refuse(strays: Sequence[Stray]) -> None:
     """Raise for the first of them: nobody would ever miss a message that goes nowhere."""
-    for message in unroutable:
-        raise OperationalError(message.detail)
+    for message in strays:
+        raise Unroutable(message.detail)
 
 
 # Waking consumers
@@ -287,7 +287,7 @@ def copy_to_dead(tx: Transaction, letters: Mapping[Hold, Burial], now: float) ->
     )
 
 
-def bury_unroutable(tx: Transaction, messages: Iterable[Unroutable], now: float) -> None:
+def bury_strays(tx: Transaction, strays: Iterable[Stray], now: float) -> None:
     """A follow-up has no caller who could be told: a dead letter tells the operator."""
     tx.executemany(
         "INSERT INTO dead (queue, priority, task, task_id, reason, detail, crashes, deliveries, died_at, envelope) "
@@ -302,7 +302,7 @@ def bury_unroutable(tx: Transaction, messages: Iterable[Unroutable], now: float)
                 now,
                 message.envelope,
             )
-            for message in messages
+            for message in strays
         ],
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from celery_rs.errors import ImproperlyConfigured
+from celery_rs.errors import ImproperlyConfigured, OperationalError
 from celery_rs.transports.sqlite.files import mode_inside
 
 if TYPE_CHECKING:
@@ -92,14 +92,18 @@ class Bell:
     def __init__(self, doors: Doors, name: str) -> None:
         self.address = name + SUFFIX
         self._path = doors.path(self.address)
-        self._socket = _datagram()
         try:
-            self._socket.bind(self._path)
-            os.chmod(self._path, doors.mode)
+            self._socket = _datagram()
+            try:
+                self._socket.bind(self._path)
+                os.chmod(self._path, doors.mode)
+            except BaseException:
+                self._socket.close()
+                raise
         except OSError as error:
-            self._socket.close()
-            raise ImproperlyConfigured(
-                f"expected to make a socket {self._path!r} ({error.strerror}); let this user write beside the database"
+            raise OperationalError(
+                f"socket {self._path!r} of the database cannot be made ({error.strerror}); "
+                "let this user write beside the database, where there must be room"
             ) from error
 
     def wait(self, timeout: float) -> list[bytes]:
