@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from celery_rs.errors import OperationalError
+from celery_rs.transports import open_transport
 from celery_rs.transports.sqlite import Database, SqliteTransport, log
 from celery_rs.transports.sqlite.locks import Gate
 from tests.conformance.calls import call
@@ -44,6 +45,17 @@ with t.database.transaction():
         f"database {str(path)!r} is locked: expected the write lock within 0.05 s, process {holder.pid} holds it; "
         "let it go on, or stop it"
     )
+
+
+def test_a_short_lock_timeout_holds_for_a_publish_too(path):
+    transport = open_transport(f"sqlite:///{path}?lock_timeout=0.05", {})
+    script = "t = open_transport(url, {})\nwith t.database.transaction():\n    say('holds')\n    stay()"
+    with process(f"sqlite:///{path}", script) as holder:
+        assert holder.hears() == ["holds"]
+
+        with pytest.raises(OperationalError, match=r"expected the write lock within 0\.05 s"):
+            transport.publish([call("late")], deadline=60)
+    transport.close()
 
 
 def test_the_deadline_names_a_foreign_program_too(path, transport):

@@ -137,8 +137,11 @@ class Database:
     # Transactions
 
     def transaction(self, timeout: float | None = None) -> "Transaction":
-        """`with database.transaction() as tx:` is one write transaction; waits up to `timeout` seconds for its turn."""
-        return Transaction(self, self._lock_timeout if timeout is None else timeout)
+        """`with database.transaction() as tx:` is one write transaction; waits for its turn.
+
+        Up to the database's own `lock_timeout` seconds, or `timeout` where that is less.
+        """
+        return Transaction(self, self._lock_timeout if timeout is None else min(timeout, self._lock_timeout))
 
     def read(self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         """One SELECT on its own: sees what is committed, waits for no writer."""
