@@ -4,6 +4,7 @@
     ├── ImproperlyConfigured
     ├── SecurityError
     ├── OperationalError             the broker cannot be reached, or refused
+    │   └── Unroutable               a message that would go to no queue
     ├── NotSupported                 this broker or store cannot do that
     ├── EncodeError                  a value that the serializer cannot write
     ├── ContentError                 bytes that are not what their content type says
@@ -48,6 +49,10 @@ class SecurityError(CeleryError):
 
 class OperationalError(CeleryError):
     """The broker cannot be reached or refused; the message names it and says what to do."""
+
+
+class Unroutable(OperationalError):
+    """No queue is bound where the message would go. Trying again changes nothing; declaring a queue does."""
 
 
 class NotSupported(CeleryError):

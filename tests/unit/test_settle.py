@@ -71,6 +71,20 @@ def test_each_step_happens_in_the_order_of_the_contract(transport, backend, cons
     assert transport.find("id") is None
 
 
+def test_a_followup_that_goes_nowhere_becomes_a_dead_letter_and_holds_up_nothing(transport, backend, consumer):
+    first, second = held(transport, consumer, "first", "second")
+    batch = [
+        Completion(first.tag, followups=[call("stray", "x", exchange="gone"), call("good", "other")]),
+        Completion(second.tag, record=TaskResult("second", "SUCCESS", 0, b"{}")),
+    ]
+
+    verdicts = settle.finish(batch, transport=transport, consumer=consumer, backend=backend)
+
+    assert list(verdicts) == ["committed", "committed"]
+    assert [(letter.task_id, letter.reason) for letter in transport.dead.page().letters] == [("stray", "unroutable")]
+    assert transport.queues(["other"])["other"].ready == 1
+
+
 def test_what_is_no_longer_held_leaves_no_trace(transport, backend, consumer):
     (delivery,) = held(transport, consumer, "id")
     consumer.give_back([delivery.tag])

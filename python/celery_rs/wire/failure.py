@@ -17,7 +17,7 @@ from celery_rs.serializers import JSON
 _CELERY, _BILLIARD, _KOMBU = "celery.exceptions", "billiard.exceptions", "kombu.exceptions"
 _BILLIARD_NAMES = frozenset({"SoftTimeLimitExceeded", "TimeLimitExceeded", "WorkerLostError", "Terminated"})
 _KOMBU_NAMES = frozenset({"OperationalError", "EncodeError", "ContentDisallowed"})
-_OWN_NAMES = frozenset({"ContentError", "NotSupported", "RemoteError"})
+_OWN_NAMES = frozenset({"ContentError", "NotSupported", "RemoteError", "Unroutable"})
 """Ours alone: Celery has no class of that name."""
 
 _HOMES = frozenset({_CELERY, _BILLIARD, _KOMBU, errors.__name__})

@@ -6,10 +6,11 @@ elsewhere each step is repeat-safe (invented ids, `supersedes`, counted parts), 
 repeated from the start.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from celery_rs.backends import ResultBackend
-from celery_rs.transports import Burial, Completion, Consumer, Tag, Transport, Verdict
+from celery_rs.errors import Unroutable
+from celery_rs.transports import Burial, Completion, Consumer, Outgoing, Tag, Transport, Verdict
 
 CHORD_CLAIM_S = 30.0
 
@@ -22,9 +23,7 @@ def finish(
         return consumer.finish(batch)
     held = set(consumer.holds([completion.tag for completion in batch]))
     ours = [completion for completion in batch if completion.tag in held]
-    followups = [outgoing for completion in ours for outgoing in completion.followups]
-    if followups:
-        transport.publish(followups, wait="stored")
+    strays = _publish([outgoing for completion in ours for outgoing in completion.followups], transport)
     records = [completion.record for completion in ours if completion.record is not None]
     if records:
         backend.store(records)
@@ -34,11 +33,33 @@ def finish(
     verdicts = dict(
         zip(
             (completion.tag for completion in ours),
-            consumer.finish([Completion(completion.tag, completion.how) for completion in ours]),
+            consumer.finish([_rest(completion, strays) for completion in ours]),
             strict=True,
         )
     )
     return [verdicts.get(completion.tag, "lost") for completion in batch]
+
+
+def _publish(followups: Sequence[Outgoing], transport: Transport) -> set[int]:
+    """Publish them; returns the `id()`s of those that no queue takes."""
+    strays: set[int] = set()
+    try:
+        if followups:
+            transport.publish(followups, wait="stored")
+    except Unroutable:
+        for outgoing in followups:
+            try:
+                transport.publish([outgoing], wait="stored")
+            except Unroutable:
+                strays.add(id(outgoing))
+    return strays
+
+
+def _rest(completion: Completion, strays: Collection[int]) -> Completion:
+    """What is left to do for the broker: settle, and make dead letters of the strays."""
+    return Completion(
+        completion.tag, completion.how, [outgoing for outgoing in completion.followups if id(outgoing) in strays]
+    )
 
 
 def bury(letters: Mapping[Tag, Burial], *, consumer: Consumer, backend: ResultBackend) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from celery_rs._core import Envelope, open_envelopes, seal_envelopes, topic_matches
-from celery_rs.errors import NotSupported, OperationalError
+from celery_rs.errors import NotSupported, OperationalError, Unroutable
 from celery_rs.transports.base import Burial, DeadLetter, Fact, Outgoing, Route, Tag
 from celery_rs.transports.memory.results import ResultRecords
 from celery_rs.wire import Queue
