@@ -162,7 +162,7 @@ def test_how_an_end_settles_its_message(end: str, policy: Policy, settling: str)
         (None, LATE._replace(reject_on_worker_lost=True), "crashed"),
         ("hard", EARLY, "done"),
         ("hard", LATE, "done"),
-        ("hard", LATE._replace(acks_on_timeout=False), "back"),
+        ("hard", LATE._replace(acks_on_timeout=False), "crashed"),
         ("terminate", LATE, "done"),
     ],
 )

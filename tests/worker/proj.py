@@ -130,6 +130,12 @@ def hardly() -> None:
     time.sleep(30)  # the limit kills it
 
 
+@app.task(time_limit=0.1, acks_late=True, acks_on_timeout=False)
+def hardly_late() -> None:
+    note("hardly-late")
+    time.sleep(30)  # the limit kills it
+
+
 @app.task
 def dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)

@@ -205,6 +205,15 @@ def test_a_task_that_keeps_killing_its_child_ends_as_a_dead_letter(project: Proj
     assert len(project.lines("dies-late")) == 3
 
 
+def test_a_late_task_that_never_keeps_its_limit_ends_as_a_dead_letter(project: Project) -> None:
+    with project.worker("-c", "1"):
+        result = project.proj.hardly_late.delay()
+        with pytest.raises(WorkerLostError, match="died 3 times"):
+            result.get(timeout=10)
+
+    assert len(project.lines("hardly-late")) == 3
+
+
 def test_no_short_task_waits_behind_a_long_one_of_the_same_name(project: Project) -> None:
     with project.worker("-c", "2"):
         warm_up = [project.proj.stamped.delay(0.001) for _ in range(200)]

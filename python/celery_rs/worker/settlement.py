@@ -28,6 +28,6 @@ def of_loss(by_us: Literal["hard", "terminate"] | None, policy: Policy) -> Settl
     """A run whose process died: by its hard limit, on request, or by itself."""
     if not policy.late or by_us == "terminate":
         return "done"
-    if by_us == "hard":
-        return "done" if policy.acks_on_timeout else "back"
-    return "crashed" if policy.reject_on_worker_lost else "done"
+    # A run that its hard limit killed would be killed again: without a mark it would go round for ever.
+    again = policy.reject_on_worker_lost if by_us is None else not policy.acks_on_timeout
+    return "crashed" if again else "done"
