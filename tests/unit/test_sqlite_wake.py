@@ -229,6 +229,22 @@ def test_a_subscription_whose_process_died_is_dropped_by_the_next_announcement(p
     assert transport.database.read("SELECT count(*) FROM broadcasts") == [(1,)]
 
 
+def test_a_subscription_outlives_the_file_it_was_listed_in(path, transport):
+    subscription = transport.subscribe("news", "#")
+    transport.announce("news", "any", [b"in the old file"])
+    subscription.receive(0)
+    for file in path.parent.glob(f"{path.name}*"):
+        if file.is_file():
+            file.unlink()
+    transport.database.read("SELECT 1")
+
+    assert subscription.receive(0) == []  # it looks, and lists itself in the new file
+
+    transport.announce("news", "any", [b"in the new file"])
+    assert subscription.receive(5) == [b"in the new file"]
+    subscription.close()
+
+
 def test_a_subscription_hears_another_process_at_once(path, transport):
     script = """
 s = open_transport(url, {}).subscribe('news', 'sport.*')

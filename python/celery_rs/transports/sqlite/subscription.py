@@ -12,7 +12,7 @@ from functools import partial
 
 from celery_rs._core import topic_matches
 from celery_rs.transports.sqlite.database import Database, Transaction
-from celery_rs.transports.sqlite.wake import NET_S, Ring
+from celery_rs.transports.sqlite.wake import NET_S, Bell, Ring
 
 KEPT_S = 60.0
 
@@ -25,19 +25,28 @@ class SqliteSubscription:
         self._exchange = exchange
         self._pattern = pattern
         self._woken = False
-        self._bell = database.bell(f"{os.getpid()}-{secrets.token_hex(3)}")
-        with database.transaction() as tx:
-            tx.execute(
-                "INSERT INTO subscriptions (exchange, pattern, address) VALUES (?, ?, ?)",
-                (exchange, pattern, self._bell.address),
-            )
-            # By the counter, not by the rows: those that it has counted may be gone.
-            rows = tx.execute("SELECT seq FROM sqlite_sequence WHERE name = 'broadcasts'").fetchall()
-            self._place = int(rows[0][0]) if rows else 0
+        self._bell = self._subscribe()
         database.keep(self)
+
+    def _subscribe(self) -> Bell:
+        bell = self._database.bell(f"{os.getpid()}-{secrets.token_hex(3)}")
+        try:
+            with self._database.transaction() as tx:
+                tx.execute(
+                    "INSERT INTO subscriptions (exchange, pattern, address) VALUES (?, ?, ?)",
+                    (self._exchange, self._pattern, bell.address),
+                )
+                # By the counter, not by the rows: those that it has counted may be gone.
+                rows = tx.execute("SELECT seq FROM sqlite_sequence WHERE name = 'broadcasts'").fetchall()
+                self._place = int(rows[0][0]) if rows else 0
+        except BaseException:
+            bell.close()
+            raise
+        return bell
 
     def receive(self, timeout: float) -> Sequence[bytes]:
         deadline = time.monotonic() + timeout
+        self._stay_listed()
         version = self._database.version()
         while True:
             if heard := self._read():
@@ -51,6 +60,12 @@ class SqliteSubscription:
                     break
                 if version != (version := self._database.version()):
                     break
+
+    def _stay_listed(self) -> None:
+        """Subscribe anew where the file has been replaced, or somebody could not reach us and struck us off."""
+        if not self._database.read("SELECT 1 FROM subscriptions WHERE address = ?", (self._bell.address,)):
+            old, self._bell = self._bell, self._subscribe()
+            old.close()
 
     def _read(self) -> list[bytes]:
         rows = self._database.read(
