@@ -195,6 +195,18 @@ def test_returned_jobs_are_next_in_their_old_order() -> None:
     assert [entry.envelope.id for entry in dispatcher.take(9, "proj.add")] == ["b", "c", "d"]
 
 
+def test_a_job_that_was_on_record_as_begun_and_came_back_unstarted_is_not_begun() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery()], NOW)
+    (entry,) = dispatcher.take(1, "proj.add")
+    dispatcher.begin(entry)
+
+    dispatcher.returned([entry.key])
+    dispatcher.take(1, "proj.add")
+
+    assert (entry.begun, dispatcher.unbegun) == (False, 1)
+
+
 def test_an_ended_job_counts_as_in_hand_until_it_is_settled() -> None:
     dispatcher = make()
     dispatcher.admit([delivery()], NOW)

@@ -9,6 +9,8 @@ from celery_rs.errors import WorkerLostError
 from celery_rs.transports import QueueInfo
 from tests.worker.process import Project, eventually
 
+pools = pytest.mark.parametrize("pool", ["prefork", "solo"])
+
 
 def counts(project: Project) -> QueueInfo:
     found: QueueInfo = project.app.transport.queues(["celery"])["celery"]
@@ -87,22 +89,26 @@ def test_what_a_killed_worker_held_is_taken_over_at_once(project: Project) -> No
             assert [result.get(timeout=10) for result in waiting] == [0, 2, 4, 6, 8]
 
 
-def test_late_work_of_a_killed_worker_runs_again_with_a_crash_mark(project: Project) -> None:
-    with project.worker("-c", "1", name="first") as worker:
+@pools
+def test_late_work_of_a_killed_worker_runs_again_with_a_crash_mark(project: Project, pool: str) -> None:
+    with project.worker("-c", "1", "-P", pool, name="first") as worker:
         result = project.proj.hold_late.delay("late")
         project.saw("late.started")
-        eventually(lambda: "held" in str(project.app.transport.find(result.id)))
+        eventually(lambda: project.column("started") == [1])
         worker.kill()
         worker.wait()
-        project.let_go("late")
         with project.worker("-c", "1", name="second"):
+            project.saw("late.started", 2)
+            assert project.app.transport.find(result.id).crashes == 1
+            project.let_go("late")
             assert result.get(timeout=10) == "late"
 
     assert len(project.lines("late.started")) == 2
 
 
-def test_early_work_of_a_killed_worker_becomes_a_failure_never_silence(project: Project) -> None:
-    with project.worker("-c", "1", name="first") as worker:
+@pools
+def test_early_work_of_a_killed_worker_becomes_a_failure_never_silence(project: Project, pool: str) -> None:
+    with project.worker("-c", "1", "-P", pool, name="first") as worker:
         result = project.proj.hold.delay("early")
         project.saw("early.started")
         eventually(lambda: project.app.transport.find(result.id).state == "begun")

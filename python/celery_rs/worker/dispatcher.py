@@ -292,6 +292,7 @@ class Dispatcher:
         for key in reversed(keys):
             entry = self._out.pop(key)
             self._unbegun -= not entry.begun
+            entry.begun = False
             if self._lost.pop(entry.tag, None) is None:
                 self._ready_lane(entry).appendleft(entry)
 

@@ -150,6 +150,8 @@ class Loop:
                 self._deadlines.watch(entry.key, entry.soft_limit, entry.hard_limit)
                 jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, False, entry.policy.late))
             self.pool.submit(jobs, batch=batch)
+            if self.pool.blocks:
+                self._begin(entries)  # its next chance would be after the run
 
     def _return_stalled(self, now: float) -> None:
         """Let other workers have what cannot start here soon."""
@@ -172,12 +174,14 @@ class Loop:
                 self.pool.interrupt(over.tag, over.how)
 
     def _record_begun(self, running: Sequence[Running], now: float) -> None:
+        lasting = [self.dispatcher.out.get(job.tag) for job in running if now - job.began_at >= BEGUN_AFTER_S]
+        self._begin([entry for entry in lasting if entry is not None and not entry.begun])
+
+    def _begin(self, entries: Sequence[Entry]) -> None:
         begun: dict[bool, list[Tag]] = {False: [], True: []}
-        for job in running:
-            entry = self.dispatcher.out.get(job.tag)
-            if entry is not None and not entry.begun and now - job.began_at >= BEGUN_AFTER_S:
-                self.dispatcher.begin(entry)
-                begun[entry.policy.late].append(entry.tag)
+        for entry in entries:
+            self.dispatcher.begin(entry)
+            begun[entry.policy.late].append(entry.tag)
         for late, tags in begun.items():
             if tags:
                 self._completer.order(Begin(tags, late))

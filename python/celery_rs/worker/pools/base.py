@@ -83,6 +83,8 @@ class Pool(Protocol):
     """Runs jobs. Capacity is in jobs that can run at once."""
 
     size: int
+    blocks: bool
+    """Jobs run in the loop's own thread: while one does, nobody looks."""
 
     def start(self, post: Callable[[PoolEvent], None], watch: Watch) -> None: ...
     def room(self, *, batch: int) -> int:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 class PreforkPool:
     """`size` children out of at most `most` (twice the first size, unless told otherwise)."""
 
+    blocks = False
+
     def __init__(
         self,
         duties: Duties,

@@ -22,6 +22,7 @@ class SoloPool:
     """Holds one job at a time: there is nothing to gain by having the next one here."""
 
     size = 1
+    blocks = True
 
     def __init__(self, duties: Duties) -> None:
         self._duties = duties
