@@ -153,6 +153,24 @@ say(len(consumer.receive(1, 5).deliveries))
         assert worker.hears() == ["1"]
 
 
+def test_what_was_lost_is_told_although_the_housekeeping_fails(path, transport, consumer, monkeypatch):
+    def fail() -> None:
+        raise OperationalError("the disk is full")
+
+    transport.publish([call("a")])
+    (delivery,) = consumer.receive(1, 0).deliveries
+    Path(f"{path}.d", consumer.name).unlink()
+    other = transport.consume(["q"])
+    other.recover()
+    other.close()
+    with monkeypatch.context() as broken:
+        broken.setattr(consumer._upkeep, "run", fail)
+        with pytest.raises(OperationalError):
+            consumer.renew()
+
+    assert list(consumer.renew()) == [delivery.tag]
+
+
 def test_a_lease_whose_file_was_removed_is_taken_again(path, transport, consumer):
     transport.publish([call("a")])
     (delivery,) = consumer.receive(1, 0).deliveries

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from celery_rs import states
 from celery_rs.backends import open_backend
 from celery_rs.backends.sqlite import SqliteBackend
-from celery_rs.errors import BackendError
+from celery_rs.errors import BackendError, OperationalError
 from celery_rs.transports import Completion, open_transport
 from celery_rs.transports.sqlite import NET_S, Database, ResultTable, SqliteTransport
 from celery_rs.transports.sqlite.upkeep import Upkeep
@@ -132,6 +132,23 @@ def test_a_watch_that_ends_early_leaves_nothing_behind(path, backend):
     assert list(backend.watch(["a"], 0.1)) == []
 
     assert backend.database.read("SELECT * FROM waiters") == []
+    assert list(Path(f"{path}.d").iterdir()) == []
+
+
+def test_a_watch_whose_store_fails_leaves_no_socket_behind(path, backend, monkeypatch):
+    def fail() -> None:
+        raise OperationalError("the disk is full")
+
+    def fail_from_now_on() -> None:
+        monkeypatch.setattr(backend.database, "transaction", fail)
+        fail()
+
+    backend.database.doors()
+    monkeypatch.setattr(backend.database, "version", fail_from_now_on)
+
+    with pytest.raises(BackendError):
+        list(backend.watch(["a"], 5))
+
     assert list(Path(f"{path}.d").iterdir()) == []
 
 

@@ -87,11 +87,11 @@ class SqliteBackend:
                 if not heard and version != (version := self._version()):
                     among = awaited
         finally:
+            bell.close()
+            self.database.forgo(bell)
             if awaited:
                 with _in_words_of_the_store(), self.database.transaction() as tx:
                     tx.execute("DELETE FROM waiters WHERE address = ?", (bell.address,))
-            bell.close()
-            self.database.forgo(bell)
 
     def _version(self) -> int:
         with _in_words_of_the_store():

@@ -211,8 +211,8 @@ class SqliteConsumer:
             rows = messages.held_by(tx, self._id)
             gone = [tag for tag, hold in list(self._held.items()) if hold not in rows]
             tx.settled.append(lambda: self._lose(gone))
+        self._upkeep.run()  # may fail, or take its time: what is lost is told afterwards, and only once
         lost, self._lost = self._lost, []
-        self._upkeep.run()
         return lost
 
     def _renew_lease(self) -> None:
