@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from celery_rs.control import ControlReply, ControlRequest
@@ -45,15 +46,16 @@ class FakeWorker(threading.Thread):
         self.join()
 
 
+def _pong(node: str, _: ControlRequest) -> Any:
+    return {"ok": f"pong of {node}"}
+
+
 @contextmanager
 def fake_workers(
     transport: Transport, *nodes: str, answer: Answer | None = None, ticket: str | None = None
 ) -> Iterator[list[FakeWorker]]:
     """Workers of these names that answer until the block ends; by default `pong of <node>`."""
-    team = [
-        FakeWorker(transport, node, answer or (lambda _, node=node: {"ok": f"pong of {node}"}), ticket)  # type: ignore[misc]
-        for node in nodes
-    ]
+    team = [FakeWorker(transport, node, answer or partial(_pong, node), ticket) for node in nodes]
     for worker in team:
         worker.start()
     try:

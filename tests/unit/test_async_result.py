@@ -167,7 +167,7 @@ def test_handles_of_one_id_are_equal(app: Celery) -> None:
     assert len({app.AsyncResult("a"), app.AsyncResult("a")}) == 1
     assert (str(app.AsyncResult("a")), repr(app.AsyncResult("a"))) == ("a", "<AsyncResult: a>")
     with pytest.raises(ValueError, match="a result needs the id of a task, got None"):
-        AsyncResult(None, app=app)  # type: ignore[arg-type]
+        AsyncResult(None, app=app)  # type: ignore[arg-type]  # the mistake
 
 
 @pytest.mark.parametrize("ask", [lambda r: r.state, lambda r: r.ready(), lambda r: r.get(timeout=1)])

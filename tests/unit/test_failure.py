@@ -120,7 +120,7 @@ def test_only_ordinary_exceptions_are_built(module: str, name: str) -> None:
 
 def test_reading_never_runs_a_modules_getattr(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("lazy_module")
-    module.__getattr__ = lambda name: pytest.fail("it was asked")  # type: ignore[method-assign]
+    module.__getattr__ = lambda name: pytest.fail("it was asked")  # type: ignore[method-assign]  # a module may have one
     monkeypatch.setitem(sys.modules, "lazy_module", module)
 
     failure = decode_failure({"exc_type": "Anything", "exc_message": [], "exc_module": "lazy_module"})

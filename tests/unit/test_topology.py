@@ -40,4 +40,4 @@ def test_arguments_are_not_shared_between_queues():
 
 def test_a_declaration_does_not_change():
     with pytest.raises(FrozenInstanceError):
-        Queue("mail").name = "other"  # type: ignore[misc]
+        Queue("mail").name = "other"  # type: ignore[misc]  # that it is frozen is the point

@@ -112,7 +112,7 @@ class Task(Generic[P, R]):
             # The executor called a subclass's own __call__, which has now come back to us.
             return self.run(*args, **kwargs)  # type: ignore[no-any-return]  # run is the user's
         with running(Request(task=self.name, args=args, kwargs=kwargs)):
-            return self.run(*args, **kwargs)  # type: ignore[no-any-return]
+            return self.run(*args, **kwargs)  # type: ignore[no-any-return]  # `run` is the user's
 
     @property
     def request(self) -> Request:
