@@ -4,6 +4,10 @@ import selectors
 from collections.abc import Callable
 
 
+LONGEST_S = 3600.0
+"""Nobody waits longer at a time: the kernel counts milliseconds in 32 bits, and a token of `1/d` is far away."""
+
+
 class Watch:
     """Called as `watch(descriptor, readable)`; the answer ends the watching. The loop's thread only."""
 
@@ -19,8 +23,8 @@ class Watch:
         return unwatch
 
     def wait(self, timeout: float | None) -> None:
-        """Until something is readable or `timeout` seconds have passed; calls what is due."""
-        for key, _ in self._selector.select(timeout):
+        """Until something is readable or `timeout` seconds have passed, an hour at most; calls what is due."""
+        for key, _ in self._selector.select(None if timeout is None else min(timeout, LONGEST_S)):
             # An earlier callback of this turn may have ended the watching of this one.
             if key.fd in self._selector.get_map():
                 key.data()
