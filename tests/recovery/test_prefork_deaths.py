@@ -83,6 +83,27 @@ def test_a_soft_limit_interrupts_the_job_it_names_and_no_other() -> None:
     assert not driver.of(Lost)
 
 
+def test_a_soft_limit_that_arrives_after_its_job_disturbs_nobody() -> None:
+    reader, writer = os.pipe()
+
+    def run(work: Work, tell: Tell) -> Outcome:
+        try:
+            os.read(reader, 1)
+        except SoftTimeLimitExceeded:
+            return success(work, "interrupted")
+        return success(work, "undisturbed")
+
+    with prefork(run) as driver:
+        (child,) = children(driver, 1)
+        driver.pool.submit([job("1")], batch=1)
+        driver.until(driver.pool.running)
+        os.kill(child, signal.SIGUSR1)  # it was aimed at the job before
+        os.write(writer, b"x")
+        driver.until(driver.finished)
+
+    assert [outcome.text for outcome in driver.outcomes()] == ["undisturbed"]
+
+
 def test_a_soft_limit_that_comes_while_progress_is_told_waits_until_that_is_written() -> None:
     def run(work: Work, tell: Tell) -> Outcome:
         told = 0

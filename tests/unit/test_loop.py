@@ -1,0 +1,221 @@
+"""The loop: what it hands to pool, completer and receiver, turn by turn, by a clock and events of the test's own."""
+
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import pytest
+
+from celery_rs import Celery, _core
+from celery_rs.execution import Outcome
+from celery_rs.transports import Delivery
+from celery_rs.worker import loop as module
+from celery_rs.worker.completer import Begin, GiveBack
+from celery_rs.worker.dispatcher import Caps, Dispatcher, Moment
+from celery_rs.worker.endings import Endings
+from celery_rs.worker.inbox import Delivered, Event, Inbox, Signalled
+from celery_rs.worker.journal import Counts
+from celery_rs.worker.lifecycle import Lifecycle
+from celery_rs.worker.policy import Policy
+from celery_rs.worker.pools import Finished, Job, Returned, Running
+from celery_rs.worker.window import Window
+from tests.messages import delivery
+
+POLICIES = {"proj.add": Policy(), "proj.late": Policy(late=True), "proj.hard": Policy(hard_limit=5.0)}
+
+
+class FakePool:
+    """One job at a time; the test says when it starts and ends."""
+
+    size = 1
+
+    def __init__(self, world: "World", *, blocks: bool = False) -> None:
+        self.blocks = blocks
+        self.jobs: list[Job] = []
+        self.started: list[Running] = []
+        self.interrupted: list[tuple[str, object]] = []
+        self._world = world
+
+    def room(self, *, batch: int) -> int:
+        return self.size - len(self.jobs)
+
+    def submit(self, jobs: Sequence[Job], *, batch: int) -> None:
+        self.jobs += jobs
+
+    def running(self) -> Sequence[Running]:
+        return self.started
+
+    def recall(self, tags: Sequence[str] | None = None) -> None:
+        running = {job.tag for job in self.started}
+        back = [job for job in self.jobs if job.tag not in running]
+        self.jobs = [job for job in self.jobs if job.tag in running]
+        self._world.box.post(Returned([job.tag for job in back]))
+
+    def tick(self, now: float) -> float | None:
+        return None
+
+    def interrupt(self, tag: str, how: Literal["soft", "hard"] | signal.Signals) -> None:
+        self.interrupted.append((tag, how))
+
+    def start(self) -> None:
+        """What was handed over starts to run."""
+        self.started = [Running(job.tag, 1, self._world.now) for job in self.jobs]
+
+    def finish(self) -> None:
+        outcomes = [Outcome(job.tag, "success", "SUCCESS", 0.001) for job in self.jobs]
+        self.jobs, self.started = [], []
+        self._world.box.post(Finished(outcomes))
+
+
+class World:
+    """A loop among stand-ins; `play` runs it, one step of the test's before each turn, to a warm shutdown."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, blocks: bool = False) -> None:
+        self.now = 100.0
+        self.box = Inbox()
+        self.pool = FakePool(self, blocks=blocks)
+        self.orders: list[Any] = []
+        self.allowed: list[int] = []
+        self.receives = True
+        self.window = Window(self.pool.size, None)
+        self._steps: list[Callable[[], object]] = []
+        limiter = _core.RateLimiter()
+        lifecycle = Lifecycle()
+        lifecycle.started()
+        monkeypatch.setattr(module, "_now", lambda: Moment(1_800_000_000.0 + self.now, self.now))
+        world: Any = self
+        self.loop = module.Loop(
+            Celery(broker="memory://", set_as_current=False),
+            hostname="w1@h",
+            dispatcher=Dispatcher(POLICIES, limiter, Caps()),
+            limiter=limiter,
+            window=self.window,
+            lifecycle=lifecycle,
+            pool=world.pool,
+            watch=world,
+            box=self.box,
+            completer=world,
+            receiver=world,
+            endings=Endings("w1@h", POLICIES),
+            counts=Counts(),
+            state=lambda loop: world,
+        )
+
+    def play(self, *steps: Callable[[], object]) -> int:
+        self._steps = [*steps, self.post(Signalled(signal.SIGTERM)), *[self.pool.finish] * 2]
+        try:
+            return self.loop.run()
+        finally:
+            self.box.close()
+
+    # steps
+
+    def post(self, event: Event) -> Callable[[], object]:
+        return lambda: self.box.post(event)
+
+    def bring(self, *deliveries: Delivery) -> Callable[[], object]:
+        return self.post(Delivered(deliveries, ()))
+
+    def let_pass(self, seconds: float) -> Callable[[], object]:
+        def step() -> None:
+            self.now += seconds
+
+        return step
+
+    # in place of watch, completer and receiver
+
+    def __call__(self, descriptor: int, readable: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+    def wait(self, timeout: float | None) -> None:
+        assert self._steps, "the loop did not end"
+        self._steps.pop(0)()
+
+    def order(self, *orders: Any) -> None:
+        self.orders += orders
+
+    def allow(self, limit: int, *, handled: int) -> None:
+        self.allowed.append(limit)
+
+    def stop(self) -> None:
+        self.receives = False
+
+    def ordered(self, kind: type[Any]) -> list[Any]:
+        return [order for order in self.orders if isinstance(order, kind)]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(monkeypatch)
+
+
+def test_what_cannot_start_within_a_tenth_of_a_second_goes_back_for_other_workers(world: World) -> None:
+    world.window.observe([0.0001] * 10)
+    seen: list[object] = []
+
+    world.play(
+        world.bring(delivery(tag="a.1.1"), delivery(tag="a.1.2")),
+        world.pool.start,
+        world.let_pass(0.09),
+        lambda: seen.append(list(world.ordered(GiveBack))),
+        world.let_pass(0.02),
+        lambda: seen.append(list(world.ordered(GiveBack))),
+        lambda: seen.append(world.window.size),
+    )
+
+    assert seen == [[], [GiveBack(["a.1.2"])], 1]
+
+
+def test_a_short_job_is_never_put_on_record_as_begun_and_a_lasting_one_once(world: World) -> None:
+    world.play(
+        world.bring(delivery("proj.late", tag="a.1.1")),
+        world.pool.start,
+        world.let_pass(0.004),
+        world.pool.finish,
+        world.bring(delivery("proj.late", tag="a.1.2")),
+        world.pool.start,
+        world.let_pass(0.006),
+        world.let_pass(0.006),
+        world.pool.finish,
+    )
+
+    assert world.ordered(Begin) == [Begin(["a.1.2"], True)]
+
+
+def test_a_pool_that_blocks_has_its_jobs_on_record_before_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, blocks=True)
+
+    world.play(world.bring(delivery(tag="a.1.1")))
+
+    assert world.ordered(Begin) == [Begin(["a.1.1"], False)]
+
+
+def test_a_warm_shutdown_recalls_what_the_pool_has_not_started_and_receives_no_more(world: World) -> None:
+    exit_code = world.play(world.bring(delivery(tag="a.1.1"), delivery(tag="a.1.2")))
+
+    assert (exit_code, world.receives) == (0, False)
+    assert sorted(tag for order in world.ordered(GiveBack) for tag in order.tags) == ["a.1.1", "a.1.2"]
+
+
+def test_what_was_lost_is_not_started(world: World) -> None:
+    world.play(
+        world.bring(delivery(tag="a.1.1"), delivery(tag="a.1.2")),
+        world.pool.start,
+        world.post(Delivered((), ["a.1.2"])),
+        world.pool.finish,
+        world.pool.start,
+    )
+
+    assert world.loop.counts.total == {"proj.add": 1}
+
+
+def test_a_hard_limit_is_enforced_once(world: World) -> None:
+    world.play(
+        world.bring(delivery("proj.hard", tag="a.1.1")),
+        world.pool.start,
+        world.let_pass(5.1),
+        world.let_pass(1.0),
+        world.pool.finish,
+    )
+
+    assert world.pool.interrupted == [("a.1.1", "hard")]

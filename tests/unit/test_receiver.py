@@ -1,0 +1,92 @@
+"""The receiver: it receives what it was allowed, by who knew what had come, and outlives its broker's failures."""
+
+import threading
+from collections.abc import Iterator
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from celery_rs.errors import OperationalError
+from celery_rs.transports import Received
+from celery_rs.worker.inbox import Delivered, Inbox
+from celery_rs.worker.receiver import Receiver
+from tests.messages import delivery
+from tests.worker.process import eventually
+
+SECONDS = 10.0
+
+
+class FakeConsumer:
+    """Answers each `receive` with what the test has put into `answers`; notes the limits."""
+
+    def __init__(self) -> None:
+        self.limits: list[int] = []
+        self.answers: Queue[Received | Exception] = Queue()
+        self.asked = threading.Semaphore(0)
+
+    def receive(self, limit: int, timeout: float) -> Received:
+        self.limits.append(limit)
+        self.asked.release()
+        answer = self.answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def wake(self) -> None:
+        self.answers.put(Received(()))
+
+
+@pytest.fixture
+def consumer() -> FakeConsumer:
+    return FakeConsumer()
+
+
+@pytest.fixture
+def box() -> Iterator[Inbox]:
+    box = Inbox()
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def receiver(consumer: Any, box: Inbox) -> Iterator[Receiver]:
+    receiver = Receiver(consumer, box)
+    receiver.start()
+    yield receiver
+    receiver.stop()
+
+
+def test_an_allowance_that_knows_nothing_of_the_last_delivery_is_void(
+    receiver: Receiver, consumer: FakeConsumer, box: Inbox
+) -> None:
+    (one,) = received = [delivery()]
+    receiver.allow(1, handled=0)
+    consumer.answers.put(Received(received))
+    eventually(lambda: box.take() == [Delivered([one], ())], SECONDS)
+
+    receiver.allow(9, handled=0)
+    assert consumer.asked.acquire(timeout=SECONDS)
+    assert not consumer.asked.acquire(timeout=0.05)  # the thread had time to take it
+
+    receiver.allow(2, handled=1)
+    assert consumer.asked.acquire(timeout=SECONDS)
+    assert consumer.limits == [1, 2]
+
+
+def test_a_broker_that_fails_is_asked_again(receiver: Receiver, consumer: FakeConsumer, box: Inbox) -> None:
+    consumer.answers.put(OperationalError("it is away"))
+    consumer.answers.put(Received((), ["lost"]))
+
+    receiver.allow(3, handled=0)
+
+    eventually(lambda: box.take() == [Delivered((), ["lost"])], SECONDS)
+    assert consumer.limits == [3, 3]
+
+
+def test_nothing_is_received_after_the_stop(receiver: Receiver, consumer: FakeConsumer) -> None:
+    receiver.stop()
+
+    receiver.allow(1, handled=0)
+
+    assert consumer.limits == []
