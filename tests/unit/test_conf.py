@@ -79,6 +79,9 @@ def test_an_update_with_one_mistake_changes_nothing() -> None:
         ("task_routes", {"a.*": 3}, "task_routes must be a queue name or a dict of options for 'a.*', not 3"),
         ("task_acks_late", "perhaps", "task_acks_late must be True or False, got 'perhaps'"),
         ("task_time_limit", -1, "task_time_limit must be seconds, not below 0, got -1"),
+        ("task_time_limit", float("nan"), "task_time_limit must be a number, got nan"),
+        ("result_expires", float("inf"), "result_expires must be a number, got inf"),
+        ("result_expires", "inf", "result_expires must be a number, got 'inf'"),
         ("worker_concurrency", 0, "worker_concurrency must be a whole number from 1 up, got 0"),
         ("accept_content", 5, "accept_content must be a list of strings, got 5"),
         (

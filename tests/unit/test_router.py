@@ -145,6 +145,26 @@ def test_routers_that_make_no_sense_are_refused(routes: Any) -> None:
         Router(Settings({"task_routes": routes}))
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"task_routes": {"*": {"queu": "q"}}}, r"unknown option 'queu' in a route; did you mean 'queue'\?"),
+        ({"task_routes": lambda *_, **__: {"queu": "q"}}, "unknown option 'queu' in a route"),
+        ({"task_queues": {"q": 5}}, "task_queues must hold names and dicts of options, got 'q': 5"),
+        ({"task_queues": {5: {}}}, "task_queues must hold names and dicts of options, got 5: {}"),
+    ],
+)
+def test_routes_and_queues_that_make_no_sense_are_named(settings: Any, complaint: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=complaint):
+        make_app(**settings).compose("proj.add", (), {})
+
+
+def test_a_route_written_for_celery_may_describe_its_exchange() -> None:
+    route = {"exchange": "video", "exchange_type": "topic", "routing_key": "video.compress"}
+
+    assert route_of("proj.add", {"*": route}) == Route("video", "video.compress")
+
+
 names = st.text("ab.", min_size=1, max_size=5)
 patterns = st.text("ab.*?", min_size=1, max_size=5)
 regexes = st.sampled_from([r"a", r"a\.b", r"[ab]+$", r"(?!a)", r"b.*a", r"(?i)A", r""]).map(re.compile)

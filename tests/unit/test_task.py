@@ -208,6 +208,13 @@ def test_annotations_change_tasks_by_name_and_the_star_wins() -> None:
         ({"rate_limit": "10/y"}, "task 'proj.bad': rate_limit must be a rate such as '10/m'"),
         ({"time_limit": "long"}, "task 'proj.bad': time_limit must be a number, got 'long'"),
         ({"soft_time_limit": 9, "time_limit": 5}, "task 'proj.bad': soft_time_limit must not be above time_limit"),
+        ({"time_limit": -1}, "task 'proj.bad': time_limit must be seconds, not below 0, got -1"),
+        ({"soft_time_limit": float("nan")}, "task 'proj.bad': soft_time_limit must be a number, got nan"),
+        ({"default_retry_delay": float("inf")}, "task 'proj.bad': default_retry_delay must be a number, got inf"),
+        ({"retry_backoff": -1}, "task 'proj.bad': retry_backoff must be seconds, not below 0, got -1"),
+        ({"retry_backoff_max": "x"}, "task 'proj.bad': retry_backoff_max must be a number, got 'x'"),
+        ({"retry_kwargs": 5}, "task 'proj.bad': retry_kwargs must be a dict, got 5"),
+        ({"base": int}, "@app.task expects a subclass of Task as base, got <class 'int'>"),
         ({"autoretry_for": [3]}, "task 'proj.bad': autoretry_for: an exception class was expected, got 3"),
     ],
 )
@@ -220,6 +227,31 @@ def test_options_that_make_no_sense_are_refused_where_they_are_set(options: Any,
         def bad() -> None: ...
 
     assert str(caught.value).startswith(complaint)
+
+
+def test_what_cannot_be_named_is_no_task() -> None:
+    app = make_app()
+
+    with pytest.raises(
+        errors.ImproperlyConfigured, match=r"expects a function with a name, got functools.partial.*wrap"
+    ):
+        app.task(functools.partial(print))
+    with pytest.raises(errors.ImproperlyConfigured, match="expects a string as name, got 5"):
+        app.task(name=5)(print)
+
+
+def test_an_option_that_is_nearly_one_of_ours_is_a_warning() -> None:
+    app = make_app()
+
+    with pytest.warns(
+        UserWarning, match=r"task 'proj.t' has an option 'rate_limt'; did you mean 'rate_limit'\?"
+    ) as seen:
+
+        @app.task(name="proj.t", rate_limt="1/s", owner="the user's own")
+        def t() -> None: ...
+
+    assert [warning.filename for warning in seen] == [__file__]
+    assert getattr(t, "owner", None) == "the user's own"
 
 
 def test_what_is_not_there_yet_is_refused_by_name() -> None:

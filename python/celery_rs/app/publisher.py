@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import repeat
+from sys import float_info
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from celery_rs.app.options import check_call
 from celery_rs.app.router import Destination, Router
-from celery_rs.config import suggestion, zone
+from celery_rs.config import zone
 from celery_rs.context import current_request
-from celery_rs.errors import EncodeError, NotSupported, OperationalError
+from celery_rs.errors import EncodeError, OperationalError
 from celery_rs.serializers import JSON, Serializer, serializer
 from celery_rs.transports import Outgoing, Wait
 from celery_rs.wire import Message, Queue, preview
@@ -23,24 +25,7 @@ if TYPE_CHECKING:
     from celery_rs.app.app import Celery
     from celery_rs.app.task import Task
 
-OPTIONS = frozenset(
-    {
-        "task_id", "countdown", "eta", "expires", "queue", "exchange", "routing_key", "priority", "delivery_mode",
-        "serializer", "time_limit", "soft_time_limit", "ignore_result", "headers", "shadow",
-        "group_id", "group_index", "root_id", "parent_id", "reply_to", "retries", "replaced_task_nesting",
-        "argsrepr", "kwargsrepr", "origin", "stamped_headers", "stamps", "embed", "retry", "retry_policy",
-    }
-)  # fmt: skip
-"""What a call may say; None is the same as not saying it, except for expires and the limits, which it clears."""
-
 _CLEARABLE = frozenset({"expires", "time_limit", "soft_time_limit"})
-_LATER = {
-    "link": "call the next task at the end of this one",
-    "link_error": "handle the failure in the task's on_failure",
-    "chain": "call the next task at the end of this one",
-    "chord": "collect the results in a task of your own",
-    "compression": "send the arguments as they are",
-}
 _OF_THE_TASK = (
     "queue", "exchange", "routing_key", "priority", "delivery_mode", "serializer", "expires", "time_limit",
     "soft_time_limit", "ignore_result",
@@ -105,6 +90,9 @@ class Publisher:
             else _NEVER
         )
         expires, expires_at, expiration = _expiry(get("expires"), self._zone)
+        hard, soft = get("time_limit"), get("soft_time_limit")
+        if hard is not None or soft is not None:
+            _check_limits(time_limit=hard, soft_time_limit=soft)
         headers, stamps = get("headers"), get("stamps")
         message = Message(
             task,
@@ -119,8 +107,8 @@ class Publisher:
             get("group_id"),
             get("group_index"),
             get("retries") or 0,
-            get("time_limit"),
-            get("soft_time_limit"),
+            hard,
+            soft,
             root_id,
             parent_id,
             get("argsrepr") or preview(args, depth=self._depth),
@@ -211,8 +199,7 @@ class Publisher:
         self, plan: _Plan, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
     ) -> tuple[Mapping[str, Any], Destination, Serializer]:
         """The options of the call over those of the routes over those of the task."""
-        if not options.keys() <= OPTIONS:
-            _refuse(options)
+        check_call(options)
         said = {key: value for key, value in options.items() if value is not None or key in _CLEARABLE}
         chosen = plan.options
         if plan.destination is None:
@@ -273,7 +260,7 @@ def _moment(eta: Any, countdown: Any, name: str, local: tzinfo | None) -> tuple[
     if countdown:
         if isinstance(countdown, bool) or not isinstance(countdown, int | float):
             raise TypeError(f"countdown must be seconds, got {countdown!r}")
-        at = _in_range(time.time() + countdown, "countdown", countdown)
+        at = _in_range(time.time(), countdown, "countdown")
         return _text(at, local), at
     if eta is None:
         return _NEVER
@@ -296,7 +283,7 @@ def _expiry(expires: Any, local: tzinfo | None) -> tuple[str | None, float | Non
     if isinstance(expires, timedelta):
         expires = expires.total_seconds()
     if isinstance(expires, int | float) and not isinstance(expires, bool):
-        at = _in_range(now + expires, "expires", expires)
+        at = _in_range(now, expires, "expires")
         text: str | None = _text(at, local)
     else:
         text, moment = _moment(expires, None, "expires", local)
@@ -308,10 +295,22 @@ def _text(at: float, local: tzinfo | None) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone(local).isoformat()
 
 
-def _in_range(at: float, name: str, given: object) -> float:
-    if not 0 <= at < 253402300800:  # the year 10000
-        raise TypeError(f"{name} must be seconds from now within the calendar, got {given!r}")
-    return at
+def _in_range(now: float, seconds: float, name: str) -> float:
+    if not -now <= seconds < _YEAR_10000 - now:
+        raise TypeError(f"{name} must be seconds from now within the calendar, got {seconds!r}")
+    return now + seconds
+
+
+_YEAR_10000 = 253402300800
+
+
+def _check_limits(**limits: Any) -> None:
+    """What a worker could not read must not leave."""
+    for name, limit in limits.items():
+        if limit is None:
+            continue
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= float_info.max:
+            raise TypeError(f"{name} must be seconds, not below 0, got {limit!r}")
 
 
 def _epoch(moment: datetime) -> float:
@@ -326,11 +325,3 @@ def _pauses(policy: Mapping[str, Any]) -> Iterator[float]:
     for _ in range(most) if most is not None else repeat(None):
         yield min(pause, cap)
         pause += step
-
-
-def _refuse(options: Mapping[str, Any]) -> None:
-    for name in options:
-        if name in _LATER and options[name] is not None:
-            raise NotSupported(f"the option {name!r}", _LATER[name])
-        if name not in OPTIONS and name not in _LATER:
-            raise TypeError(f"unknown option {name!r} in a call{suggestion(name, OPTIONS)}")

@@ -10,6 +10,7 @@ from fnmatch import translate
 from typing import Any, NamedTuple
 
 from celery_rs import _core
+from celery_rs.app.options import check_route
 from celery_rs.config import Settings, load
 from celery_rs.errors import ImproperlyConfigured, QueueNotFound
 from celery_rs.transports import Route
@@ -108,7 +109,11 @@ class Router:
         name, exchange, key = options.get("queue"), options.get("exchange"), options.get("routing_key")
         queue = _queue(name) if name is not None and not isinstance(name, str) else self.queue(name or self._default)
         if exchange is not None and not isinstance(exchange, str):
+            if not isinstance(getattr(exchange, "name", None), str):
+                raise ImproperlyConfigured(f"exchange must be a name or an Exchange, got {exchange!r}")
             exchange = exchange.name
+        if key is not None and not isinstance(key, str):
+            raise ImproperlyConfigured(f"routing_key must be a string, got {key!r}")
         if exchange is None and key is None and (not queue.exchange.name or queue.exchange.type == "direct"):
             return Destination(Route("", queue.name), queue)
         if exchange is None:
@@ -122,7 +127,7 @@ class Router:
             name = self._default
             return {name: self._complete(Queue(name, self._default_home(), self._default_key or ""))}
         if isinstance(given, Mapping):
-            queues = [_queue_from(name, options or {}) for name, options in given.items()]
+            queues = [_queue_from(name, {} if options is None else options) for name, options in given.items()]
         else:
             queues = [Queue(item) if isinstance(item, str) else _queue(item) for item in given]
         return {queue.name: self._complete(queue) for queue in queues}
@@ -225,6 +230,7 @@ def _options(target: Any) -> dict[str, Any]:
     if isinstance(target, str):
         return {"queue": target}
     if isinstance(target, Mapping):
+        check_route(target)
         return dict(target)
     if hasattr(target, "name"):
         return {"queue": target}
@@ -246,7 +252,9 @@ def _queue(given: Any) -> Queue:
     )
 
 
-def _queue_from(name: str, options: Mapping[str, Any]) -> Queue:
+def _queue_from(name: Any, options: Any) -> Queue:
+    if not isinstance(name, str) or not isinstance(options, Mapping):
+        raise ImproperlyConfigured(f"task_queues must hold names and dicts of options, got {name!r}: {options!r}")
     exchange = options.get("exchange")
     if isinstance(exchange, str):
         exchange = Exchange(exchange, options.get("exchange_type", "direct"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from celery_rs import errors
 from celery_rs._core import seal_envelopes
 from celery_rs.app.signatures import Checker, checker
-from celery_rs.config import check_rate
+from celery_rs.config import check_rate, check_seconds
 from celery_rs.context import current_request, running
 from celery_rs.errors import ImproperlyConfigured, Retry
 from celery_rs.execution import BACKOFF_MAX, RETRY_DELAY, Request, exception_classes, invented_id, is_spent, printable
@@ -276,6 +276,12 @@ class Task(Generic[P, R]):
             value = getattr(self, option)
             if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
                 raise ImproperlyConfigured(f"task {self.name!r}: {option} must be a number, got {value!r}")
+        for option in _SECONDS:
+            check_seconds(f"task {self.name!r}: {option}", getattr(self, option))
+        if not isinstance(self.retry_backoff, bool):
+            check_seconds(f"task {self.name!r}: retry_backoff", self.retry_backoff)
+        if self.retry_kwargs is not None and not isinstance(self.retry_kwargs, Mapping):
+            raise ImproperlyConfigured(f"task {self.name!r}: retry_kwargs must be a dict, got {self.retry_kwargs!r}")
         if self.soft_time_limit is not None and self.time_limit is not None and self.soft_time_limit > self.time_limit:
             raise ImproperlyConfigured(
                 f"task {self.name!r}: soft_time_limit must not be above time_limit, "
@@ -313,8 +319,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "default_retry_delay": _NUMBER,
     "time_limit": _NUMBER,
     "soft_time_limit": _NUMBER,
+    "retry_backoff_max": _NUMBER,
     "priority": (int,),
 }
+_SECONDS = ("default_retry_delay", "time_limit", "soft_time_limit", "retry_backoff_max")
 
 
 def _anything(*_: Any, **__: Any) -> None:

@@ -5,6 +5,7 @@ Checks run where a value is set, so that a mistake is reported by the line that 
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from sys import float_info
 from typing import Any, TypeVar
 
 from celery_rs import _core
@@ -50,11 +51,12 @@ def at_least(least: int) -> Check:
 
 
 def number(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
     if isinstance(value, str):
-        return _number(float, value, "a number")
-    raise ValueError("a number")
+        value = _number(float, value, "a number")
+    # Not NaN, nor infinite, nor an int that is no float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
+        raise ValueError("a number")
+    return value
 
 
 def seconds(value: Any) -> float:
@@ -114,6 +116,16 @@ def rate(value: Any) -> str | float:
     except ValueError:
         raise ValueError(expected) from None
     return value
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Raises ImproperlyConfigured, which calls it `name`. None is no time."""
+    if value is None:
+        return
+    try:
+        seconds(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be {error}, got {value!r}") from None
 
 
 def check_rate(name: str, value: Any) -> None:
