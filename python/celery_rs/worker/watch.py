@@ -3,7 +3,6 @@
 import selectors
 from collections.abc import Callable
 
-
 LONGEST_S = 3600.0
 """Nobody waits longer at a time: the kernel counts milliseconds in 32 bits, and a token of `1/d` is far away."""
 
