@@ -13,7 +13,7 @@ from celery_rs.worker import loop as module
 from celery_rs.worker.completer import Begin, GiveBack
 from celery_rs.worker.dispatcher import Caps, Dispatcher, Moment
 from celery_rs.worker.endings import Endings
-from celery_rs.worker.inbox import Delivered, Event, Inbox, Signalled
+from celery_rs.worker.inbox import Delivered, Event, Inbox, Orphaned, Settled, Signalled
 from celery_rs.worker.journal import Counts
 from celery_rs.worker.lifecycle import Lifecycle
 from celery_rs.worker.policy import Policy
@@ -207,6 +207,38 @@ def test_what_was_lost_is_not_started(world: World) -> None:
     )
 
     assert world.loop.counts.total == {"proj.add": 1}
+
+
+def test_a_rate_that_is_lifted_frees_what_waits_for_it(world: World) -> None:
+    world.loop.set_rate("proj.add", "1/h")
+
+    world.play(
+        world.bring(delivery(), delivery()),
+        world.pool.finish,
+        lambda: world.loop.set_rate("proj.add", None),
+        world.let_pass(0.001),
+        world.pool.finish,
+    )
+
+    assert world.loop.counts.total == {"proj.add": 2}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [Delivered([delivery("proj.gone", tag="a.1.1")], ()), Orphaned([delivery(tag="a.1.1")])],
+    ids=["a dead letter", "an orphan"],
+)
+def test_what_ends_without_a_run_counts_as_in_hand_until_it_is_settled(world: World, event: Event) -> None:
+    seen: list[int] = []
+
+    world.play(
+        world.post(event),
+        lambda: seen.append(world.loop.dispatcher.in_hand),
+        world.post(Settled(["a.1.1"], ())),
+        lambda: seen.append(world.loop.dispatcher.in_hand),
+    )
+
+    assert seen == [1, 0]
 
 
 def test_a_hard_limit_is_enforced_once(world: World) -> None:

@@ -105,7 +105,7 @@ class Loop:
 
     def set_rate(self, task: str, rate: str | float | None) -> None:
         """Change a rate limit; what is parked for it waits as long as the new one says. Raises ValueError."""
-        now = time.monotonic()
+        now = _now().mono
         old = self.limiter.rate(task)
         self.limiter.set(task, rate, now)
         self.dispatcher.rate_changed(task, old, self.limiter.rate(task), now)
