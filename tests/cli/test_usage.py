@@ -30,6 +30,13 @@ WRONG = [
     (("-A", "proj", "worker", "-n", "a b@h"), "expected a node name such as 'w1@%h', got 'a b@h'"),
     (("-A", "proj", "worker", "-n", "w1@%x"), "expected %h, %n, %d or %%, got '%x' in 'w1@%x'"),
     (("-A", "proj", "worker", "--time-limit", "soon"), "'soon' is not a valid float"),
+    (("-A", "proj", "worker", "--time-limit", "nan"), "expected a number of seconds, got"),
+    (("-A", "proj", "worker", "--time-limit", "inf"), "expected a number of seconds, got"),
+    (
+        ("-A", "proj", "worker", "--soft-time-limit", "9", "--time-limit", "5"),
+        "--soft-time-limit must not be above --time-limit, got 9 and 5",
+    ),
+    (("-A", "badformat", "worker"), "worker_log_format must be a format such as '%(asctime)s %(message)s', got"),
     (("-A", "proj", "worker", "--max-tasks-per-child", "0"), "0 is not in the range"),
     (("-A", "proj", "worker", "-f", "no/such/log"), "--logfile no/such/log cannot be written: No such file"),
     (("-A", "proj", "worker", "-f", "%I.log"), "--logfile: expected %h, %n, %d, %p or %%, got '%I'"),
@@ -47,6 +54,8 @@ WRONG = [
     (("-b", "memory://", "call", "x", "--expires", "soon"), "or seconds such as 60, got 'soon'"),
     (("-b", "memory://", "call", "x", "--eta", "2030-01-01", "--countdown", "3"), "expected --eta or --countdown, got"),
     (("-b", "memory://", "call"), "Missing argument 'NAME'"),
+    (("-b", "memory://", "call", "x", "--countdown", "inf"), "countdown must be seconds from now within the calendar"),
+    (("-b", "memory://", "call", "x", "--expires", "nan"), "expires must be seconds from now within the calendar"),
     (("-b", "memory://", "control"), "Missing argument"),
     (
         ("-b", "memory://", "control", "rate_limti", "x", "1/s"),
@@ -56,6 +65,7 @@ WRONG = [
     (("-b", "memory://", "control", "rate_limit", "x", "1", "2"), "'rate_limit' takes <task>"),
     (("-b", "memory://", "control", "ping"), "'ping' is a command of inspect: `celery-rs inspect ping`"),
     (("-b", "memory://", "inspect", "ping", "loud"), "'ping' takes no arguments, got loud"),
+    (("-b", "memory://", "inspect", "-t", "nan", "ping"), "expected a number of seconds, got"),
     (("-b", "memory://", "inspect", "-t", "0", "ping"), "0.0 is not in the range x>0"),
     (("-b", "memory://", "purge", "-f", "-Q", "a", "-X", "a"), "expected a queue to purge, got none"),
 ]
@@ -68,6 +78,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(run: Run, write: Write, arguments
             "proj.py": APP,
             "broken.py": "(",
             "strict.py": APP + "app.conf.task_create_missing_queues = False",
+            "badformat.py": APP + "app.conf.worker_log_format = '%(nosuch)s'",
             "badconf.py": APP + "app.config_from_object({'wroker_concurrency': 1})",
         }
     )

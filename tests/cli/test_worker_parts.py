@@ -101,6 +101,12 @@ def test_a_pid_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_directory_is_no_pid_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Failure, match="cannot be removed: Is a directory"), holding(tmp_path):
+        pass
+    assert capsys.readouterr().err == ""
+
+
 def test_a_pid_file_that_another_process_took_is_left_to_it(tmp_path: Path) -> None:
     path = tmp_path / "w.pid"
 

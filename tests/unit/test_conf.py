@@ -82,6 +82,7 @@ def test_an_update_with_one_mistake_changes_nothing() -> None:
         ("task_time_limit", float("nan"), "task_time_limit must be a number, got nan"),
         ("result_expires", float("inf"), "result_expires must be a number, got inf"),
         ("result_expires", "inf", "result_expires must be a number, got 'inf'"),
+        ("task_annotations", {"*": 5}, "task_annotations must be a dict of task name to attributes"),
         ("worker_concurrency", 0, "worker_concurrency must be a whole number from 1 up, got 0"),
         ("accept_content", 5, "accept_content must be a list of strings, got 5"),
         (

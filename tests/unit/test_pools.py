@@ -22,6 +22,13 @@ def test_an_unknown_pool_is_refused_with_the_known_ones() -> None:
         open_pool("gevent", app, 2, hostname="celery@here")
 
 
+def test_more_processes_than_there_is_memory_for_are_refused() -> None:
+    app: Any = None
+
+    with pytest.raises(ImproperlyConfigured, match=r"memory for, got 1000000000000 \(.*\); choose fewer"):
+        open_pool("prefork", app, 10**12, hostname="celery@here")
+
+
 def test_a_pool_without_processes_is_refused() -> None:
     app: Any = None
 

@@ -12,7 +12,7 @@ from celery_rs.worker.policy import Policy
 from celery_rs.worker.pools import Running
 from celery_rs.worker.runtimes import BATCH_MOST, Runtimes
 from celery_rs.worker.settlement import of_end, of_loss
-from celery_rs.worker.window import Window
+from celery_rs.worker.window import MOST_ASKED, Window
 
 
 def test_a_new_window_is_the_free_slots() -> None:
@@ -46,6 +46,10 @@ def test_the_window_falls_back_to_the_slots_when_tasks_are_long() -> None:
     window.observe([1.0] * 128)
 
     assert window.size == 2
+
+
+def test_an_explicit_multiplier_has_its_bounds() -> None:
+    assert Window(slots=4, multiplier=10**30).open(0) == MOST_ASKED
 
 
 def test_an_explicit_multiplier_is_obeyed() -> None:

@@ -41,4 +41,9 @@ def call(
         raise click.UsageError("expected --eta or --countdown, got both; leave one out")
     times = {"eta": eta, "countdown": countdown, "expires": expires}
     options: dict[str, Any] = {name: value for name, value in {**times, **routing}.items() if value is not None}
-    click.echo(any_app(ctx).send_task(name, args, kwargs, **options).id)
+    app = any_app(ctx)
+    try:
+        sent = app.send_task(name, args, kwargs, **options)
+    except (TypeError, ValueError) as error:  # an option or argument that makes no sense
+        raise click.UsageError(str(error)) from None
+    click.echo(sent.id)

@@ -10,6 +10,7 @@ from logging.handlers import WatchedFileHandler
 from typing import Any
 
 from celery_rs.context import current_request
+from celery_rs.errors import ImproperlyConfigured
 
 _TASK_LOGGER = "celery.task"
 _COLOURS = {logging.DEBUG: 34, logging.WARNING: 33, logging.ERROR: 31, logging.CRITICAL: 35}
@@ -32,10 +33,13 @@ class LineFormatter(logging.Formatter):
 
 
 def set_up_logging(conf: Any, level: int, logfile: str | None, *, no_color: bool) -> None:
-    """Send the log to stderr or to `logfile` (reopened when it is rotated). Raises OSError."""
+    """Send the log to stderr or to `logfile` (reopened when it is rotated).
+
+    Raises OSError for the file, ImproperlyConfigured for a format.
+    """
     colored = not no_color and logfile is None and conf["worker_log_color"] is not False and sys.stderr.isatty()
-    everything = _handler(logfile, LineFormatter(conf["worker_log_format"], colored=colored))
-    of_tasks = _handler(logfile, LineFormatter(conf["worker_task_log_format"], colored=colored))
+    everything = _handler(logfile, _formatter(conf, "worker_log_format", colored=colored))
+    of_tasks = _handler(logfile, _formatter(conf, "worker_task_log_format", colored=colored))
     root = logging.getLogger()
     if conf["worker_hijack_root_logger"]:
         for handler in list(root.handlers):
@@ -46,6 +50,18 @@ def set_up_logging(conf: Any, level: int, logfile: str | None, *, no_color: bool
     tasks.handlers[:] = [of_tasks]
     tasks.propagate = False
     logging.captureWarnings(True)
+
+
+def _formatter(conf: Any, setting: str, *, colored: bool) -> LineFormatter:
+    """Tried out once: at work a format that fails would print a stack trace for every line."""
+    try:
+        formatter = LineFormatter(conf[setting], colored=colored)
+        formatter.format(logging.makeLogRecord({}))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ImproperlyConfigured(
+            f"{setting} must be a format such as '%(asctime)s %(message)s', got {conf[setting]!r} ({error})"
+        ) from None
+    return formatter
 
 
 def _handler(logfile: str | None, formatter: logging.Formatter) -> logging.Handler:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,6 +85,19 @@ class Moment(ValueKind):
             self.fail(f"expected a time such as '2030-01-31T12:00:00+00:00'{seconds}, got {value!r}", param, ctx)
 
 
+class Seconds(click.FloatRange):
+    """A length of time. (Infinity and NaN are floats, too.)"""
+
+    def __init__(self, *, not_zero: bool = False) -> None:
+        super().__init__(min=0, min_open=not_zero)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not isfinite(seconds):
+            self.fail(f"expected a number of seconds, got {value!r}", param, ctx)
+        return seconds
+
+
 class LogLevel(ValueKind):
     """A level's name in any case."""
 
@@ -118,7 +132,7 @@ def asking_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "-t",
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(not_zero=True),
             default=1.0,
             show_default=True,
             help="Seconds to wait for the next reply.",

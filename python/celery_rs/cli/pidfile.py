@@ -44,11 +44,11 @@ def _remove_stale(path: Path) -> None:
             "stop that worker or choose another file",
             ExitCode.CANNOT_CREATE,
         )
-    print_note(f"Removed the stale pid file {path}{f' of process {owner}' if owner else ''}.")
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise Failure(f"--pidfile {path} cannot be removed: {error.strerror}", ExitCode.CANNOT_CREATE) from None
+    print_note(f"Removed the stale pid file {path}{f' of process {owner}' if owner else ''}.")
 
 
 def _owner(path: Path) -> int | None:

@@ -7,6 +7,7 @@ import click
 from celery_rs import states
 from celery_rs.app import Celery
 from celery_rs.cli.apps import any_app
+from celery_rs.cli.options import Seconds
 from celery_rs.cli.output import ExitCode, Failure, print_error
 from celery_rs.errors import NotSupported
 from celery_rs.errors import TimeoutError as ResultTimeout
@@ -18,7 +19,7 @@ from celery_rs.errors import TimeoutError as ResultTimeout
 @click.option("--traceback", is_flag=True, help="Print the traceback of a task that failed instead of its result.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     metavar="SECONDS",
     help="Give up after so long; without it, wait as long as the task is known.",
 )

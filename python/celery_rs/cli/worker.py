@@ -16,7 +16,14 @@ from celery_rs.cli.banner import banner, task_list
 from celery_rs.cli.find_app import describe_import_error
 from celery_rs.cli.logging import set_up_logging
 from celery_rs.cli.nodes import Node, node_named, path_for
-from celery_rs.cli.options import COMMA_SEPARATED, LOG_LEVEL, ValueKind, exclude_queues_option, queues_option
+from celery_rs.cli.options import (
+    COMMA_SEPARATED,
+    LOG_LEVEL,
+    Seconds,
+    ValueKind,
+    exclude_queues_option,
+    queues_option,
+)
 from celery_rs.cli.output import ExitCode, Failure, count_of, print_note
 from celery_rs.cli.pidfile import holding
 from celery_rs.worker import PoolName, Worker, WorkerOptions
@@ -104,10 +111,10 @@ def _node(ctx: click.Context, param: click.Parameter, value: str | None) -> Node
 @queues_option
 @exclude_queues_option
 @click.option("-I", "--include", type=COMMA_SEPARATED, default=(), metavar="LIST", help="Import these modules as well.")
-@click.option("--time-limit", type=click.FloatRange(min=0), metavar="SECONDS", help="Kill a task that runs longer.")
+@click.option("--time-limit", type=Seconds(), metavar="SECONDS", help="Kill a task that runs longer.")
 @click.option(
     "--soft-time-limit",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     metavar="SECONDS",
     help="Raise SoftTimeLimitExceeded in a task that runs longer.",
 )
@@ -144,6 +151,9 @@ def worker(
     **given: Any,
 ) -> None:
     """Run tasks."""
+    soft, hard = given["soft_time_limit"], given["time_limit"]
+    if soft is not None and hard is not None and soft > hard:
+        raise click.UsageError(f"--soft-time-limit must not be above --time-limit, got {soft:g} and {hard:g}")
     app = named_app(ctx)
     options = WorkerOptions(
         hostname=str(hostname), pool=pool or _POOLS[app.conf["worker_pool"]], loglevel=loglevel, **given

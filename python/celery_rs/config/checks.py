@@ -176,9 +176,13 @@ def _is_pair(router: Any) -> bool:
 
 
 def annotations(value: Any) -> Any:
-    if isinstance(value, Mapping | list | tuple):
-        return value
-    raise ValueError("a dict of task name to attributes, or a list of these")
+    expected = "a dict of task name to attributes, or a list of these"
+    if isinstance(value, Mapping):
+        if not all(isinstance(attributes, Mapping) for attributes in value.values()):
+            raise ValueError(expected)
+    elif not isinstance(value, list | tuple):
+        raise ValueError(expected)
+    return value
 
 
 def concurrency(value: Any) -> int | str:

@@ -13,6 +13,8 @@ SHORT_S = 0.005
 AHEAD_S = 0.1
 """How much work may be reserved ahead, in seconds of all slots."""
 MOST = 1024
+MOST_ASKED = 1_000_000
+"""More than this is not received at once, whatever the multiplier says."""
 _REMEMBERED = 128
 
 
@@ -34,7 +36,7 @@ class Window:
         """The most messages in hand: ready, running or unsettled."""
         if self.multiplier is None:
             return max(self.slots, self._size)
-        return self.slots * self.multiplier or MOST
+        return min(self.slots * self.multiplier, MOST_ASKED) or MOST
 
     def observe(self, runtimes: Iterable[float]) -> None:
         """Learn from finished tasks (seconds each)."""

@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Literal
 
 from celery_rs._core import PoolPage
+from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import Tag
 from celery_rs.worker.pools.base import Job, PoolBroken, PoolEvent, Returned, Running, Watch
 from celery_rs.worker.pools.child import SOFT_LIMIT_SIGNAL, Child, Duties
@@ -56,7 +57,12 @@ class PreforkPool:
         slots = max(size, most or 2 * size)
         # Mapped once, before the fork, for as many children as there may ever be: what the nursery does not have,
         # no child can share.
-        memory = mmap.mmap(-1, slots * PoolPage.SIZE)
+        try:
+            memory = mmap.mmap(-1, slots * PoolPage.SIZE)
+        except (OSError, OverflowError) as error:
+            raise ImproperlyConfigured(
+                f"expected a number of processes that this machine has memory for, got {size} ({error}); choose fewer"
+            ) from None
         self._pages = [PoolPage(memory, slot * PoolPage.SIZE) for slot in range(slots)]
         self._seats = [Seat(slot, page, most_tasks=max_tasks_per_child) for slot, page in enumerate(self._pages)]
         self._respawn = Respawn(patience=max(5, 2 * size))
