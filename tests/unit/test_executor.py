@@ -379,6 +379,37 @@ def test_extended_results_say_more() -> None:
     assert (meta["name"], meta["args"], meta["worker"], meta["queue"]) == (add.name, [1], NODE, "celery")
 
 
+@pytest.mark.parametrize("where", ["x", 5, [], None, {"exchange": 5}, {"__type__": "uuid", "__value__": "no uuid"}])
+def test_extended_results_need_no_properties(where: object) -> None:
+    app = make_app(result_extended=True, task_track_started=True)
+
+    @app.task
+    def add(x: int, k: int) -> int:
+        return x + k
+
+    properties = json.dumps({"delivery_info": where}).encode()
+    outcome = run(app, app.compose(add.name, (1, 2), {}), properties=properties)
+
+    assert (stored(outcome)["result"], stored(outcome)["queue"]) == (3, None)
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "FAILURE", "RETRY"])
+def test_a_task_that_spoils_its_arguments_ends_all_the_same(state: str) -> None:
+    app = make_app(result_extended=True)
+
+    @app.task(bind=True)
+    def spoil(self: Any, items: list[Any]) -> None:
+        items.append(object())
+        if state == "FAILURE":
+            raise ValueError("boom")
+        if state == "RETRY":
+            raise self.retry(args=[[]], countdown=1)
+
+    meta = stored(call(app, spoil, ([],)))
+
+    assert (meta["status"], meta["args"], meta["kwargs"]) == (state, "([],)", "{}")
+
+
 class Hooked(Task):
     """Notes which hooks were called with what."""
 

@@ -65,7 +65,19 @@ class _Run(NamedTuple):
 
     def record(self, state: str, value: object, traceback: str | None = None) -> TaskResult:
         """Raises EncodeError for a value that cannot be stored."""
-        request, conf = self.request, self.app.conf
+        request = self.request
+        if not self.app.conf.result_extended:
+            return self._record(state, value, traceback, None)
+        extended = _extended(request)
+        try:
+            return self._record(state, value, traceback, extended)
+        except EncodeError:
+            # The task may have put anything into its arguments: say what they were when they were sent.
+            sent = {"args": request.argsrepr, "kwargs": request.kwargsrepr}
+            return self._record(state, value, traceback, extended | sent)
+
+    def _record(self, state: str, value: object, traceback: str | None, extended: dict[str, Any] | None) -> TaskResult:
+        request = self.request
         meta = encode_meta(
             self.id,
             state,
@@ -75,8 +87,8 @@ class _Run(NamedTuple):
             children=request.children if self.task.trail else (),
             group_id=request.group,
             parent_id=request.parent_id,
-            extended=_extended(request) if conf.result_extended else None,
-            serializer=serializer(conf.result_serializer),
+            extended=extended,
+            serializer=serializer(self.app.conf.result_serializer),
         )
         return TaskResult(self.id, state, request.retries, meta)
 

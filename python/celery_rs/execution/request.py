@@ -112,15 +112,21 @@ class Request:
 
     @property
     def properties(self) -> dict[str, Any]:
+        """Empty where they cannot be read: a task can run without them."""
         if self._properties is None:
-            read = JSON.loads(self._work.properties) if self._work is not None and self._work.properties else {}
+            try:
+                read = JSON.loads(self._work.properties) if self._work is not None and self._work.properties else {}
+            except ContentError:
+                read = {}
             self._properties = read if isinstance(read, dict) else {}
         return self._properties
 
     @property
     def delivery_info(self) -> dict[str, Any]:
         """exchange, routing_key, priority, redelivered."""
-        where = self.properties.get("delivery_info") or {}
+        where = self.properties.get("delivery_info")
+        if not isinstance(where, dict):
+            where = {}
         return {
             "exchange": where.get("exchange", ""),
             "routing_key": where.get("routing_key"),
