@@ -58,6 +58,22 @@ def test_texts_and_numbers_of_users_own_types_cross_as_plain_ones() -> None:
     assert type(driver.outcomes()[0].text) is str
 
 
+def test_a_process_that_a_task_forked_never_serves_in_its_childs_place() -> None:
+    def run(work: Work, tell: Tell) -> Outcome:
+        copy = os.fork() if work.tag == "0" else 0
+        return success(work, f"{os.getpid()} {copy}")
+
+    with prefork(run) as driver:
+        (pid,) = children(driver, 1)
+        driver.run([job("0")])
+        copy = int(driver.outcomes()[0].text.split()[1])
+        driver.glimpse(lambda: not is_alive(copy))
+        driver.run([job(str(n)) for n in range(1, 50)])
+
+    assert driver.finished() == [str(n) for n in range(50)]
+    assert {int(outcome.text.split()[0]) for outcome in driver.outcomes()} == {pid}
+
+
 def test_a_batch_runs_in_order_in_one_child() -> None:
     with prefork(lambda work, tell: success(work)) as driver:
         driver.run([job(str(n)) for n in range(500)], batch=32)

@@ -5,6 +5,7 @@ runs. The parent hears of outcomes by a doorbell: at the end of each batch, and 
 oldest unheard one has waited 2 ms; what a long job hides, the parent finds by itself.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from celery_rs._core import PoolPage
 from celery_rs.errors import SoftTimeLimitExceeded
@@ -26,6 +27,8 @@ from celery_rs.worker.pools.reports import FINISHED, PROGRESS, READY, STARTED, R
 RING_AFTER_S = 0.002
 LARGEST_IN_RING = PoolPage.SIZE // 4
 SOFT_LIMIT_SIGNAL = signal.SIGUSR1
+
+logger = logging.getLogger(__name__)
 
 Run = Callable[[Work, Tell], Outcome]
 """Run one task to its outcome, whatever it raises; what escapes ends the child."""
@@ -44,6 +47,12 @@ class Duties(NamedTuple):
     leave: Sequence[Callable[[], None]] = ()
 
 
+def _end_copy(work: Work) -> NoReturn:
+    """A process that the task forked came back to where only its parent belongs: socket and page are not its own."""
+    logger.error("task %s[%s] forked a process that did not end by itself (os._exit); it ends here", work.task, work.id)
+    os._exit(1)
+
+
 class Child:
     """Serves one socket until its other end is closed."""
 
@@ -51,6 +60,7 @@ class Child:
         self._pipe = pipe
         self._page = page
         self._duties = duties
+        self._pid = os.getpid()
         self._reports = 0
         self._unheard_since = 0.0  # 0.0: the parent knows of every report
         self._writing = threading.Lock()  # a task's own threads may report progress
@@ -88,6 +98,8 @@ class Child:
                 self._report(STARTED, job, now)
                 self._ring()
             outcome = run(work, partial(self._tell, job))
+            if os.getpid() != self._pid:
+                _end_copy(work)
             self._report(FINISHED, job, flatten(outcome))
             page.finish(job)
         if self._unheard_since:
