@@ -90,6 +90,24 @@ def test_what_is_not_json_is_refused_by_its_path(value: object, complaint: str) 
     assert str(caught.value) == complaint
 
 
+def test_a_container_that_cannot_be_read_is_refused() -> None:
+    class Lazy(dict[str, int]):
+        def items(self) -> Any:
+            raise ConnectionError("the database is gone")
+
+    with pytest.raises(EncodeError, match=r"^result cannot be read for JSON: ConnectionError: the database is gone$"):
+        JSON.dumps([Lazy(a=1)], "result")
+
+
+def test_a_value_that_cannot_even_be_shown_is_refused() -> None:
+    class Shy:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(EncodeError, match=r"^args: keys must be str, int, float, bool or None, not Shy$"):
+        JSON.dumps({Shy(): 1}, "args")
+
+
 def test_what_contains_itself_or_never_ends_is_refused() -> None:
     value: list[Any] = []
     value.append(value)

@@ -96,6 +96,8 @@ class JsonSerializer:
             return _encode(value).encode("ascii")
         except (TypeError, ValueError, RecursionError) as error:
             raise EncodeError(_culprit(value, name, error)) from None
+        except Exception as error:  # what a container of the user's own raises when it is read
+            raise EncodeError(f"{name} cannot be read for JSON: {type(error).__name__}: {error}") from error
 
     def loads(self, data: bytes) -> Any:
         try:
@@ -125,7 +127,10 @@ def _culprit(value: object, name: str, error: Exception) -> str:
         return f"{name} is nested too deeply for JSON"
     if "Circular reference" in str(error):
         return f"{name} contains itself; JSON cannot"
-    return _search(value, name) or f"{name}: {error}"
+    try:
+        return _search(value, name) or f"{name}: {error}"
+    except Exception:  # noqa: BLE001  (the user's own containers and reprs; what went wrong first is known)
+        return f"{name}: {error}"
 
 
 def _search(value: Any, path: str) -> str | None:
