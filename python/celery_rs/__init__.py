@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from celery_rs import errors, states
+    from celery_rs import errors, signals, states
     from celery_rs.app import Celery, DuplicateTaskNameWarning, Task, current_app, current_task
     from celery_rs.errors import Ignore, Reject, Retry
     from celery_rs.results import AsyncResult, allow_join_result
@@ -26,7 +26,7 @@ _HOMES = {
     "Reject": "celery_rs.errors",
     "Retry": "celery_rs.errors",
 }
-_MODULES = ("errors", "states")
+_MODULES = ("errors", "signals", "states")
 
 __all__ = [
     "Celery",
@@ -40,6 +40,7 @@ __all__ = [
     "Reject",
     "Retry",
     "errors",
+    "signals",
     "states",
     "__version__",
 ]

@@ -12,9 +12,9 @@ from tests.architecture.sources import EXTENSION, PACKAGE, Import, exports, modu
 FLOORS = (
     (("__main__",), ("cli",)),
     (("worker",),),
-    (("app",), ("control",), ("execution",), ("results",), ("context",)),
+    (("app",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
     (("backends",), ("transports",)),
-    (("wire",), ("serializers", "config"), ("errors", "states")),
+    (("wire",), ("serializers", "config"), ("errors", "states", "signals")),
     (("_core",),),
 )
 PLACES = {

@@ -4,6 +4,7 @@
 (the command line, a test, a program) passes values; nothing here reads the environment.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,3 +32,13 @@ class WorkerOptions:
     """worker_prefetch_multiplier where it was set, else adaptive; 0 is no bound."""
     loglevel: int = 30
     """A level of the `logging` module; 30 is WARNING."""
+    on_child: Callable[[int], None] | None = None
+    """Called first thing in every new child with its index, from 1: where its log goes."""
+    autoscale: tuple[int, int] | None = None
+    """(most, least) processes."""
+    max_memory_per_child: int | None = None
+    """worker_max_memory_per_child, KiB."""
+    disable_prefetch: bool | None = None
+    """worker_disable_prefetch"""
+    statedb: str | None = None
+    """worker_state_db: the file of revoked ids; `%n` and `%h` are filled in already."""
