@@ -24,8 +24,8 @@ PLACES = {
     for room in group
 }
 
-# These load adapters, or public names, on first use, so that `import celery_rs` stays light.
-LAZY = {PACKAGE, f"{PACKAGE}.transports.registry", f"{PACKAGE}.backends.registry"}
+# These load adapters, public names or commands on first use, so that `import celery_rs` and `--help` stay light.
+LAZY = {PACKAGE, f"{PACKAGE}.transports.registry", f"{PACKAGE}.backends.registry", f"{PACKAGE}.cli.commands"}
 
 # Adapters' doors. The room's own door does not re-export them, because importing one loads its client library;
 # a result store that lives in a broker's file or server shares that broker's connection.

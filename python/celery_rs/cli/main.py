@@ -1,24 +1,17 @@
 """The `celery-rs` command: global options, and how every command reports its errors."""
 
-import difflib
 import os
-import platform
+import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, NoReturn, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
-from celery_rs.cli.call import call
-from celery_rs.cli.control import control
-from celery_rs.cli.inspect import inspect
+from celery_rs.cli import commands
 from celery_rs.cli.options import Globals
 from celery_rs.cli.output import ExitCode, Failure, code_of, print_error, print_note
-from celery_rs.cli.purge import purge
-from celery_rs.cli.result import result
-from celery_rs.cli.status import status
-from celery_rs.cli.worker import worker
 from celery_rs.errors import CeleryError
 
 EXAMPLES = """\b
@@ -35,7 +28,7 @@ Exit codes:
 
 
 class CommandLine(click.Group):
-    """A group that reports errors in one line on stderr, and knows what belongs before the command."""
+    """Commands that are imported when they are used; errors in one line on stderr; what belongs before the command."""
 
     def main(
         self,
@@ -79,15 +72,30 @@ class CommandLine(click.Group):
             return f"{option} is a global option: put it before the command, as in `celery-rs {option} ... {command}`"
         return error.format_message()
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return commands.names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return commands.find(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(commands.help_lines())
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [CompletionItem(name, help=line) for name, line in commands.help_lines() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
-        if self.get_command(ctx, word) is None and not word.startswith("-"):
-            near = difflib.get_close_matches(word, self.commands, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the commands are {', '.join(sorted(self.commands))}"
-            ctx.fail(f"no command {word!r}; {hint}")
-        return super().resolve_command(ctx, args)
+        found = self.get_command(ctx, word)
+        if found is None and not ctx.resilient_parsing:
+            if word in commands.REFUSED:
+                ctx.fail(f"the command {word!r} is not supported yet: {commands.REFUSED[word]}")
+            ctx.fail(f"no command {word!r}; {commands.hint(word, commands.names(), there='the commands are')}")
+        return (word, found, args[1:]) if found is not None else (None, None, args[1:])
 
 
 def _show_warning(
@@ -106,6 +114,7 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> b
     # https://no-color.org: any value of the variable but the empty one.
     if value or os.environ.get("NO_COLOR"):
         ctx.color = False
+        os.environ["NO_COLOR"] = "1"  # for what is printed when the context has ended, and for other processes
     return value
 
 
@@ -149,7 +158,9 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> b
 )
 @click.option("-C", "--no-color", is_flag=True, is_eager=True, callback=_no_color, help="Plain text.")
 @click.option("-q", "--quiet", is_flag=True, help="No banner and no counts.")
-@click.version_option(version("celery-rs"), message=f"celery-rs %(version)s (Python {platform.python_version()})")
+@click.version_option(
+    package_name="celery-rs", message="celery-rs %(version)s (Python {}.{}.{})".format(*sys.version_info)
+)
 @click.pass_context
 def cli(
     ctx: click.Context,
@@ -175,7 +186,3 @@ def cli(
     ctx.obj = Globals(app, broker, result_backend, config, quiet)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-
-
-for _command in (call, control, inspect, purge, result, status, worker):
-    cli.add_command(_command)

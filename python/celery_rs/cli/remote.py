@@ -8,7 +8,8 @@ import click
 
 from celery_rs.app import Celery
 from celery_rs.cli.apps import any_app
-from celery_rs.cli.output import ExitCode, Failure, count_of, print_error, print_replies
+from celery_rs.cli.output import ExitCode, Failure, count_of, print_error
+from celery_rs.cli.replies import print_replies
 from celery_rs.control import Control
 from celery_rs.wire import is_error
 from celery_rs.worker import Command, CommandKind, Parameter, find_command, list_commands
