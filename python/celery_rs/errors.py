@@ -5,7 +5,7 @@
     ├── SecurityError
     ├── OperationalError             the broker cannot be reached, or refused
     │   └── Unroutable               a message that would go to no queue
-    ├── NotSupported                 this broker or store cannot do that
+    ├── NotSupported                 this broker or store cannot do that (also NotImplementedError)
     ├── EncodeError                  a value that the serializer cannot write
     ├── ContentError                 bytes that are not what their content type says
     ├── ContentDisallowed            a content type that accept_content does not name
@@ -16,6 +16,7 @@
     ├── TaskError
     │   ├── InvalidTaskError         a message that cannot be run
     │   ├── NotRegistered            (also KeyError)
+    │   ├── AlreadyRegistered        raised by nobody; programs written for Celery name it
     │   ├── QueueNotFound            (also KeyError)
     │   ├── TimeoutError
     │   ├── MaxRetriesExceededError
@@ -23,8 +24,17 @@
     │   ├── IncompleteStream
     │   ├── RemoteError              a task's exception whose class is not known here
     │   └── ChordError
-    └── BackendError                 the result store cannot be reached, or refused
+    ├── BackendError                 the result store cannot be reached, or refused
+    │   ├── BackendGetMetaError
+    │   └── BackendStoreError
+    └── CeleryCommandException       ends a command with an exit code
     SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError, Terminated   (Exception)
+    WorkerShutdown, WorkerTerminate (= SystemTerminate)                     (SystemExit)
+    CeleryWarning                    (UserWarning)
+    ├── AlwaysEagerIgnored           task_always_eager is set, and send_task sends all the same
+    ├── DuplicateNodenameWarning, DuplicateTaskNameWarning, FixupWarning, NotConfigured
+    └── SecurityWarning
+    CDeprecationWarning, CPendingDeprecationWarning
 
 On the wire these classes are named as Celery names them (`celery.exceptions`, `billiard.exceptions`), so that
 a Celery client can rebuild them: see `wire.failure`.
@@ -32,7 +42,8 @@ a Celery client can rebuild them: see `wire.failure`.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, NoReturn
 
 
 class CeleryError(Exception):
@@ -55,8 +66,8 @@ class Unroutable(OperationalError):
     """No queue is bound where the message would go. Trying again changes nothing; declaring a queue does."""
 
 
-class NotSupported(CeleryError):
-    """This broker or store cannot do that."""
+class NotSupported(CeleryError, NotImplementedError):
+    """This broker or store cannot do that, or nothing here can yet. Celery raises NotImplementedError."""
 
     def __init__(self, what: str, instead: str) -> None:
         super().__init__(f"{what} is not supported here; {instead}")
@@ -112,14 +123,24 @@ class Retry(TaskPredicate):
         self.sig = sig
         super().__init__(message, exc, when)
 
+    @property
+    def excs(self) -> str | None:
+        """The error that made it retry, as text."""
+        return None if self.exc is None else repr(self.exc)
+
+    def humanize(self) -> str:
+        """When: `in 3s`, or `at <date>`."""
+        if isinstance(self.when, int | float):
+            return f"in {self.when}s"
+        return f"at {self.when.isoformat() if isinstance(self.when, datetime) else self.when}"
+
     def __str__(self) -> str:
         if self.message:
-            text = self.message
-        elif isinstance(self.when, datetime):
-            text = f"Retry at {self.when.isoformat()}"
-        else:
-            text = f"Retry in {self.when}s"
-        return f"{text}: {self.exc!r}" if self.exc else text
+            return self.message
+        return f"Retry {self.humanize()}: {self.excs}" if self.exc is not None else f"Retry {self.humanize()}"
+
+
+RetryTaskError = Retry
 
 
 class TaskError(CeleryError):
@@ -137,6 +158,10 @@ class NotRegistered(TaskError, KeyError):
         return f"task {self.args[0]!r} is not registered; is its module imported by the worker?"
 
     __repr__ = __str__
+
+
+class AlreadyRegistered(TaskError):
+    """A task of that name exists. Nobody raises it, in Celery neither: the first one is kept."""
 
 
 class QueueNotFound(TaskError, KeyError):
@@ -189,6 +214,32 @@ class BackendError(CeleryError):
     """The result store cannot be reached or refused; the message names it and says what to do."""
 
 
+class BackendGetMetaError(BackendError):
+    """A result could not be read."""
+
+    def __init__(self, *args: object, task_id: str = "") -> None:
+        self.task_id = task_id
+        super().__init__(*args)
+
+
+class BackendStoreError(BackendError):
+    """A result could not be written."""
+
+    def __init__(self, *args: object, state: str = "", task_id: str = "") -> None:
+        self.state = state
+        self.task_id = task_id
+        super().__init__(*args)
+
+
+class CeleryCommandException(CeleryError):
+    """Ends a command, which prints the message and exits with `exit_code`."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        self.message = message
+        self.exit_code = exit_code
+        super().__init__(message)
+
+
 class SoftTimeLimitExceeded(Exception):
     """Raised inside a task that ran longer than its soft limit."""
 
@@ -203,3 +254,55 @@ class WorkerLostError(Exception):
 
 class Terminated(Exception):
     """The task was terminated by a signal on request."""
+
+
+class WorkerShutdown(SystemExit):
+    """The worker is to stop once its tasks are done."""
+
+
+class WorkerTerminate(SystemExit):
+    """The worker is to stop now."""
+
+
+SystemTerminate = WorkerTerminate
+
+
+class CeleryWarning(UserWarning):
+    """Base of all warnings that are not about deprecation."""
+
+
+class AlwaysEagerIgnored(CeleryWarning):
+    """`send_task` sends, also where `task_always_eager` is set."""
+
+
+class DuplicateNodenameWarning(CeleryWarning):
+    """Two workers have one name."""
+
+
+class DuplicateTaskNameWarning(CeleryWarning):
+    """Two functions under one task name: the first one is kept."""
+
+
+class FixupWarning(CeleryWarning):
+    """Something about a framework's integration."""
+
+
+class NotConfigured(CeleryWarning):
+    """There is no configuration where one was looked for."""
+
+
+class SecurityWarning(CeleryWarning):
+    """Something that could run foreign code is allowed."""
+
+
+class CDeprecationWarning(DeprecationWarning):
+    """This will go."""
+
+
+class CPendingDeprecationWarning(PendingDeprecationWarning):
+    """This will be deprecated."""
+
+
+def reraise(kind: type[BaseException], value: BaseException, traceback: TracebackType | None = None) -> NoReturn:
+    """Raise `value` with that traceback; `kind` is accepted as Celery does."""
+    raise value if value.__traceback__ is traceback else value.with_traceback(traceback)

@@ -2,7 +2,7 @@
 
 from celery_rs.app.app import Celery
 from celery_rs.app.current import current_app, current_task
-from celery_rs.app.declare import DuplicateTaskNameWarning
 from celery_rs.app.task import Task
+from celery_rs.errors import DuplicateTaskNameWarning
 
 __all__ = ["Celery", "DuplicateTaskNameWarning", "Task", "current_app", "current_task"]

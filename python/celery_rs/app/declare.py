@@ -10,13 +10,9 @@ from typing import Any
 from celery_rs.app.signatures import is_coroutine_function
 from celery_rs.app.task import Task
 from celery_rs.config import nearest
-from celery_rs.errors import ImproperlyConfigured, NotSupported
+from celery_rs.errors import DuplicateTaskNameWarning, ImproperlyConfigured, NotSupported
 
 _DECLARATION_ONLY = frozenset({"base", "bind", "name", "lazy", "shared", "filter"})
-
-
-class DuplicateTaskNameWarning(UserWarning):
-    """Two functions under one task name: the first one is kept."""
 
 
 def make_task(function: Callable[..., Any], main: str | None, options: Mapping[str, Any]) -> Task[..., Any]:
