@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celery_rs import errors, signals, states
-    from celery_rs.app import Celery, DuplicateTaskNameWarning, Task, current_app, current_task
+    from celery_rs.app import Celery, DuplicateTaskNameWarning, Task, current_app, current_task, get_task_logger
     from celery_rs.errors import Ignore, Reject, Retry
     from celery_rs.results import AsyncResult, allow_join_result
 
@@ -19,6 +19,7 @@ _HOMES = {
     "Task": "celery_rs.app",
     "current_app": "celery_rs.app",
     "current_task": "celery_rs.app",
+    "get_task_logger": "celery_rs.app",
     "DuplicateTaskNameWarning": "celery_rs.app",
     "AsyncResult": "celery_rs.results",
     "allow_join_result": "celery_rs.results",
@@ -33,6 +34,7 @@ __all__ = [
     "Task",
     "current_app",
     "current_task",
+    "get_task_logger",
     "DuplicateTaskNameWarning",
     "AsyncResult",
     "allow_join_result",

@@ -2,7 +2,20 @@
 
 from celery_rs.app.app import Celery
 from celery_rs.app.current import current_app, current_task
+from celery_rs.app.log_format import ColorFormatter, TaskFormatter
+from celery_rs.app.logging import Logging, get_task_logger, level_of
 from celery_rs.app.task import Task
 from celery_rs.errors import DuplicateTaskNameWarning
 
-__all__ = ["Celery", "DuplicateTaskNameWarning", "Task", "current_app", "current_task"]
+__all__ = [
+    "Celery",
+    "DuplicateTaskNameWarning",
+    "Task",
+    "current_app",
+    "current_task",
+    "ColorFormatter",
+    "Logging",
+    "TaskFormatter",
+    "get_task_logger",
+    "level_of",
+]
