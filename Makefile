@@ -25,7 +25,7 @@ else ifeq ($(wildcard python/celery_rs/_core*.so),)
 $(shell rm -f .make/extension)
 endif
 
-.PHONY: help demo test test-rust test-python lint format build wheel bench chaos clean
+.PHONY: help demo test test-rust test-python lint docs docs-reference format build wheel bench chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -57,6 +57,13 @@ lint: .make/extension .make/group-lint .make/group-test ## formatting, lints and
 	@echo "[lint 6/6] cargo clippy"
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 
+docs: .make/extension .make/group-docs ## the site in docs/_build/html, any warning being an error
+	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-reference: .make/extension ## docs/reference from the settings, the command line, the signals and the exceptions
+	@$(PY) -m docs.generate
+
 format: .make/group-lint ## write the formatting that `make lint` asks for
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --quiet --fix .
@@ -74,7 +81,7 @@ chaos: .make/extension .make/group-test ## kill, stop and resume workers for MIN
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
 clean: ## everything that can be made again
-	@rm -rf .make .venv .venv-bench target dist python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .make .venv .venv-bench target dist docs/_build python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 

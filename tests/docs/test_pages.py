@@ -5,14 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, README, ROOT, blocks, links, prose
+from tests.docs.pages import PAGES, README, ROOT, blocks, links, named, prose
 
 _TEST = re.compile(r"`(\w[\w/]*\.(?:py|rs))::(\w+)`")
 _PATH = re.compile(r"`((?:python|rust|tests|bench|demo|docs|scripts)/[\w./-]+)`")
-
-
-def named(page: Path) -> str:
-    return str(page.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -43,7 +39,11 @@ def test_make_targets_that_are_named_exist() -> None:
 
 
 def test_the_floor_plan_is_the_house() -> None:
-    (plan,) = (text for text in blocks(ROOT / "docs/internals/architecture.md", "") if "python/celery_rs/" in text)
+    (plan,) = (
+        block.text
+        for block in blocks(ROOT / "docs/internals/architecture.md")
+        if block.language == "" and "python/celery_rs/" in block.text
+    )
 
     drawn = _drawn(plan)
 
