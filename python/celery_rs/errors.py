@@ -2,6 +2,8 @@
 
     CeleryError
     ├── ImproperlyConfigured
+    │   ├── UnknownSetting           (also KeyError)
+    │   └── NotFinalized             a task was used before app.finalize(), which it needs (also RuntimeError)
     ├── SecurityError
     ├── OperationalError             the broker cannot be reached, or refused
     │   └── Unroutable               a message that would go to no queue
@@ -52,6 +54,17 @@ class CeleryError(Exception):
 
 class ImproperlyConfigured(CeleryError):
     """A setting, argument or app that cannot work as it stands."""
+
+
+class UnknownSetting(ImproperlyConfigured, KeyError):
+    """A name that is no setting."""
+
+    def __str__(self) -> str:  # a KeyError shows its argument quoted
+        return str(self.args[0]) if self.args else ""
+
+
+class NotFinalized(ImproperlyConfigured, RuntimeError):
+    """A task of an app with `autofinalize=False` was used before its `finalize()`."""
 
 
 class SecurityError(CeleryError):

@@ -176,11 +176,36 @@ def test_old_and_upper_case_names_are_read() -> None:
     assert (conf.task_default_queue, conf.broker_url, conf.worker_concurrency) == ("old", "memory://upper", 3)
 
 
-def test_one_setting_by_two_names_must_agree() -> None:
+def test_one_setting_by_two_names_is_the_one_of_the_style_that_most_names_have() -> None:
     conf = Settings()
 
-    with pytest.raises(ImproperlyConfigured, match="are one setting with two values"):
-        conf.read_from({"task_default_queue": "a", "CELERY_DEFAULT_QUEUE": "b"}, force=True)
+    with pytest.warns(UserWarning, match="'task_default_queue' and 'CELERY_DEFAULT_QUEUE' are one setting with two"):
+        conf.read_from({"task_default_queue": "a", "CELERY_DEFAULT_QUEUE": "b", "BROKER_URL": "memory://"}, force=True)
+
+    assert conf.task_default_queue == "b"
+
+
+def test_old_and_new_names_are_not_mixed() -> None:
+    conf = Settings()
+
+    conf.read_from({"task_default_queue": "a", "broker_url": "memory://", "CELERY_TASK_SERIALIZER": "json"})
+    with pytest.raises(ImproperlyConfigured, match=r"mixed: rename CELERY_TASK_SERIALIZER to task_serializer$"):
+        _ = conf.task_default_queue
+
+    conf.read_from(
+        {"broker_url": "m", "CELERYD_POOL": "solo", "CELERY_QUEUES": [], "task_routes": {}, "BROKER_HOST": "h"}
+    )
+    with pytest.raises(ImproperlyConfigured, match=r"rename broker_url to BROKER_URL, task_routes to CELERY_ROUTES$"):
+        _ = conf.task_default_queue
+
+
+def test_names_of_both_styles_may_stand_side_by_side() -> None:
+    conf = Settings()
+
+    conf.read_from(module_of(task_serializer="json", CELERY_TASK_SERIALIZER="json", imports=["a"]), force=True)
+
+    assert conf.task_serializer == "json"
+    assert conf.deprecated_settings == ("CELERY_TASK_SERIALIZER",)
 
 
 def test_a_namespace_leaves_other_names_alone_and_checks_its_own() -> None:
@@ -190,9 +215,29 @@ def test_a_namespace_leaves_other_names_alone_and_checks_its_own() -> None:
 
     assert (conf.task_default_queue, conf.broker_url) == ("q", "memory://n")
 
-    conf.read_from(module_of(CELERY_TASK_DEFAULT_QEUE="q"), namespace="CELERY")
+    conf.read_from({"CELERY_TASK_DEFAULT_QEUE": "q"}, namespace="CELERY")
     with pytest.raises(ImproperlyConfigured, match=r"did you mean 'task_default_queue'\?"):
         _ = conf.task_default_queue
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("CELERY_TASK_DEFAULT_QEUE", "CELERY_TASK_DEFAULT_QUEUE"), ("CELERY_ROUTES", "CELERY_TASK_ROUTES")],
+)
+def test_a_near_miss_or_an_old_name_inside_a_namespace_is_a_warning(name: str, meant: str) -> None:
+    conf = Settings()
+
+    with pytest.warns(UserWarning, match=f"'{name}' is not a setting; did you mean '{meant}'?"):
+        conf.read_from(module_of(**{name: "q", "CELERY_OF_THE_PROJECT": 1}), namespace="CELERY", force=True)
+
+
+def test_a_namespace_in_lower_case_has_names_in_lower_case() -> None:
+    conf = Settings()
+
+    conf.read_from({"queue_task_default_queue": "q", "QUEUE_TASK_SERIALIZER": "json"}, namespace="queue", force=True)
+
+    assert conf.task_default_queue == "q"
+    assert not conf.is_set("task_serializer")
 
 
 def test_every_change_raises_the_version() -> None:

@@ -74,6 +74,22 @@ def text(value: Any) -> str:
     raise ValueError("a string")
 
 
+def urls(value: Any) -> str:
+    """One URL, or several as a list or joined by semicolons: kept as one string, as Celery writes it."""
+    if isinstance(value, list | tuple) and value and all(isinstance(url, str) for url in value):
+        return ";".join(value)
+    if isinstance(value, str):
+        return value
+    raise ValueError("a URL such as 'sqlite:///tasks.sqlite3'")
+
+
+def tries(value: Any) -> float:
+    """How often: a number from 0 up, or infinity."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError("a number from 0 up")
+
+
 def names(value: Any) -> tuple[str, ...]:
     """A sequence of strings, or one string with commas."""
     if isinstance(value, str):

@@ -6,27 +6,43 @@ project's own names: there, only a name that is nearly one of ours is worth a wa
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from celery_rs.config.extensions import is_extension
 from celery_rs.config.settings import BY_NAME, OLD_NAMES
 from celery_rs.config.spelling import nearest
 from celery_rs.errors import ImproperlyConfigured
 
-ENVIRONMENT = {"broker_url": "CELERY_BROKER_URL", "result_backend": "CELERY_RESULT_BACKEND"}
+ENVIRONMENT = {
+    "broker_url": "CELERY_BROKER_URL",
+    "broker_read_url": "CELERY_BROKER_READ_URL",
+    "broker_write_url": "CELERY_BROKER_WRITE_URL",
+    "result_backend": "CELERY_RESULT_BACKEND",
+}
 """Settings that the environment overrides, wherever else they are set."""
 
-_PREFIXES = ("task_", "worker_", "broker_", "result_", "control_", "event_", "beat_", "accept_", "celery")
+Prepare = Callable[[dict[str, Any]], Mapping[str, Any]]
+
+_PREFIXES = tuple({name.partition("_")[0] + "_" for name in BY_NAME if "_" in name} | {"celery"})
 _NEARLY = 2
 
 
 class Found(NamedTuple):
-    """Settings by their present names, names nobody knows, and (misspelt, meant) pairs."""
+    """What a source says.
+
+    `settings` go by their present names; `unknown` are names nobody knows, `misspelt` pairs of a name and what it was
+    meant to be; `old` are the names from before Celery 4 that it uses; `doubts` are sentences to warn with. `ours` is
+    whether the source holds nothing but settings.
+    """
 
     settings: dict[str, Any]
+    ours: bool = True
     unknown: tuple[str, ...] = ()
     misspelt: tuple[tuple[str, str], ...] = ()
+    old: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def from_environment() -> dict[str, str]:
@@ -35,15 +51,27 @@ def from_environment() -> dict[str, str]:
 
 def canonical(name: str) -> str:
     """The present name of a setting that may be given by its old or upper-case name."""
-    return name if name in BY_NAME else OLD_NAMES.get(name, name)
+    if name in BY_NAME:
+        return name
+    return OLD_NAMES.get(name) or (name.lower() if is_extension(name) else name)
 
 
-def read(source: Any, namespace: str | None = None) -> Found:
-    """The settings in `source`: a mapping, an object, or the path `module`, `module:name`, `module.name` of one."""
+def is_known(name: str) -> bool:
+    """Whether `name` is the present name of a setting, or one of an extension."""
+    return name in BY_NAME or is_extension(name)
+
+
+def read(source: Any, namespace: str | None = None, prepare: Prepare | None = None) -> Found:
+    """The settings in `source`: a mapping, an object, or the path `module`, `module:name`, `module.name` of one.
+
+    `prepare` sees the names and values first, and returns those that count.
+    """
     found = load(source) if isinstance(source, str) else source
-    if isinstance(found, Mapping):
-        return _collect(dict(found), namespace, ours=True)
-    return _collect(dict(_public(found)), namespace, ours=False)
+    ours = isinstance(found, Mapping)
+    given = dict(found) if isinstance(found, Mapping) else dict(_public(found))
+    if prepare is not None:
+        given = dict(prepare(given))
+    return _of_namespace(given, namespace, ours=ours) if namespace else _plain(given, ours=ours)
 
 
 def load(path: str) -> Any:
@@ -75,26 +103,68 @@ def _public(source: Any) -> Iterator[tuple[str, Any]]:
             yield name, getattr(source, name)
 
 
-def _collect(given: dict[str, Any], namespace: str | None, *, ours: bool) -> Found:
-    if namespace:
-        prefix = namespace if namespace.endswith("_") else namespace + "_"
-        given = {name[len(prefix) :]: value for name, value in given.items() if name.startswith(prefix)}
-        ours = True
-    settings: dict[str, Any] = {}
-    spelt: dict[str, str] = {}
-    strange = []
+def _plain(given: dict[str, Any], *, ours: bool) -> Found:
+    """Names as they are: present or old ones, but not both."""
+    known = {name: setting for name in given if is_known(setting := canonical(name))}
+    old = {name for name in known if name != known[name] and name in OLD_NAMES}
+    present = known.keys() - old
+    doubts = tuple(_doubts(known, given))
+    # Celery's rule: the style of most names is meant, and each name of the other style must also be there in it.
+    stronger, weaker = (old, present) if len(old) > len(present) else (present, old)
+    said = {known[name] for name in stronger}
+    strays = sorted(name for name in weaker if known[name] not in said)
+    if strays and stronger:
+        raise ImproperlyConfigured(
+            f"old and new names of settings are mixed: rename {_renames(strays, to_old=stronger is old)}"
+        )
+    settings = {known[name]: given[name] for name in (*weaker, *stronger)}
+    strange = [name for name in given if name not in known]
+    return Found(
+        settings,
+        ours,
+        unknown=tuple(strange) if ours else (),
+        misspelt=() if ours else tuple(_misspelt(strange)),
+        old=tuple(sorted(name for name in old if name.lower() != known[name])),
+        doubts=doubts,
+    )
+
+
+def _of_namespace(given: dict[str, Any], namespace: str, *, ours: bool) -> Found:
+    """Names that begin with the namespace, which is in upper or lower case as they are."""
+    prefix = namespace if namespace.endswith("_") else namespace + "_"
+    settings, unknown, misspelt = {}, [], []
     for name, value in given.items():
-        setting = canonical(name) if not namespace else canonical(name.lower() if name.isupper() else name)
-        if setting not in BY_NAME:
-            strange.append(name)
-        elif setting in settings and settings[setting] != value:
-            raise ImproperlyConfigured(f"{spelt[setting]!r} and {name!r} are one setting with two values; keep one")
-        else:
+        if not name.startswith(prefix):
+            continue
+        short = name[len(prefix) :].lower() if prefix.isupper() else name[len(prefix) :]
+        setting = canonical(short)
+        if is_known(setting):
             settings[setting] = value
-            spelt[setting] = name
-    if ours:
-        return Found(settings, unknown=tuple(strange))
-    return Found(settings, misspelt=tuple(_misspelt(strange)))
+        elif ours:
+            unknown.append(short)
+        else:
+            # `CELERY_DEFAULT_QUEUE` is an old name, and with the namespace CELERY it is no name at all.
+            meant = OLD_NAMES.get(name) or nearest(short, BY_NAME, _NEARLY)
+            if meant is not None:
+                misspelt.append((name, prefix + (meant.upper() if prefix.isupper() else meant)))
+    return Found(settings, ours, unknown=tuple(unknown), misspelt=tuple(misspelt))
+
+
+def _doubts(known: Mapping[str, str], given: Mapping[str, Any]) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for name, setting in known.items():
+        other = seen.setdefault(setting, name)
+        if other != name and given[other] != given[name]:
+            yield f"{other!r} and {name!r} are one setting with two values; keep one"
+
+
+def _renames(names: Iterable[str], *, to_old: bool) -> str:
+    return ", ".join(f"{name} to {_old_name(name) if to_old else canonical(name)}" for name in names)
+
+
+def _old_name(name: str) -> str:
+    setting = BY_NAME.get(name)
+    return setting.old if setting is not None and setting.old not in ("", "=") else name.upper()
 
 
 def _misspelt(names: list[str]) -> Iterator[tuple[str, str]]:

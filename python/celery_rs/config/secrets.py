@@ -1,0 +1,63 @@
+"""What must not be shown: passwords in URLs, and whatever stands under a name that speaks of a secret. Pure.
+
+There is one mask for all of it, and every text that leaves the program for people's eyes passes here: settings,
+banners, reports, error messages, log lines.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "********"
+
+_SECRET = re.compile(r"api|token|key|secret|pass|signature|database|credential|auth_kwargs", re.IGNORECASE)
+_NO_SECRET = re.compile(
+    r"routing_?key|key_?prefix|keepalive|binding_key|unacked|mutex_key|passive|bypass|key_?file|database_name",
+    re.IGNORECASE,
+)
+_TABLES = frozenset({"database_table_names", "database_table_schemas"})
+_OF_NAMES = frozenset({"task_routes", "task_annotations", "task_queues", "beat_schedule"})
+"""Settings whose keys are the users' own names of tasks, queues and schedules."""
+
+# A URL ends at white space or a quote; the next one of a failover list begins with its own scheme.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:(?![;,]?[A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"])*")
+_QUERY = re.compile(r"([?&;]([^=&;\s'\"]+)=)([^&;\s'\"]+)")
+
+
+def is_secret(name: str) -> bool:
+    """Whether what a setting, option or query of that name holds must not be shown."""
+    return name not in _TABLES and bool(_SECRET.search(_NO_SECRET.sub("", name)))
+
+
+def mask_urls(text: str) -> str:
+    """`text` with the password of each URL in it masked; users, hosts and paths stay."""
+    if "://" not in text:
+        return text
+    return _URL.sub(lambda found: _masked(found[0]), text)
+
+
+def censor(name: str, value: Any) -> Any:
+    """`value` of a setting or option without secrets."""
+    if value is None or isinstance(value, bool):
+        return value
+    if is_secret(name):
+        return MASK if value not in ("", b"") else value
+    if isinstance(value, Mapping):
+        return {key: censor("" if name in _OF_NAMES else str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [censor(name, item) for item in value]
+    return mask_urls(value) if isinstance(value, str) else value
+
+
+def _masked(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    # The last @ ends the user's part: a password may hold any other character, be it escaped or not.
+    authority, at, place = rest.rpartition("@")
+    if at and not authority.startswith("/"):
+        user, colon, _ = authority.partition(":")
+        rest = f"{user}{colon}{MASK if colon else ''}@{place}"
+    return f"{scheme}://{_QUERY.sub(_masked_query, rest)}"
+
+
+def _masked_query(found: re.Match[str]) -> str:
+    return f"{found[1]}{MASK}" if is_secret(found[2]) else found[0]
