@@ -101,7 +101,9 @@ def test_a_queued_task_is_waited_for_as_long_as_asked(run: Run, broker: str) -> 
 
     result = run("-b", broker, "--result-backend", broker, "result", task_id, "--timeout", "0.05")
 
-    assert error_of(result, 1) == f"no result of {task_id} within 0.05 s; its state is PENDING"
+    assert error_of(result, 1) == (
+        f"no result of {task_id} within 0.05 s; its state is PENDING, waiting in queue 'celery' for a worker"
+    )
 
 
 def test_results_that_are_not_kept_are_said_to_be_off(run: Run, broker: str) -> None:

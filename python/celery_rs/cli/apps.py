@@ -6,6 +6,7 @@ Commands that need no tasks (all but `worker`) do without `-A`: a broker from `-
 
 import importlib.util
 import os
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import click
@@ -14,32 +15,68 @@ from celery_rs.app import Celery
 from celery_rs.cli.find_app import find_app, put_working_directory_on_path
 from celery_rs.cli.options import Globals
 from celery_rs.cli.output import ExitCode, Failure
+from celery_rs.errors import CeleryError
 
 _CONFIG = "celeryconfig"
 _DATABASE = "celery-rs.sqlite3"
-
-
 _BROKER = "CELERY_BROKER_URL"
 _BACKEND = "CELERY_RESULT_BACKEND"
+_APP = "celery_rs.cli.app"
+
+
+def names_an_app(ctx: click.Context) -> bool:
+    """Whether there is an app to import: `-A` was given."""
+    return _given(ctx).app is not None
 
 
 def named_app(ctx: click.Context) -> Celery:
     """The app of `-A`, which this command cannot do without."""
-    given: Globals = ctx.obj
+    if _APP not in ctx.meta:
+        ctx.meta[_APP] = _found_app(ctx)
+    app: Celery = ctx.meta[_APP]
+    return app
+
+
+def app_for_completion(ctx: click.Context) -> Celery | None:
+    """The app of `-A` for a shell that completes a word; None where it cannot be had.
+
+    What the user's module prints or raises is kept from the shell, which would take it for suggestions.
+    """
+    if not names_an_app(ctx):
+        return None
+    directory = ctx.find_root().params.get("workdir")
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        try:
+            if directory is not None:
+                os.chdir(directory)
+            return named_app(ctx)
+        except (Failure, CeleryError, OSError):
+            return None
+
+
+def _found_app(ctx: click.Context) -> Celery:
+    given = _given(ctx)
     if given.app is None:
         raise Failure(
             f"expected an app to take tasks from, got none; name its module: `celery-rs -A proj {ctx.info_name}`",
             ExitCode.USAGE,
         )
-    app = find_app(given.app)
+    app = find_app(given.app) if isinstance(given.app, str) else given.app
     if given.config is not None:
         app.config_from_object(given.config)
     return app
 
 
+def _given(ctx: click.Context) -> Globals:
+    """What stood before the command. While a shell completes a word no command has run, so nothing has gathered it."""
+    if isinstance(ctx.obj, Globals):
+        return ctx.obj
+    return Globals(app=ctx.find_root().params.get("app"))
+
+
 def any_app(ctx: click.Context) -> Celery:
     """The app of `-A`, else one that knows the broker and the result store and no tasks."""
-    given: Globals = ctx.obj
+    given = _given(ctx)
     if given.app is not None:
         return named_app(ctx)
     put_working_directory_on_path()

@@ -25,21 +25,45 @@ class Row(NamedTuple):
 
 COMMANDS: dict[str, Row] = {
     "call": Row("celery_rs.cli.call:call", "Send the task NAME and print its id."),
+    "completion": Row("celery_rs.cli.completion:completion", "Print the script that lets SHELL complete commands."),
     "control": Row("celery_rs.cli.control:control", "Change running workers."),
+    "dead": Row("celery_rs.cli.dead:dead", "Look after messages that could not be run."),
+    "graph": Row("celery_rs.cli.graph:graph", "Draw who works with whom, for Graphviz."),
     "inspect": Row("celery_rs.cli.inspect:inspect", "Look at running workers."),
+    "list": Row("celery_rs.cli.list:listing", "List what the app has configured."),
+    "logtool": Row("celery_rs.cli.logtool:logtool", "Make sense of a worker's log files."),
+    "migrate": Row("celery_rs.cli.migrate:migrate", "Move tasks from the broker SOURCE to DESTINATION."),
     "purge": Row("celery_rs.cli.purge:purge", "Drop every message that waits in the known queues."),
     "result": Row("celery_rs.cli.result:result", "Print the result of the task ID, waiting for it if need be."),
+    "shell": Row("celery_rs.cli.shell:shell", "Start Python with the app and its tasks at hand."),
     "status": Row("celery_rs.cli.status:status", "Show which workers answer."),
     "worker": Row("celery_rs.cli.worker:worker", "Run tasks."),
 }
 
 REFUSED: dict[str, str] = {
-    "amqp": "there is no AMQP broker yet; see the commands list, purge and migrate",
+    "amqp": "there is no AMQP broker yet; see `celery-rs list`, `purge` and `migrate`",
     "beat": "there is no scheduler yet; start periodic tasks from cron or a systemd timer with `celery-rs call`",
     "events": "workers send no events yet; see `celery-rs inspect active` and the workers' logs",
     "flower": "it lives on events, which workers do not send yet; see `celery-rs status` and `celery-rs inspect stats`",
 }
 """Celery's commands that are not there yet, with what to do instead."""
+
+
+class CommandGroup(click.Group):
+    """A group that knows what a misspelt command may have meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        found = self.get_command(ctx, word)
+        if found is None and not ctx.resilient_parsing:
+            ctx.fail(self.complaint(ctx, word))
+        return (None if found is None else word), found, args[1:]
+
+    def complaint(self, ctx: click.Context, word: str) -> str:
+        """What to say of a word that is no command."""
+        return f"no command {word!r}; {hint(word, self.list_commands(ctx), there='the commands are')}"
 
 
 def find(name: str) -> click.Command | None:

@@ -2,13 +2,15 @@
 
 import click
 
+from celery_rs.cli.app_command import AppCommand
 from celery_rs.cli.options import asking_options
-from celery_rs.cli.remote import ask_workers, list_of
+from celery_rs.cli.remote import ask_workers, list_of, list_option, suggest_words
 
 
-@click.command(epilog=list_of("inspect"))
+@click.command(cls=AppCommand, epilog=list_of("inspect"))
 @asking_options
-@click.argument("words", nargs=-1, required=True, metavar="COMMAND [ARGUMENTS]...")
+@list_option("inspect")
+@click.argument("words", nargs=-1, required=True, metavar="COMMAND [ARGUMENTS]...", shell_complete=suggest_words)
 @click.pass_context
 def inspect(
     ctx: click.Context, words: tuple[str, ...], timeout: float, destination: tuple[str, ...], as_json: bool

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from celery_rs.cli import commands
+from celery_rs.cli.completion import suggest_modules
 from celery_rs.cli.options import Globals
 from celery_rs.cli.output import ExitCode, Failure, code_of, print_error, print_note
 from celery_rs.errors import CeleryError
@@ -27,7 +28,7 @@ Exit codes:
   69 no worker replied or the broker cannot be reached, 73 pid file in use"""
 
 
-class CommandLine(click.Group):
+class CommandLine(commands.CommandGroup):
     """Commands that are imported when they are used; errors in one line on stderr; what belongs before the command."""
 
     def main(
@@ -67,7 +68,7 @@ class CommandLine(click.Group):
     def _sentence(self, error: click.ClickException) -> str:
         if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.parent is None:
             return error.format_message()
-        option, command = error.option_name, error.ctx.info_name
+        option, command = error.option_name, error.ctx.command_path.partition(" ")[2]
         if any(option in parameter.opts for parameter in self.params):
             return f"{option} is a global option: put it before the command, as in `celery-rs {option} ... {command}`"
         return error.format_message()
@@ -86,16 +87,10 @@ class CommandLine(click.Group):
         found = [CompletionItem(name, help=line) for name, line in commands.help_lines() if name.startswith(incomplete)]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        word = args[0]
-        found = self.get_command(ctx, word)
-        if found is None and not ctx.resilient_parsing:
-            if word in commands.REFUSED:
-                ctx.fail(f"the command {word!r} is not supported yet: {commands.REFUSED[word]}")
-            ctx.fail(f"no command {word!r}; {commands.hint(word, commands.names(), there='the commands are')}")
-        return (word, found, args[1:]) if found is not None else (None, None, args[1:])
+    def complaint(self, ctx: click.Context, word: str) -> str:
+        if word in commands.REFUSED:
+            return f"the command {word!r} is not supported yet: {commands.REFUSED[word]}"
+        return super().complaint(ctx, word)
 
 
 def _show_warning(
@@ -129,6 +124,7 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> b
     "--app",
     envvar=["APP", "CELERY_APP"],
     metavar="MODULE[:NAME]",
+    shell_complete=suggest_modules,
     help="The app: a module that has one, or module and name.",
 )
 @click.option(
@@ -145,6 +141,12 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> b
     help="The result store, instead of the configured one.",
 )
 @click.option(
+    "--loader",
+    envvar=["LOADER", "CELERY_LOADER"],
+    metavar="NAME",
+    help="The loader: app, default, or the path of a class.",
+)
+@click.option(
     "--config",
     envvar=["CONFIG_MODULE", "CELERY_CONFIG_MODULE"],
     metavar="MODULE",
@@ -152,12 +154,26 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> b
 )
 @click.option(
     "--workdir",
+    envvar="CELERY_WORKDIR",
     type=click.Path(exists=True, file_okay=False),
     metavar="DIRECTORY",
     help="Change to this directory first.",
 )
-@click.option("-C", "--no-color", is_flag=True, is_eager=True, callback=_no_color, help="Plain text.")
+@click.option(
+    "-C",
+    "--no-color",
+    is_flag=True,
+    is_eager=True,
+    callback=_no_color,
+    help="Plain text; so does any value of the variable NO_COLOR.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No banner and no counts.")
+@click.option(
+    "--skip-checks",
+    envvar=["SKIP_CHECKS", "CELERY_SKIP_CHECKS"],
+    is_flag=True,
+    help="Skip Django's checks; without Django there are none.",
+)
 @click.version_option(
     package_name="celery-rs", message="celery-rs %(version)s (Python {}.{}.{})".format(*sys.version_info)
 )
@@ -167,22 +183,28 @@ def cli(
     app: str | None,
     broker: str | None,
     result_backend: str | None,
+    loader: str | None,
     config: str | None,
     workdir: str | None,
     no_color: bool,
     quiet: bool,
+    skip_checks: bool,
 ) -> None:
     """A distributed task queue with Celery's interface."""
+    started_in = os.getcwd()
     if workdir is not None:
         os.chdir(workdir)
     # The settings read these variables first, here and in every process that is started from here.
     for variable, value in (
         ("CELERY_BROKER_URL", broker),
         ("CELERY_RESULT_BACKEND", result_backend),
+        ("CELERY_LOADER", loader),
         ("CELERY_CONFIG_MODULE", config),
+        ("CELERY_SKIP_CHECKS", "true" if skip_checks else None),
     ):
         if value is not None:
             os.environ[variable] = value
-    ctx.obj = Globals(app, broker, result_backend, config, quiet)
+    # `Celery.start` hands over the app itself
+    ctx.obj = Globals(ctx.obj if app is None else app, broker, result_backend, config, quiet)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

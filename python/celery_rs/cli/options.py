@@ -5,6 +5,7 @@ Every option also reads the environment variable `CELERY_<COMMAND>_<OPTION>` (cl
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from celery_rs.app import Celery
     ValueKind = click.ParamType[Any]
 else:
     ValueKind = click.ParamType  # generic at runtime only since click 8.4
@@ -23,11 +25,13 @@ else:
 class Globals:
     """What the options before the command said."""
 
-    app: str | None = None
+    app: "str | Celery | None" = None
     broker: str | None = None
     result_backend: str | None = None
     config: str | None = None
     quiet: bool = False
+    started_in: str = "."
+    """The working directory before `--workdir`."""
 
 
 class CommaSeparated(ValueKind):
@@ -117,7 +121,19 @@ LOG_LEVEL = LogLevel()
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-json_option: Decorator = click.option("-j", "--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+class FlagNamed(click.Option):
+    """An option whose variable is named after its flag, where the function's argument has another name."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        flag = self.opts[-1].lstrip("-").replace("-", "_").upper()
+        given = os.environ.get(f"{ctx.auto_envvar_prefix}_{flag}") if ctx.auto_envvar_prefix else None
+        return given or super().resolve_envvar_value(ctx)
+
+
+json_option: Decorator = click.option(
+    "-j", "--json", "as_json", cls=FlagNamed, is_flag=True, help="Print one JSON document."
+)
 queues_option: Decorator = click.option(
     "-Q", "--queues", type=COMMA_SEPARATED, default=(), metavar="LIST", help="These queues, separated by commas."
 )

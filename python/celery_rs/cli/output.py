@@ -6,6 +6,9 @@ never the answer to a user's mistake.
 
 import json
 import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
@@ -56,6 +59,30 @@ def print_note(message: str) -> None:
 def print_json(document: Any) -> None:
     """One document; values that JSON lacks as their repr."""
     click.echo(json.dumps(document, default=repr, ensure_ascii=False))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, width: int = 0) -> None:
+    """Columns under their names, each as wide as its widest cell and no narrower than `width`."""
+    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(width, *(len(line[i]) + 2 for line in lines)) for i in range(len(header))]
+    for number, line in enumerate(lines):
+        text = "".join(f"{cell:<{widths[i]}}" for i, cell in enumerate(line)).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 else text)
+
+
+def on_terminal(*, quiet: bool = False) -> bool:
+    """Whether somebody watches stderr, and did not ask for quiet."""
+    return sys.stderr.isatty() and not quiet
+
+
+@contextmanager
+def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal while the block runs; what it yields moves it on by so many. No terminal, no bar."""
+    if not on_terminal(quiet=quiet):
+        yield lambda done: None
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def count_of(count: int, noun: str) -> str:

@@ -1,15 +1,17 @@
 """Asking workers from the command line: words to arguments by the table of commands, replies to output."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from celery_rs.app import Celery
-from celery_rs.cli.apps import any_app
+from celery_rs.cli.apps import any_app, named_app, names_an_app
+from celery_rs.cli.commands import hint
 from celery_rs.cli.output import ExitCode, Failure, count_of, print_error
 from celery_rs.cli.replies import print_replies
+from celery_rs.cli.suggestions import suggest_tasks
 from celery_rs.control import Control
 from celery_rs.wire import is_error
 from celery_rs.worker import Command, CommandKind, Parameter, find_command, list_commands
@@ -22,6 +24,32 @@ def list_of(kind: CommandKind) -> str:
     return "\n".join(["\b", "Commands:", *(f"  {usage:<{width}}  {text}" for usage, text in rows)])
 
 
+def list_option(kind: CommandKind) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--list`: the commands of this kind, those that the app adds included."""
+
+    def show(ctx: click.Context, parameter: click.Parameter, asked: bool) -> None:
+        if asked and not ctx.resilient_parsing:
+            if names_an_app(ctx):
+                named_app(ctx)  # its modules may add commands
+            click.echo(list_of(kind).partition("\n")[2])
+            ctx.exit()
+
+    return click.option(
+        "--list", is_flag=True, expose_value=False, is_eager=True, callback=show, help="List the commands and exit."
+    )
+
+
+def suggest_words(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The commands of this kind; after them, where a task is meant, the tasks of the app."""
+    words: Sequence[str] = ctx.params.get("words") or ()
+    if not words:
+        rows = (row for row in list_commands() if row.kind == ctx.info_name and not row.hidden)
+        return [CompletionItem(row.name, help=row.help) for row in rows if row.name.startswith(incomplete)]
+    row = find_command(words[0])
+    wanted = row.parameters[len(words) - 1 : len(words)] if row is not None else ()
+    return suggest_tasks(ctx, parameter, incomplete) if any(one.name == "task_name" for one in wanted) else []
+
+
 def ask_workers(
     ctx: click.Context,
     kind: CommandKind,
@@ -32,10 +60,11 @@ def ask_workers(
     as_json: bool,
 ) -> None:
     """Run one command of the table and print the replies; ends the process with the documented code."""
+    if names_an_app(ctx):
+        named_app(ctx)  # its modules may add commands
     row = _row(ctx, kind, words[0])
     arguments = _arguments(ctx, row, words[1:])
     app = any_app(ctx)
-    row = find_command(words[0]) or row  # the app's modules may have replaced it
     replies = gather(app, row.name, arguments, timeout=timeout, destination=destination)
     print_replies(replies, as_json=as_json)
     if kind == "inspect" and not as_json and not ctx.obj.quiet:
@@ -73,9 +102,7 @@ def _row(ctx: click.Context, kind: CommandKind, name: str) -> Command:
     row = find_command(name)
     if row is None:
         known = [row.name for row in list_commands(kind) if not row.hidden]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}"
-        ctx.fail(f"no {kind} command {name!r}; {hint}")
+        ctx.fail(f"no {kind} command {name!r}; {hint(name, known)}")
     if row.kind != kind:
         ctx.fail(f"{name!r} is a command of {row.kind}: `celery-rs {row.kind} {name}`")
     return row
