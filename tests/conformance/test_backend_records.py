@@ -97,6 +97,17 @@ def test_records_expire(world):
     assert list(backend.store([record("a", "STARTED")])) == [True], "what expired supersedes nothing"
 
 
+def test_a_cleanup_drops_what_has_expired_and_nothing_else(world):
+    backend = world.backend(expires=60.0)
+    backend.store([record("old")])
+    world.pass_time(61.0)
+    backend.store([record("new")])
+
+    backend.cleanup()
+
+    assert backend.fetch(["old", "new"]).keys() == {"new"}
+
+
 def test_records_can_be_kept_for_ever(world):
     backend = world.backend(expires=None)
     backend.store([record("a")])

@@ -1,9 +1,11 @@
 """The application and its tasks: what user code holds."""
 
 from celery_rs.app.app import Celery
-from celery_rs.app.current import current_app, current_task
+from celery_rs.app.current import app_or_default, current_app, current_task
+from celery_rs.app.loaders import DefaultLoader, Loader
 from celery_rs.app.log_format import ColorFormatter, TaskFormatter
 from celery_rs.app.logging import Logging, get_task_logger, level_of
+from celery_rs.app.shared import shared_task
 from celery_rs.app.task import Task
 from celery_rs.errors import DuplicateTaskNameWarning
 
@@ -13,6 +15,10 @@ __all__ = [
     "Task",
     "current_app",
     "current_task",
+    "app_or_default",
+    "shared_task",
+    "DefaultLoader",
+    "Loader",
     "ColorFormatter",
     "Logging",
     "TaskFormatter",

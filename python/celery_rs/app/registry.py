@@ -12,6 +12,8 @@ class TaskRegistry(Mapping[str, Task[..., Any]]):
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
+        self.changed = False
+        """Whether there are tasks that the app has not bound yet."""
 
     def __getitem__(self, name: str) -> Task[..., Any]:
         try:
@@ -31,11 +33,15 @@ class TaskRegistry(Mapping[str, Task[..., Any]]):
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def register(self, task: Task[..., Any]) -> None:
-        self._tasks[task.name] = task
+    def register(self, task: Task[..., Any] | type[Task[..., Any]]) -> None:
+        """Add a task, or one made of a class, by its name; the app binds it when it is next asked for tasks."""
+        made: Task[..., Any] = task() if isinstance(task, type) else task
+        self._tasks[made.name] = made
+        self.changed = True
 
     def unregister(self, task: str | Task[..., Any]) -> None:
         """Raises NotRegistered."""
         name = task if isinstance(task, str) else task.name
+        self.changed = True
         if self._tasks.pop(name, None) is None:
             raise NotRegistered(name)

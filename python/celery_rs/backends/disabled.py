@@ -27,6 +27,9 @@ class DisabledBackend:
     def forget(self, ids: Collection[str]) -> None:
         _refuse("forgetting a result")
 
+    def cleanup(self) -> None:
+        """There is nothing to drop."""
+
     def open_chord(self, group: str, size: int) -> None:
         _refuse("a chord")
 

@@ -64,6 +64,10 @@ class MemoryBackend:
             for task_id in ids:
                 self._results.forget(task_id)
 
+    def cleanup(self) -> None:
+        with self.broker.locked():
+            self._results.expire()
+
     def open_chord(self, group: str, size: int) -> None:
         with self.broker.locked():
             self._results.open_chord(group, size)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from celery_rs import states
 from celery_rs.backends.base import ChordClaim
 from celery_rs.errors import BackendError, OperationalError
-from celery_rs.transports.sqlite import NET_S, Database, ResultTable, Transaction, open_database
+from celery_rs.transports.sqlite import NET_S, Database, ResultTable, Transaction, Upkeep, open_database
 from celery_rs.wire import ChordPart, TaskResult
 
 _COLUMNS = "task_id, state, attempt, meta"
@@ -100,6 +100,10 @@ class SqliteBackend:
     def forget(self, ids: Collection[str]) -> None:
         with _in_words_of_the_store(), self.database.transaction() as tx:
             tx.executemany("DELETE FROM results WHERE task_id = ?", [(id,) for id in ids])
+
+    def cleanup(self) -> None:
+        with _in_words_of_the_store():
+            Upkeep(self.database).sweep()
 
     # Chords
 

@@ -41,7 +41,7 @@ class ResultRecords:
 
     def store(self, record: TaskResult) -> bool:
         """Write it unless it would go backwards; says whether it was written."""
-        self._expire()
+        self.expire()
         known = self.get(record.task_id)
         if known and not supersedes(record.state, record.attempt, over=known.state, over_attempt=known.attempt):
             return False
@@ -50,7 +50,7 @@ class ResultRecords:
         return True
 
     def get(self, task_id: str) -> TaskResult | None:
-        self._expire()
+        self.expire()
         found = self._records.get(task_id)
         return found[0] if found else None
 
@@ -98,13 +98,14 @@ class ResultRecords:
             chord.parts.clear()
 
     def _chord(self, group: str) -> Chord:
-        self._expire()
+        self.expire()
         chord = self._chords.pop(group, None) or Chord(self._clock())
         chord.touched_at = self._clock()
         self._chords[group] = chord
         return chord
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Drop what has not changed for long enough."""
         if self.expires is None:
             return
         horizon = self._clock() - self.expires
