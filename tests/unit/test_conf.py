@@ -199,6 +199,18 @@ def test_old_and_new_names_are_not_mixed() -> None:
         _ = conf.task_default_queue
 
 
+def test_a_modules_upper_case_names_are_its_own_unless_celery_had_them() -> None:
+    conf = Settings()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        conf.read_from(
+            module_of(DATABASE_URL="pg://", S3_BUCKET="b", TIMEZONE="Mars", broker_url="memory://"), force=True
+        )
+
+    assert conf.without_defaults() == {"broker_url": "memory://"}
+
+
 def test_names_of_both_styles_may_stand_side_by_side() -> None:
     conf = Settings()
 

@@ -68,6 +68,9 @@ class Router:
         self._default_key = conf.task_default_routing_key
         self._max_priority = conf.task_queue_max_priority
         self._create_missing = conf.task_create_missing_queues
+        self._missing_type = conf.task_create_missing_queue_type
+        self._missing_exchange_type = conf.task_create_missing_queue_exchange_type
+        self._default_queue_type = conf.task_default_queue_type
         self._queues = self._named(conf.task_queues)
         self._routers = _routers(conf.task_routes)
         self.remembers = all(isinstance(router, RouteMap) for router in self._routers)
@@ -89,7 +92,14 @@ class Router:
                 f"queue {name!r} is not in task_queues and task_create_missing_queues is off, "
                 f"expected one of {', '.join(map(repr, self._queues))}"
             )
-        return Queue(name, max_priority=self._max_priority)
+        kind = self._missing_exchange_type
+        return Queue(
+            name,
+            Exchange() if kind is None or kind == "direct" else Exchange(name, kind),
+            "" if kind is None or kind == "direct" else name,
+            max_priority=self._max_priority,
+            queue_arguments=_of_type(self._missing_type),
+        )
 
     def options(
         self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options, declared: object
@@ -125,7 +135,10 @@ class Router:
     def _named(self, given: Any) -> dict[str, Queue]:
         if given is None:
             name = self._default
-            return {name: self._complete(Queue(name, self._default_home(), self._default_key or ""))}
+            queue = Queue(
+                name, self._default_home(), self._default_key or "", queue_arguments=_of_type(self._default_queue_type)
+            )
+            return {name: self._complete(queue)}
         if isinstance(given, Mapping):
             queues = [_queue_from(name, {} if options is None else options) for name, options in given.items()]
         else:
@@ -162,6 +175,11 @@ class Router:
             if found is not None:
                 return found
         return {}
+
+
+def _of_type(kind: str) -> dict[str, Any]:
+    """Arguments of a queue of that type; a classic one needs none."""
+    return {} if kind == "classic" else {"x-queue-type": kind}
 
 
 def _routers(given: Any) -> list[RouteMap | Function]:

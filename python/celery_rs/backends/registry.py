@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery_rs.backends.base import ResultBackend
+from celery_rs.config import load, mask_urls
 from celery_rs.errors import ImproperlyConfigured
-from celery_rs.transports import masked_url
 
 _NOT_YET = (
     "redis rediss redis+socket sentinel rpc db database sqla mongodb memcached cache memory+cache elasticsearch "
@@ -14,11 +14,20 @@ _NOT_YET = (
 )
 
 
-def open_backend(url: str | None, options: Mapping[str, Any], *, expires: float | None) -> ResultBackend:
+def open_backend(
+    url: str | None,
+    options: Mapping[str, Any],
+    *,
+    expires: float | None,
+    overrides: Mapping[str, Any] | None = None,
+) -> ResultBackend:
     """None and `disabled` keep no results; `options` are result_backend_transport_options, `expires` is seconds.
 
+    `overrides` are stores of the user's own: kind of URL → class, or import path, that has an `open` like those here.
     A store in the broker's own file shares the broker's connection, and is written in the broker's transactions.
     """
+    if url is not None and overrides and (kind := url.partition("://")[0]) in overrides:
+        return _open_override(kind, overrides[kind], url, options, expires)
     if url is None or url.startswith("disabled"):
         from celery_rs.backends.disabled import DisabledBackend
 
@@ -40,5 +49,16 @@ def open_backend(url: str | None, options: Mapping[str, Any], *, expires: float 
             "use 'sqlite:///results.sqlite3'"
         )
     raise ImproperlyConfigured(
-        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {masked_url(url)!r}"
+        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {mask_urls(url)!r}"
     )
+
+
+def _open_override(kind: str, given: Any, url: str, options: Mapping[str, Any], expires: float | None) -> ResultBackend:
+    store = load(given) if isinstance(given, str) else given
+    if not callable(getattr(store, "open", None)):
+        raise ImproperlyConfigured(
+            f"override_backends: expected a result store with a class method `open(url, options, expires=...)` for "
+            f"{kind!r}, got {given!r}"
+        )
+    opened: ResultBackend = store.open(url, options, expires=expires or None)
+    return opened

@@ -1,7 +1,8 @@
 """Settings: the table, the lookup, and where values come from."""
 
+from celery_rs.config.brokers import Purpose, broker_url
 from celery_rs.config.checks import check_rate, check_seconds
-from celery_rs.config.conf import Option, Settings
+from celery_rs.config.conf import Complaint, Option, Settings
 from celery_rs.config.extensions import register_prefix
 from celery_rs.config.secrets import MASK, censor, is_secret, mask_urls
 from celery_rs.config.settings import BY_NAME, GROUPS, NOT_YET, OLD_NAMES, REFUSED, SETTINGS, WORKS, Setting
@@ -19,9 +20,12 @@ __all__ = [
     "REFUSED",
     "SETTINGS",
     "WORKS",
+    "Complaint",
     "Option",
+    "Purpose",
     "Setting",
     "Settings",
+    "broker_url",
     "censor",
     "check_rate",
     "check_seconds",

@@ -14,12 +14,22 @@ from typing import Any, NamedTuple
 from celery_rs.config import sources
 from celery_rs.config.secrets import censor
 from celery_rs.config.settings import BY_NAME, DEFAULTS, NOT_YET, WORKS, Setting
-from celery_rs.config.spelling import suggestion
+from celery_rs.config.spelling import nearest, suggestion
 from celery_rs.errors import ImproperlyConfigured, UnknownSetting
 
 Defaults = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
-_LAYERS = ("_environment", "_changes", "_pending", "_source", "_old", "_defaults", "_waiting", "_merged")
+_LAYERS = (
+    "_environment",
+    "_changes",
+    "_pending",
+    "_source",
+    "_old",
+    "_complaints",
+    "_defaults",
+    "_waiting",
+    "_merged",
+)
 _OWN = frozenset({"version", "was_read", "_lock", "_before", "_after", "_prepare", *_LAYERS})
 _NONE_MEANS_OFF = frozenset({"result_expires", "broker_connection_max_retries"})
 _WIDTH = 50
@@ -31,6 +41,13 @@ class Option(NamedTuple):
     namespace: str
     key: str
     setting: Setting
+
+
+class Complaint(NamedTuple):
+    """What is wrong with a setting that was let pass with a warning, and what to do about it."""
+
+    what: str
+    change: str
 
 
 class Settings(MutableMapping[str, Any]):
@@ -49,6 +66,7 @@ class Settings(MutableMapping[str, Any]):
         self._pending: tuple[Any, str | None, bool] | None = None
         self._source: dict[str, Any] = {}
         self._old: tuple[str, ...] = ()
+        self._complaints: list[Complaint] = []
         self._defaults: dict[str, Any] = {}
         self._waiting: list[Callable[[], Mapping[str, Any]]] = []
         self._merged: dict[str, Any] | None = None
@@ -118,6 +136,12 @@ class Settings(MutableMapping[str, Any]):
         """The names from before Celery 4 that the source uses."""
         self._all()
         return self._old
+
+    @property
+    def complaints(self) -> tuple[Complaint, ...]:
+        """What was wrong and let pass, with a warning each."""
+        self._all()
+        return tuple(self._complaints)
 
     def is_set(self, name: str) -> bool:
         """Whether anybody set it, be it to its default."""
@@ -288,9 +312,9 @@ class Settings(MutableMapping[str, Any]):
                 return {}, ()
             raise
         for name, meant in found.misspelt:
-            warnings.warn(f"{name!r} is not a setting; did you mean {meant!r}?", stacklevel=2)
-        for doubt in found.doubts:
-            warnings.warn(doubt, stacklevel=2)
+            self._complain(f"{name!r} is not a setting; did you mean {meant!r}?", f"rename {name} to {meant}")
+        for doubt, weaker in found.doubts:
+            self._complain(doubt, f"delete {weaker}")
         strict = found.settings.get("strict_config", self._strict())
         wanted = found.settings | dict.fromkeys(found.unknown)
         return self._checked(wanted, strict=strict and found.ours), found.old
@@ -308,13 +332,17 @@ class Settings(MutableMapping[str, Any]):
             except ImproperlyConfigured as error:
                 if strict:
                     raise
-                warnings.warn(str(error), stacklevel=3)
-                if isinstance(error, UnknownSetting):
-                    continue
-                checked[name] = value
+                known = not isinstance(error, UnknownSetting)
+                self._complain(str(error), _change(given))
+                if known:
+                    checked[name] = value
             else:
                 checked[name] = _check(name, value)
         return checked
+
+    def _complain(self, what: str, change: str) -> None:
+        self._complaints.append(Complaint(what, change))
+        warnings.warn(what, stacklevel=4)
 
     def _changed(self) -> None:
         self._merged = None
@@ -330,6 +358,13 @@ def _known(name: str) -> str:
 
 def _unknown(name: str) -> UnknownSetting:
     return UnknownSetting(f"unknown setting {name!r}{suggestion(name.lower(), BY_NAME)}")
+
+
+def _change(given: str) -> str:
+    """What to do about a setting that is unknown or does not work."""
+    meant = nearest(given.lower(), BY_NAME)
+    known = sources.is_known(sources.canonical(given))
+    return f"delete {given}" if known or meant is None else f"rename {given} to {meant}"
 
 
 def _refuse(name: str, value: Any) -> None:

@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 Prepare = Callable[[dict[str, Any]], Mapping[str, Any]]
 
-_PREFIXES = tuple({name.partition("_")[0] + "_" for name in BY_NAME if "_" in name} | {"celery"})
+_PREFIXES = ("task_", "worker_", "broker_", "result_", "control_", "event_", "beat_", "accept_", "celery")
 _NEARLY = 2
 
 
@@ -33,8 +33,8 @@ class Found(NamedTuple):
     """What a source says.
 
     `settings` go by their present names; `unknown` are names nobody knows, `misspelt` pairs of a name and what it was
-    meant to be; `old` are the names from before Celery 4 that it uses; `doubts` are sentences to warn with. `ours` is
-    whether the source holds nothing but settings.
+    meant to be; `old` are the names from before Celery 4 that it uses; `doubts` pairs of a sentence to warn with and
+    the name that does not count. `ours` is whether the source holds nothing but settings.
     """
 
     settings: dict[str, Any]
@@ -42,7 +42,7 @@ class Found(NamedTuple):
     unknown: tuple[str, ...] = ()
     misspelt: tuple[tuple[str, str], ...] = ()
     old: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[tuple[str, str], ...] = ()
 
 
 def from_environment() -> dict[str, str]:
@@ -50,7 +50,7 @@ def from_environment() -> dict[str, str]:
 
 
 def canonical(name: str) -> str:
-    """The present name of a setting that may be given by its old or upper-case name."""
+    """The present name of a setting that may be given by its old one."""
     if name in BY_NAME:
         return name
     return OLD_NAMES.get(name) or (name.lower() if is_extension(name) else name)
@@ -106,9 +106,8 @@ def _public(source: Any) -> Iterator[tuple[str, Any]]:
 def _plain(given: dict[str, Any], *, ours: bool) -> Found:
     """Names as they are: present or old ones, but not both."""
     known = {name: setting for name in given if is_known(setting := canonical(name))}
-    old = {name for name in known if name != known[name] and name in OLD_NAMES}
+    old = {name for name in known if name in OLD_NAMES}
     present = known.keys() - old
-    doubts = tuple(_doubts(known, given))
     # Celery's rule: the style of most names is meant, and each name of the other style must also be there in it.
     stronger, weaker = (old, present) if len(old) > len(present) else (present, old)
     said = {known[name] for name in stronger}
@@ -124,8 +123,8 @@ def _plain(given: dict[str, Any], *, ours: bool) -> Found:
         ours,
         unknown=tuple(strange) if ours else (),
         misspelt=() if ours else tuple(_misspelt(strange)),
-        old=tuple(sorted(name for name in old if name.lower() != known[name])),
-        doubts=doubts,
+        old=tuple(sorted(old)),
+        doubts=tuple(_doubts(weaker, stronger, known, given)),
     )
 
 
@@ -150,12 +149,14 @@ def _of_namespace(given: dict[str, Any], namespace: str, *, ours: bool) -> Found
     return Found(settings, ours, unknown=tuple(unknown), misspelt=tuple(misspelt))
 
 
-def _doubts(known: Mapping[str, str], given: Mapping[str, Any]) -> Iterator[str]:
-    seen: dict[str, str] = {}
-    for name, setting in known.items():
-        other = seen.setdefault(setting, name)
-        if other != name and given[other] != given[name]:
-            yield f"{other!r} and {name!r} are one setting with two values; keep one"
+def _doubts(
+    weaker: Iterable[str], stronger: Iterable[str], known: Mapping[str, str], given: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    said = {known[name]: name for name in stronger}
+    for name in weaker:
+        other = said.get(known[name])
+        if other is not None and given[other] != given[name]:
+            yield f"{name!r} and {other!r} are one setting with two values; keep one", name
 
 
 def _renames(names: Iterable[str], *, to_old: bool) -> str:

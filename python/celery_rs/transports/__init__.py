@@ -8,6 +8,7 @@ from celery_rs.transports.base import (
     DeadLetter,
     DeadLetters,
     DeadPage,
+    Delayed,
     Delivery,
     Fact,
     Facts,
@@ -25,7 +26,7 @@ from celery_rs.transports.base import (
     Wait,
     Whereabouts,
 )
-from celery_rs.transports.registry import masked_url, open_transport
+from celery_rs.transports.registry import open_transport
 
 __all__ = [
     "Backoff",
@@ -35,6 +36,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "DeadPage",
+    "Delayed",
     "Delivery",
     "Fact",
     "Facts",
@@ -51,6 +53,5 @@ __all__ = [
     "Verdict",
     "Wait",
     "Whereabouts",
-    "masked_url",
     "open_transport",
 ]

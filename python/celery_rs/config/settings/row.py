@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
     @property
     def upper(self) -> str:
-        """The name in upper case, which is read too."""
+        """The name in upper case, which is the old one where `old` is `=`."""
         return self.name.upper()
 
 

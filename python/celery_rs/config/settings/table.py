@@ -8,7 +8,7 @@ from typing import Any
 from celery_rs.config.settings.broker import BROKER
 from celery_rs.config.settings.general import GENERAL
 from celery_rs.config.settings.results import RESULTS
-from celery_rs.config.settings.row import Setting
+from celery_rs.config.settings.row import REFUSED, Setting
 from celery_rs.config.settings.services import BEAT, CONTROL, EVENTS, NOT_OF_A_SETTING, SECURITY
 from celery_rs.config.settings.stores import DATABASE, OTHER_STORES, REDIS, STORES_THAT_ARE_NOT
 from celery_rs.config.settings.task import ROUTING, TASK_EXECUTION, TASK_MESSAGE
@@ -37,7 +37,9 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
 SETTINGS: tuple[Setting, ...] = tuple(setting for group in GROUPS.values() for setting in group)
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 DEFAULTS: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
-OLD_NAMES: dict[str, str] = {setting.upper: setting.name for setting in SETTINGS} | {
-    setting.old: setting.name for setting in SETTINGS if setting.old not in ("", "=")
+OLD_NAMES: dict[str, str] = {
+    setting.upper if setting.old == "=" else setting.old: setting.name
+    for setting in SETTINGS
+    if setting.old and not (setting.old == "=" and setting.state == REFUSED)
 }
-"""Names in upper case, old and new → the setting's name."""
+"""Names from before Celery 4 → present ones. S3_BUCKET and its like are left out: here they are a project's own."""

@@ -1,0 +1,234 @@
+"""What single settings do, where no other test shows it. Rows of the table name these tests."""
+
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celery_rs._core import seal_envelopes
+from celery_rs.app.router import Router
+from celery_rs.backends.memory import MemoryBackend
+from celery_rs.config import Settings
+from celery_rs.errors import ImproperlyConfigured
+from celery_rs.transports import Route
+from celery_rs.wire import Exchange, TaskResult
+from celery_rs.worker.policy import policy_of
+from tests.apps import call, drain, make_app, run
+
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize("name", ["task_serializer", "result_serializer"])
+def test_serializers_other_than_json_are_refused_by_name(name: str) -> None:
+    assert Settings({name: "json"})[name] == "json"
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} must be "):
+        Settings({name: "no-such-serializer"})
+
+
+def test_result_accept_content_is_what_a_result_may_be() -> None:
+    assert Settings({"result_accept_content": ["json"]}).result_accept_content == ("json",)
+    with pytest.raises(ImproperlyConfigured, match=r"^result_accept_content must be a list of"):
+        Settings({"result_accept_content": ["no-such-serializer"]})
+
+
+def test_task_repr_maxlevels_is_how_deep_arguments_are_shown() -> None:
+    def shown(**settings: Any) -> Any:
+        return make_app(**settings).compose("t", ([[[["deep"]]]],), {}).message.argsrepr
+
+    assert "deep" not in shown(task_repr_maxlevels=1)
+    assert "deep" in shown(task_repr_maxlevels=9)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "field", "otherwise"),
+    [
+        ("task_acks_late", True, "late", False),
+        ("task_time_limit", 5.0, "hard_limit", None),
+        ("task_soft_time_limit", 4.0, "soft_limit", None),
+        ("task_default_rate_limit", "10/m", "rate", None),
+        ("task_acks_on_failure", False, "acks_on_failure", True),
+        ("task_acks_on_timeout", False, "acks_on_timeout", True),
+        ("task_acks_on_failure_or_timeout", False, "acks_on_failure", True),
+        ("task_acks_on_failure_or_timeout", False, "acks_on_timeout", True),
+        ("task_reject_on_worker_lost", True, "reject_on_worker_lost", False),
+        ("task_store_errors_even_if_ignored", True, "store_errors", False),
+        ("task_ignore_result", True, "ignore_result", False),
+    ],
+)
+def test_what_tasks_do_not_say_the_settings_do(setting: str, value: object, field: str, otherwise: object) -> None:
+    def policy(**settings: Any) -> Any:
+        app = make_app(**settings)
+
+        @app.task(name="t")
+        def t() -> None: ...
+
+        return getattr(policy_of(app.tasks["t"], app.conf), field)
+
+    assert policy() == otherwise
+    assert policy(**{setting: value}) == value
+
+
+def test_started_is_stored_where_the_setting_says_so() -> None:
+    told: list[TaskResult] = []
+    app = make_app(task_track_started=True)
+
+    @app.task(name="t")
+    def t() -> None: ...
+
+    run(app, app.compose("t", (), {}), tell=told.append)
+
+    assert [record.state for record in told] == ["STARTED"]
+
+
+def test_rate_limits_can_be_disabled() -> None:
+    app = make_app(worker_disable_rate_limits=True)
+
+    @app.task(name="t", rate_limit="1/m")
+    def t() -> None: ...
+
+    assert policy_of(app.tasks["t"], app.conf).rate is None
+
+
+def test_task_default_priority_is_for_calls_that_set_none() -> None:
+    app = make_app(task_default_priority=4)
+
+    assert app.compose("t", (), {}).message.priority == 4
+    assert app.compose("t", (), {}, priority=7).message.priority == 7
+
+
+def test_a_tasks_calls_inherit_its_priority_where_asked() -> None:
+    def priority_of_child(**settings: Any) -> int | None:
+        app = make_app(**settings)
+
+        @app.task(name="child")
+        def child() -> None: ...
+
+        @app.task(name="parent")
+        def parent() -> int | None:
+            return app.compose("child", (), {}).message.priority
+
+        record = call(app, parent, priority=6).record
+        assert record is not None
+        app.backend.store([record])
+        found: int | None = app.AsyncResult(record.task_id).get(timeout=5)
+        return found
+
+    assert priority_of_child(task_inherit_parent_priority=True) == 6
+    assert priority_of_child() != 6
+
+
+def test_task_default_delivery_mode_is_for_calls_that_set_none() -> None:
+    assert b'"delivery_mode":1' in sealed(make_app(task_default_delivery_mode="transient"))
+    assert b'"delivery_mode":2' in sealed(make_app())
+
+
+def sealed(app: Any) -> bytes:
+    outgoing = app.compose("t", (), {})
+    (raw,) = seal_envelopes([outgoing.message], [outgoing.route])
+    return bytes(raw).replace(b" ", b"")
+
+
+def test_the_default_queue_is_where_the_settings_say() -> None:
+    app = make_app(
+        task_default_queue="q",
+        task_default_exchange="ex",
+        task_default_exchange_type="topic",
+        task_default_routing_key="key.#",
+    )
+
+    (queue,) = app.queues()
+
+    assert (queue.name, queue.exchange, queue.routing_key) == ("q", Exchange("ex", "topic"), "key.#")
+    assert app.compose("t", (), {}).route == Route("ex", "key.#")
+
+
+def test_queues_are_of_the_type_that_is_asked_for() -> None:
+    router = Router(Settings({"task_default_queue_type": "quorum"}))
+    assert [queue.queue_arguments for queue in router.queues()] == [{"x-queue-type": "quorum"}]
+    assert router.queue("new").queue_arguments == {}
+
+    router = Router(Settings({"task_create_missing_queue_type": "quorum"}))
+    assert [queue.queue_arguments for queue in router.queues()] == [{}]
+    assert router.queue("new").queue_arguments == {"x-queue-type": "quorum"}
+
+
+def test_missing_queues_have_an_exchange_of_the_type_that_is_asked_for() -> None:
+    app = make_app(task_create_missing_queue_exchange_type="topic")
+
+    (queue,) = app.queues(include=["new"])
+
+    assert (queue.exchange, queue.routing_key) == (Exchange("new", "topic"), "new")
+    assert app.compose("t", (), {}, queue="new").route == Route("new", "new")
+    assert make_app().compose("t", (), {}, queue="new").route == Route("", "new")
+
+
+def test_broker_transport_options_reach_the_broker(tmp_path: Path) -> None:
+    app = make_app(broker_url=f"sqlite:///{tmp_path}/a.sqlite3", broker_transport_options={"no_such_option": 1})
+
+    with pytest.raises(ImproperlyConfigured, match="no_such_option"):
+        _ = app.transport
+
+
+def test_result_backend_transport_options_reach_the_store(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.sqlite3"
+    app = make_app(result_backend=url, result_backend_transport_options={"no_such_option": 1})
+
+    with pytest.raises(ImproperlyConfigured, match="no_such_option"):
+        _ = app.backend
+
+
+def test_result_expires_is_how_long_a_result_is_kept() -> None:
+    app = make_app(result_expires=0.01)
+
+    @app.task(name="t")
+    def t() -> int:
+        return 1
+
+    result = app.send_task("t")
+    drain(app)
+    deadline = time.monotonic() + 10
+    while app.AsyncResult(result.id).state != "PENDING":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # an expiry gives no event
+
+
+class OwnStore(MemoryBackend):
+    """A store of the user's own."""
+
+    opened: tuple[str, dict[str, Any], float | None]
+
+    @classmethod
+    def open(cls, url: str, options: dict[str, Any], *, expires: float | None) -> "OwnStore":
+        store = cls(url.partition("://")[2], expires=expires)
+        store.opened = (url, dict(options), expires)
+        return store
+
+
+@pytest.mark.parametrize("given", [OwnStore, f"{__name__}.OwnStore", f"{__name__}:OwnStore"])
+def test_a_result_store_of_ones_own_has_a_name(given: Any) -> None:
+    app = make_app(override_backends={"own": given}, result_backend="own://there", result_expires=DAY)
+
+    store: Any = app.backend
+
+    assert store.opened == ("own://there", {}, DAY)
+
+
+def test_a_result_store_that_cannot_be_opened_is_one_line() -> None:
+    app = make_app(override_backends={"own": datetime}, result_backend="own://there")
+
+    with pytest.raises(ImproperlyConfigured, match=r"^override_backends: expected a result store with a class method"):
+        _ = app.backend
+
+
+def test_threads_share_one_result_store() -> None:
+    app = make_app(result_backend_thread_safe=True)
+    seen: list[object] = []
+
+    thread = threading.Thread(target=lambda: seen.append(app.backend))
+    thread.start()
+    thread.join()
+
+    assert seen == [app.backend]
