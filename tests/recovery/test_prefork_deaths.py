@@ -30,7 +30,7 @@ def kill_oneself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def leave() -> None:
+def leave(index: int = 0) -> None:
     os._exit(3)
 
 
@@ -208,7 +208,7 @@ def test_children_that_die_before_they_can_work_break_the_pool() -> None:
 def test_a_child_that_is_never_ready_is_killed() -> None:
     blocked, _ = os.pipe()
 
-    def hang() -> None:
+    def hang(index: int) -> None:
         os.read(blocked, 1)
 
     driver = Driver(
@@ -333,7 +333,7 @@ def test_stopping_ends_every_process_and_lets_idle_children_say_goodbye(tmp_path
         os.read(reader, 1)
         return success(work)
 
-    driver = Driver(PreforkPool(Duties(run, always, leave=[lambda: (tmp_path / str(os.getpid())).touch()]), 2))
+    driver = Driver(PreforkPool(Duties(run, always, leave=[lambda code: (tmp_path / str(os.getpid())).touch()]), 2))
     pids = children(driver, 2)
     driver.pool.submit([job("1")], batch=1)
     driver.until(driver.pool.running)

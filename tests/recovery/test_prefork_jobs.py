@@ -1,17 +1,19 @@
 """Jobs go down to real child processes and outcomes come back up."""
 
 import os
+import resource
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from celery_rs.execution import Outcome, Tell, Work
 from celery_rs.transports import Outgoing, Route
 from celery_rs.wire import ChordPart, Message, TaskResult
-from celery_rs.worker.pools import Finished, Progress, Returned, Started
-from tests.recovery.pool_driver import children, is_alive, job, prefork, success
+from celery_rs.worker.pools import Duties, Finished, Lost, PreforkPool, Progress, Returned, Started
+from tests.recovery.pool_driver import PATIENCE_S, Driver, always, children, is_alive, job, prefork, processes, success
 
 
 def test_jobs_run_in_children_and_their_outcomes_come_back() -> None:
@@ -267,3 +269,102 @@ def test_children_ignore_the_terminal() -> None:
         driver.run([job(str(n)) for n in range(4)])
 
         assert children(driver, 2) == pids
+
+
+def test_a_pool_can_shrink_to_nothing_and_grow_again() -> None:
+    with prefork(lambda work, tell: success(work), 2) as driver:
+        before = children(driver, 2)
+        driver.pool.resize(0)
+        driver.until(lambda: not any(map(is_alive, before)))
+        room = driver.pool.room(batch=1)
+        driver.pool.resize(2)
+        driver.run([job(str(n)) for n in range(4)])
+
+    assert room == 0
+    assert sorted(driver.finished()) == ["0", "1", "2", "3"]
+
+
+def test_a_pool_has_room_to_grow_and_says_how_much() -> None:
+    with prefork(lambda work, tell: success(work), 1) as driver, pytest.raises(ValueError, match="0 to 33 processes"):
+        driver.pool.resize(34)
+
+
+def test_a_child_that_is_too_many_finishes_its_job_and_what_waited_behind_it_returns(tmp_path: Path) -> None:
+    def run(work: Work, tell: Tell) -> Outcome:
+        while not (tmp_path / "go").exists():
+            time.sleep(0.001)  # a file is the one signal that reaches a child here
+        return success(work)
+
+    with prefork(run, 2) as driver:
+        children(driver, 2)
+        driver.pool.submit([job(str(n)) for n in range(4)], batch=2)
+        driver.until(lambda: len(driver.pool.running()) == 2)
+        driver.pool.resize(1)
+        driver.until(lambda: driver.returned())
+        (tmp_path / "go").touch()
+        driver.until(lambda: len(driver.finished()) >= 2)
+        driver.until(lambda: len(processes(driver)) == 1)
+
+    assert not driver.of(Lost)
+
+
+def test_a_restart_replaces_every_child_and_loses_nothing(tmp_path: Path) -> None:
+    def run(work: Work, tell: Tell) -> Outcome:
+        while not (tmp_path / "go").exists():
+            time.sleep(0.001)  # a file is the one signal that reaches a child here
+        return success(work, str(os.getpid()))
+
+    with prefork(run, 2) as driver:
+        before = children(driver, 2)
+        driver.pool.submit([job("1")], batch=1)
+        driver.until(driver.pool.running)
+        driver.pool.restart()
+        (tmp_path / "go").touch()
+        driver.until(lambda: not any(map(is_alive, before)))
+        driver.run([job("2")])
+        after = children(driver, 2)
+
+    assert driver.finished() == ["1", "2"]
+    assert not set(before) & set(after)
+    assert not driver.of(Lost)
+
+
+def test_a_child_that_needs_too_much_memory_is_replaced_and_what_it_did_not_start_runs_elsewhere() -> None:
+    def run(work: Work, tell: Tell) -> Outcome:
+        if work.tag == "1":
+            bytearray(192 << 20).count(1)  # touches every page of it
+        return success(work, str(os.getpid()))
+
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+    duties = Duties(run, always, most_memory=resident + (64 << 10))
+    driver = Driver(PreforkPool(duties, 1, alive_within=PATIENCE_S))
+    (before,) = children(driver, 1)
+    driver.run([job(str(n)) for n in range(1, 5)], batch=4)
+    driver.until(lambda: not is_alive(before))
+    driver.close()
+
+    pids = [outcome.text for outcome in driver.outcomes()]
+    assert driver.finished() == ["1", "2", "3", "4"]
+    assert (pids[0], before in map(int, pids[1:])) == (str(before), False)
+
+
+def test_hooks_surround_the_life_of_a_child_and_know_its_place(tmp_path: Path) -> None:
+    def note(text: str) -> None:
+        with (tmp_path / "notes").open("a") as file:
+            file.write(f"{text}\n")
+
+    duties = Duties(
+        lambda work, tell: success(work),
+        always,
+        enter=[lambda index: note(f"enter {index}")],
+        leave=[lambda code: note(f"leave {code}")],
+        before_fork=[lambda pool: note("fork")],
+    )
+    driver = Driver(PreforkPool(duties, 1, alive_within=PATIENCE_S, max_tasks_per_child=1))
+    driver.run([job("1"), job("2")])
+    driver.close()
+
+    notes = (tmp_path / "notes").read_text().splitlines()
+    assert notes[:3] == ["fork", "fork", "enter 1"]
+    assert "leave 0" in notes
+    assert set(notes) == {"fork", "enter 1", "leave 0"}

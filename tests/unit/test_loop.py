@@ -137,7 +137,7 @@ class World:
     def allow(self, limit: int, *, handled: int) -> None:
         self.allowed.append(limit)
 
-    def stop(self) -> None:
+    def retire(self) -> None:
         self.receives = False
 
     def ordered(self, kind: type[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports import Received
 from celery_rs.worker.inbox import Delivered, Inbox
 from celery_rs.worker.receiver import Receiver
+from celery_rs.worker.reconnect import Tries
 from tests.messages import delivery
 from tests.worker.process import eventually
 
@@ -51,7 +52,7 @@ def box() -> Iterator[Inbox]:
 
 @pytest.fixture
 def receiver(consumer: Any, box: Inbox) -> Iterator[Receiver]:
-    receiver = Receiver(consumer, box)
+    receiver = Receiver(consumer, box, Tries("memory://"))
     receiver.start()
     yield receiver
     receiver.stop()

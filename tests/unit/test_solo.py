@@ -68,10 +68,12 @@ def test_it_cannot_grow(driver: Driver) -> None:
 
 def test_hooks_surround_its_life() -> None:
     calls: list[str] = []
-    duties = Duties(run, always, [lambda: calls.append("enter")], [lambda: calls.append("leave")])
+    duties = Duties(
+        run, always, [lambda index: calls.append(f"enter {index}")], [lambda code: calls.append(f"leave {code}")]
+    )
 
     driver = Driver(SoloPool(duties))
     driver.run([job("1")])
     driver.close()
 
-    assert calls == ["enter", "leave"]
+    assert calls == ["enter 0", "leave 0"]

@@ -1,7 +1,17 @@
 """The worker: receives messages, runs tasks in a pool, finishes them."""
 
-from celery_rs.worker.commands import Command, CommandKind, Parameter, command, find_command, list_commands
+from celery_rs.worker.commands import (
+    Command,
+    CommandKind,
+    Parameter,
+    command,
+    control_command,
+    find_command,
+    inspect_command,
+    list_commands,
+)
 from celery_rs.worker.options import PoolName, WorkerOptions
+from celery_rs.worker.processors import usable_processors
 from celery_rs.worker.worker import Worker
 
 __all__ = [
@@ -12,6 +22,9 @@ __all__ = [
     "Worker",
     "WorkerOptions",
     "command",
+    "control_command",
     "find_command",
+    "inspect_command",
     "list_commands",
+    "usable_processors",
 ]

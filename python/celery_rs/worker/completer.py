@@ -24,6 +24,8 @@ from celery_rs.worker.threads import thread
 logger = logging.getLogger("celery.worker.completer")
 
 BATCH_MOST = 512
+LAST_WRITE_S = 5.0
+"""How long a write that was going on when the worker gave up may still take."""
 
 
 class Begin(NamedTuple):
@@ -60,11 +62,11 @@ class Bury(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An answer to a control request."""
+    """An answer to a control request; it may have to ask the broker first."""
 
     exchange: str
     routing_key: str
-    envelope: bytes
+    seal: Callable[[], bytes]
 
 
 Order = Completion | Begin | Progress | GiveBack | Defer | Bury | Reply
@@ -97,13 +99,13 @@ class Completer:
                 self._changed.notify()
 
     def stop(self, grace: float) -> None:
-        """Carry out what was ordered, for at most `grace` seconds."""
+        """Carry out what was ordered, for at most `grace` seconds and one last write."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         self._thread.join(grace)
         self._giving_up.set()
-        self._thread.join()
+        self._thread.join(LAST_WRITE_S)
 
     def _run(self) -> None:
         while orders := self._gathered():
@@ -141,7 +143,7 @@ class Completer:
                 self._write(partial(self._consumer.give_back, order.tags, crashed=order.crashed, front=order.front))
                 self._inbox.post(Settled(order.tags, ()))
             elif isinstance(order, Reply):
-                self._write(partial(self._transport.announce, order.exchange, order.routing_key, [order.envelope]))
+                self._write(partial(self._answer, order))
 
     def _finish(self, completions: Sequence[Completion]) -> None:
         verdicts = settle.finish(completions, transport=self._transport, consumer=self._consumer, backend=self._backend)
@@ -152,6 +154,9 @@ class Completer:
                 "%d finished task(s) are held by another worker by now; their results were dropped", len(lost)
             )
         self._inbox.post(Settled(tags, lost))
+
+    def _answer(self, reply: Reply) -> None:
+        self._transport.announce(reply.exchange, reply.routing_key, [reply.seal()])
 
     def _write(self, step: Callable[[], object]) -> None:
         backoff = Backoff()

@@ -14,6 +14,8 @@ from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.leases")
 
+STOP_S = 5.0
+
 
 class Leases:
     """Thread: waits for the next round or for the stop."""
@@ -28,9 +30,10 @@ class Leases:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, grace: float = STOP_S) -> None:
+        """Waits at most `grace` seconds for a broker that does not answer."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(grace)
 
     def _run(self) -> None:
         while True:

@@ -8,23 +8,28 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from celery_rs._core import RateLimiter
 from celery_rs.context import AppLike
+from celery_rs.control import REVOKED
 from celery_rs.execution import Outcome
 from celery_rs.transports import Burial, Completion, Tag
-from celery_rs.wire import seal_reply
+from celery_rs.wire import ReplyTo, seal_reply
 from celery_rs.worker import commands, inbox, journal, settlement
+from celery_rs.worker.autoscale import Autoscale
 from celery_rs.worker.completer import Begin, Bury, Completer, Defer, GiveBack, Progress, Reply
 from celery_rs.worker.deadlines import Deadlines
 from celery_rs.worker.dispatcher import Dispatcher, Entry, Moment, Rulings
 from celery_rs.worker.endings import Endings
 from celery_rs.worker.lifecycle import Lifecycle, Phase
+from celery_rs.worker.notices import Notices
 from celery_rs.worker.pools import Finished, Job, Lost, Pool, PoolBroken, Returned, Running, Started
 from celery_rs.worker.pools import Progress as PoolProgress
 from celery_rs.worker.receiver import Receiver
 from celery_rs.worker.runtimes import Runtimes
+from celery_rs.worker.stopping import obey
 from celery_rs.worker.watch import Watch
 from celery_rs.worker.window import Window
 
@@ -56,6 +61,7 @@ class Loop:
         endings: Endings,
         counts: journal.Counts,
         state: Callable[["Loop"], commands.WorkerState],
+        autoscale: Autoscale | None = None,
     ) -> None:
         self.app = app
         self.hostname = hostname
@@ -65,18 +71,22 @@ class Loop:
         self.lifecycle = lifecycle
         self.pool = pool
         self.counts = counts
+        self.autoscale = autoscale
         self._inbox = box
         self._completer = completer
         self._receiver = receiver
         self._endings = endings
         self._state = state(self)
         self._deadlines = Deadlines()
+        self._notices = Notices(app, hostname, self)
+        self._condemned: dict[Tag, signal.Signals] = {}  # jobs that run and were told to end
         self._runtimes = Runtimes()
         self._watch = watch
         self._handled = 0
         self._drained = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             inbox.Delivered: self._on_delivered,
+            inbox.FactsLearnt: self._on_facts,
             inbox.LeasesLost: self._on_leases_lost,
             inbox.Orphaned: self._on_orphaned,
             inbox.Settled: self._on_settled,
@@ -110,19 +120,65 @@ class Loop:
         self.limiter.set(task, rate, now)
         self.dispatcher.rate_changed(task, old, self.limiter.rate(task), now)
 
+    def resize(self, size: int) -> None:
+        """Run so many tasks at once. Raises ValueError, NotSupported."""
+        grows = size > self.pool.size
+        if size != self.pool.size:
+            logger.info("Scaling %s %d processes.", "up" if grows else "down", abs(size - self.pool.size))
+        self.pool.resize(size)
+        self.window.slots = self.pool.size if self.autoscale is None else max(self.pool.size, self.autoscale.most)
+
+    def set_bounds(self, most: int | None, least: int | None) -> tuple[int, int]:
+        """Change the bounds of autoscaling; returns them. Raises ValueError."""
+        scale = self.autoscale
+        if scale is None:
+            raise ValueError("Autoscale not enabled")
+        most, least = scale.most if most is None else most, scale.least if least is None else least
+        if not 0 <= least <= most <= self.pool.most:
+            raise ValueError(f"expected 0 <= min <= max <= {self.pool.most}, got max={most} min={least}")
+        scale.most, scale.least = most, least
+        self.resize(max(least, min(self.pool.size, most)))
+        return most, least
+
+    def shut_down(self) -> None:
+        """A warm shutdown on request."""
+        before = self.lifecycle.phase
+        self.lifecycle.asked_to_stop()
+        journal.shutting_down(before, self.lifecycle.phase, signal.SIGTERM)
+
+    def revoke(self, revoked: Callable[[Entry], bool], signum: signal.Signals | None = None) -> list[str]:
+        """Let no task go on that was just revoked, wherever it is here; with a signal, also end those that run.
+
+        Returns the ids of those that are here. The ids themselves have been added to the dispatcher's revokes.
+        """
+        here = [entry for entry in self.dispatcher.waiting() if revoked(entry)]
+        out = {key: entry for key, entry in self.dispatcher.out.items() if revoked(entry)}
+        self.dispatcher.recheck(_now().wall)
+        started = {job.tag for job in self.pool.running()} & out.keys()
+        if out.keys() - started:
+            self.pool.recall([key for key in out if key not in started])
+        if signum is not None:
+            for key in started:
+                self._condemned[key] = signum
+                journal.terminating(out[key], signum)
+                self.pool.interrupt(key, signum)
+        return list(dict.fromkeys(entry.envelope.id for entry in (*out.values(), *here)))
+
     # -- one turn
 
     def _turn(self, now: Moment) -> None:
         self._apply(self.dispatcher.release(now))
         if self.lifecycle.phase >= Phase.DRAINING:
-            self._drain()
+            self._drain(now.mono)
         else:
+            if self.autoscale is not None:
+                self._scale(self.autoscale, now.mono)
             self._submit()
             self._return_stalled(now.mono)
             self._receiver.allow(self.window.open(self.dispatcher.in_hand), handled=self._handled)
         self._supervise(now.mono)
         if self.dispatcher.idle:
-            self.lifecycle.idle()
+            self.lifecycle.idle(now.mono)
 
     def _patience(self, now: Moment) -> float | None:
         """Seconds until something is due by the clock alone; None when nothing is."""
@@ -134,6 +190,10 @@ class Loop:
         ]
         if len(self._deadlines):
             times.append(self._deadlines.soonest(self.pool.running()))
+        if self.autoscale is not None:
+            times.append(self.autoscale.due(self.pool.size, self._demand()))
+        if self.lifecycle.phase == Phase.SOFT:
+            times.append(self.lifecycle.soft_until)
         due = [when for when in times if when is not None]
         return max(0.0, min(due) - now.mono) if due else None
 
@@ -152,6 +212,15 @@ class Loop:
             self.pool.submit(jobs, batch=batch)
             if self.pool.blocks:
                 self._begin(entries)  # its next chance would be after the run
+
+    def _scale(self, scale: Autoscale, now: float) -> None:
+        size = scale.size(self.pool.size, self._demand(), now)
+        if size != self.pool.size:
+            self.resize(size)
+
+    def _demand(self) -> int:
+        """How many tasks would run now if the pool had room for all."""
+        return self.dispatcher.ready + len(self.dispatcher.out)
 
     def _return_stalled(self, now: float) -> None:
         """Let other workers have what cannot start here soon."""
@@ -186,11 +255,14 @@ class Loop:
             if tags:
                 self._completer.order(Begin(tags, late))
 
-    def _drain(self) -> None:
+    def _drain(self, now: float) -> None:
         """Stop receiving, return what has not started, once; when stopping, kill what runs."""
+        before = self.lifecycle.phase
+        self.lifecycle.passed(now)
+        journal.shutting_down(before, self.lifecycle.phase)
         if not self._drained:
             self._drained = True
-            self._receiver.stop()
+            self._receiver.retire()  # what it brings all the same goes back by `let_go`, or when its consumer closes
             self.pool.recall()
         self._give_back(self.dispatcher.let_go())
         if self.lifecycle.phase >= Phase.STOPPING:
@@ -205,15 +277,20 @@ class Loop:
 
     def _on_delivered(self, event: inbox.Delivered) -> None:
         self._handled += 1
+        now = _now()
+        if self.autoscale is not None and event.deliveries:
+            self.autoscale.received(now.mono)
         self.dispatcher.lose(event.lost)
-        rulings = self.dispatcher.admit(event.deliveries, _now())
+        rulings = self.dispatcher.admit(event.deliveries, now)
         journal.received(rulings.received)
+        self._notices.received(rulings.received)
         self._apply(rulings)
 
     def _apply(self, rulings: Rulings) -> None:
         if rulings.dead:
             for dead in rulings.dead:
                 journal.buried(dead)
+                self._notices.dead(dead)
             self.dispatcher.bury([dead.delivery.tag for dead in rulings.dead])
             self._completer.order(Bury({dead.delivery.tag: self._endings.burial(dead) for dead in rulings.dead}))
         if rulings.deferred:
@@ -221,6 +298,24 @@ class Loop:
         for expired in rulings.expired:
             journal.expired(expired.entry)
             self._completer.order(self._endings.expiry(expired))
+            self._notices.revoked(expired.entry, expired=True)
+        for revoked in rulings.revoked:
+            journal.revoked(revoked)
+            self._completer.order(self._endings.revocation(revoked))
+            self._notices.revoked(revoked.entry)
+
+    def _on_facts(self, event: inbox.FactsLearnt) -> None:
+        """What was revoked while this worker did not listen; also before it was started."""
+        now = _now().wall
+        facts = [fact for fact in event.facts if fact.kind == REVOKED]
+        for fact in facts:
+            if fact.value is None:
+                self.dispatcher.revokes.drop(fact.key)
+            else:
+                self.dispatcher.revokes.add([fact.key], now, fact.until)
+        if facts:
+            ids = {fact.key for fact in facts if fact.value is not None}
+            self.revoke(lambda entry: entry.envelope.id in ids)
 
     def _on_leases_lost(self, event: inbox.LeasesLost) -> None:
         logger.warning("worker: %d message(s) are held by another worker by now", len(event.tags))
@@ -264,9 +359,11 @@ class Loop:
     def _on_returned(self, event: Returned) -> None:
         for key in event.tags:
             self._deadlines.forget(key)
-        self.dispatcher.returned(event.tags)
+            self._condemned.pop(key, None)
+        self.dispatcher.returned(event.tags, _now().wall)
 
     def _on_lost(self, event: Lost) -> None:
+        signum = self._condemned.get(event.tag)
         entry = self._end(event.tag)
         self.counts.add(entry.envelope.task)
         # A cold shutdown kills on our orders, but nobody asked for the tasks to end.
@@ -277,9 +374,12 @@ class Loop:
             self._completer.order(GiveBack([entry.tag], crashed=settling == "crashed"))
         else:
             self._completer.order(self._endings.loss(entry, event, asked=not stopping))
+        if signum is not None and event.by_us == "terminate" and not stopping:
+            self._notices.revoked(entry, signum=signum)
 
     def _end(self, key: Tag) -> Entry:
         self._deadlines.forget(key)
+        self._condemned.pop(key, None)
         return self.dispatcher.ended(key)
 
     def _on_broken(self, event: PoolBroken | inbox.ThreadDied) -> None:
@@ -287,15 +387,20 @@ class Loop:
         self.lifecycle.broken()
 
     def _on_signalled(self, event: inbox.Signalled) -> None:
-        before = self.lifecycle.phase
-        journal.shutting_down(before, self.lifecycle.signalled(event.number), event.number)
+        obey(self.lifecycle, event.number, self.hostname, busy=bool(self.dispatcher.out), now=_now().mono)
 
     def _on_asked(self, event: inbox.Asked) -> None:
         request = event.request
         reply = commands.run(request, self._state)
         if request.reply_to is not None and request.ticket is not None:
-            envelope = seal_reply(self._endings.answer(request.ticket, reply), request.reply_to)
-            self._completer.order(Reply(request.reply_to.exchange, request.reply_to.routing_key, envelope))
+            to, ticket = request.reply_to, request.ticket
+            compute = reply.compute if isinstance(reply, commands.Later) else lambda: reply
+            seal = partial(self._seal, compute, ticket, to)
+            self._completer.order(Reply(to.exchange, to.routing_key, seal))
+
+    def _seal(self, compute: Callable[[], object], ticket: str, to: ReplyTo) -> bytes:
+        """In the completer's thread."""
+        return seal_reply(self._endings.answer(ticket, compute()), to)
 
 
 def _now() -> Moment:

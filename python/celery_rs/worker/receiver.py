@@ -1,29 +1,37 @@
-"""Bring messages from the broker to the inbox, as many as the loop allows.
+"""Bring messages from the broker to the inbox, as many as the loop allows, and the facts that concern them before.
 
 A thread of its own, because `receive` blocks: in the broker while it may receive, else on its allowance.
-Losing the broker is its business alone: it tries again with backoff for as long as the worker lives.
+Losing the broker is its business alone: it tries again with backoff, as often as the settings say; then the worker
+ends.
 """
 
-import logging
 import threading
+from collections import deque
+from collections.abc import Sequence
 
 from celery_rs.errors import OperationalError
-from celery_rs.transports import Backoff, Consumer
-from celery_rs.worker.inbox import Delivered, Inbox
+from celery_rs.transports import Consumer, Transport
+from celery_rs.wire import Queue
+from celery_rs.worker.inbox import Delivered, FactsLearnt, Inbox
+from celery_rs.worker.reconnect import Tries
 from celery_rs.worker.threads import thread
-
-logger = logging.getLogger("celery.worker.consumer")
 
 WAIT_S = 5.0
 """The longest single wait in the broker."""
+STOP_S = 5.0
 
 
 class Receiver:
     """Thread: waits for the loop's allowance, then in `Consumer.receive`."""
 
-    def __init__(self, consumer: Consumer, inbox: Inbox) -> None:
+    def __init__(self, consumer: Consumer, inbox: Inbox, tries: Tries, transport: Transport | None = None) -> None:
+        """`transport` is where facts are read and queues declared."""
         self._consumer = consumer
         self._inbox = inbox
+        self._tries = tries
+        self._transport = transport
+        self._facts = -1 if transport is not None and transport.features.facts else None
+        self._changes: deque[tuple[Sequence[Queue], Sequence[str]]] = deque()
         self._allowed = 0
         self._posted = 0
         self._stopping = False
@@ -45,34 +53,69 @@ class Receiver:
                 self._allowed = limit
                 self._changed.notify()
 
-    def stop(self) -> None:
-        """No more is received after this returns."""
+    def listen(self, add: Sequence[Queue] = (), drop: Sequence[str] = ()) -> None:
+        """Receive from these queues too (they are declared first), and from those no more; as soon as it can be."""
+        with self._changed:
+            self._changes.append((add, drop))
+            self._changed.notify()
+        self._consumer.wake()
+
+    def retire(self) -> None:
+        """Receive no more; does not wait for what is being received."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         self._consumer.wake()
-        self._thread.join()
+
+    def stop(self, grace: float = STOP_S) -> None:
+        """No more is received after this returns; waits at most `grace` seconds for a broker that does not answer."""
+        self.retire()
+        self._thread.join(grace)
 
     def _run(self) -> None:
-        backoff = Backoff()
         while (limit := self._next_limit()) is not None:
             try:
+                self._change_queues()
+                if not limit:
+                    continue
                 received = self._consumer.receive(limit, WAIT_S)
             except OperationalError as error:
-                delay = backoff.next()
-                logger.error("consumer: %s; trying again in %.2f seconds", error, delay)
-                self._pause(delay)
+                self._pause(self._tries.failed(error))
                 continue
-            backoff.reset()
+            self._tries.worked()
+            self._learn(received.facts)
             if received.deliveries or received.lost:
                 with self._changed:
                     self._allowed = 0
                     self._posted += 1
                 self._inbox.post(Delivered(received.deliveries, received.lost))
 
+    def _change_queues(self) -> None:
+        """A change that fails is made again."""
+        while self._changes and self._transport is not None:
+            add, drop = self._changes[0]
+            self._transport.declare(add)
+            self._consumer.listen_to([queue.name for queue in add], drop)
+            self._changes.popleft()
+
+    def _learn(self, version: int) -> None:
+        """Read the facts up to this version; what was received together with it goes on afterwards only."""
+        if self._facts is None or self._facts == version or self._transport is None:
+            return
+        known = self._facts if 0 <= self._facts < version else 0  # a broker that was replaced counts from the start
+        while not self._stopping:
+            try:
+                self._facts, facts = self._transport.facts.since(known)
+            except OperationalError as error:
+                self._pause(self._tries.failed(error))
+                continue
+            if facts:
+                self._inbox.post(FactsLearnt(facts))
+            return
+
     def _next_limit(self) -> int | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._allowed > 0)
+            self._changed.wait_for(lambda: self._stopping or self._allowed > 0 or self._changes)
             return None if self._stopping else self._allowed
 
     def _pause(self, delay: float) -> None:

@@ -2,26 +2,34 @@
 
 import os
 import resource
+import signal
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from celery_rs.context import AppLike
+from celery_rs.transports import Delayed
 from celery_rs.wire import Queue
-from celery_rs.worker.commands import ActiveTask
 from celery_rs.worker.dispatcher import Entry
 from celery_rs.worker.pools import Running
+from celery_rs.worker.request import Request
+from celery_rs.worker.revokes import stamped
 
 if TYPE_CHECKING:
     from celery_rs.worker.loop import Loop
+    from celery_rs.worker.receiver import Receiver
 
 
 class State:
-    """Read by commands on the loop's thread; implements `commands.WorkerState`."""
+    """Read and changed by commands on the loop's thread; implements `commands.WorkerState`."""
 
-    def __init__(self, loop: "Loop", queues: Sequence[Queue]) -> None:
+    def __init__(
+        self, loop: "Loop", queues: Sequence[Queue], receiver: "Receiver", configured: Callable[[str], Queue]
+    ) -> None:
         self._loop = loop
-        self._queues = queues
+        self._queues = list(queues)
+        self._receiver = receiver
+        self._configured = configured
         self._started = time.monotonic()
 
     @property
@@ -32,21 +40,33 @@ class State:
     def app(self) -> AppLike:
         return self._loop.app
 
-    def set_rate(self, task: str, rate: str | float | None) -> None:
-        """From now on; what waits for a token waits as long as the new rate says. Raises ValueError."""
-        self._loop.set_rate(task, rate)
+    # looking
 
-    def active(self) -> Sequence[ActiveTask]:
+    def active(self) -> Sequence[Request]:
         offset = time.time() - time.monotonic()
         found = []
         for job in self._loop.pool.running():
             entry = self._loop.dispatcher.out.get(job.tag)
             if entry is not None:
-                found.append(_active(entry, job, offset))
+                found.append(self._request(entry, job, offset))
         return found
 
-    def reserved(self) -> Sequence[ActiveTask]:
-        return [_active(entry, None, 0.0) for entry in self._loop.dispatcher.waiting()]
+    def reserved(self) -> Sequence[Request]:
+        dispatcher = self._loop.dispatcher
+        started = {job.tag for job in self._loop.pool.running()}
+        handed_over = [entry for key, entry in dispatcher.out.items() if key not in started]
+        now = time.time()
+        return [self._request(one) for one in (*handed_over, *dispatcher.waiting()) if not _is_scheduled(one, now)]
+
+    def scheduled(self) -> Sequence[Request]:
+        now = time.time()
+        return [self._request(entry) for entry in self._loop.dispatcher.waiting() if _is_scheduled(entry, now)]
+
+    def scheduled_at_broker(self, limit: int) -> Sequence[Delayed]:
+        return self.app.transport.delayed([queue.name for queue in self._queues], limit)
+
+    def revoked(self) -> Sequence[str]:
+        return self._loop.dispatcher.revokes.ids(time.time())
 
     def queues(self) -> Sequence[Queue]:
         return self._queues
@@ -57,7 +77,7 @@ class State:
         return {
             "total": dict(loop.counts.total),
             "pid": os.getpid(),
-            "clock": "0",
+            "clock": str(self.clock()),
             "uptime": int(time.monotonic() - self._started),
             "pool": loop.pool.describe(),
             "broker": {"transport": loop.app.transport.describe()},
@@ -65,16 +85,66 @@ class State:
             "rusage": {name.removeprefix("ru_"): getattr(usage, name) for name in _USAGE},
         }
 
+    def clock(self) -> int:
+        return 0
+
+    # limits
+
+    def set_rate(self, task: str, rate: str | float | None) -> None:
+        self._loop.set_rate(task, rate)
+
+    def set_time_limits(self, task: str, soft: float | None, hard: float | None) -> None:
+        self._loop.dispatcher.set_time_limits(task, soft, hard)
+
+    # tasks
+
+    def revoke(self, ids: Sequence[str], signum: signal.Signals | None = None) -> list[str]:
+        self._loop.dispatcher.revokes.add(ids, time.time())
+        wanted = frozenset(ids)
+        return self._loop.revoke(lambda entry: entry.envelope.id in wanted, signum)
+
+    def revoke_stamped(self, stamps: Mapping[str, Sequence[Any]], signum: signal.Signals | None = None) -> list[str]:
+        revokes = self._loop.dispatcher.revokes
+        revokes.add_stamps(stamps)
+        return self._loop.revoke(lambda entry: bool(stamped(entry.envelope, stamps)), signum)
+
+    # the worker itself
+
+    def shutdown(self) -> None:
+        self._loop.shut_down()
+
+    def resize(self, by: int) -> None:
+        self._loop.resize(self._loop.pool.size + by)
+
+    def autoscale(self, most: int | None, least: int | None) -> tuple[int, int]:
+        return self._loop.set_bounds(most, least)
+
+    def restart_pool(self) -> None:
+        self._loop.pool.restart()
+
+    def configured(self, queue: str) -> Queue:
+        return self._configured(queue)
+
+    def consume(self, queue: Queue) -> None:
+        self._receiver.listen(add=[queue])
+        self._queues.append(queue)
+
+    def cancel(self, queue: str) -> None:
+        self._receiver.listen(drop=[queue])
+        self._queues[:] = [known for known in self._queues if known.name != queue]
+
+    def _request(self, entry: Entry, job: Running | None = None, offset: float = 0.0) -> Request:
+        acknowledged = entry.begun and not entry.policy.late
+        request = Request(
+            self.app, self.hostname, entry.envelope, redelivered=entry.redelivered, acknowledged=acknowledged
+        )
+        if job is not None:
+            request.time_start, request.worker_pid = job.began_at + offset, job.pid
+        return request
+
 
 _USAGE = tuple(name for name in dir(resource.struct_rusage) if name.startswith("ru_"))
 
 
-def _active(entry: Entry, job: Running | None, offset: float) -> ActiveTask:
-    return ActiveTask(
-        envelope=entry.envelope,
-        queue=entry.queue,
-        redelivered=entry.redelivered,
-        acknowledged=entry.begun and not entry.policy.late,
-        time_start=None if job is None else job.began_at + offset,
-        worker_pid=None if job is None else job.pid,
-    )
+def _is_scheduled(entry: Entry, now: float) -> bool:
+    return entry.envelope.eta is not None and entry.envelope.eta > now

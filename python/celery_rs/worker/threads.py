@@ -1,4 +1,4 @@
-"""The worker's threads: named, and never silent about their own end."""
+"""The worker's threads: named, never silent about their own end, and never waited for without end."""
 
 import logging
 import threading
@@ -20,3 +20,19 @@ def thread(name: str, run: Callable[[], None], box: Inbox) -> threading.Thread:
             box.post(ThreadDied(f"its thread {name!r} failed: {error!r}"))
 
     return threading.Thread(target=top, name=name, daemon=True)
+
+
+def within(seconds: float, what: str, call: Callable[[], None]) -> None:
+    """Have this done, but wait no longer for it: what hangs is left behind. What it raises is logged."""
+
+    def attempt() -> None:
+        try:
+            call()
+        except Exception as error:  # whatever it is, it must not keep the other parts from being stopped
+            logger.warning("worker: %s failed: %s", what, error)
+
+    attempting = threading.Thread(target=attempt, name=what, daemon=True)
+    attempting.start()
+    attempting.join(seconds)
+    if attempting.is_alive():
+        logger.warning("worker: %s takes more than %g seconds; the worker ends without it", what, seconds)

@@ -5,105 +5,169 @@ nothing but the app.
 """
 
 import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from types import FrameType
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
 
+from celery_rs import signals
 from celery_rs._core import RateLimiter
 from celery_rs.app import Celery
+from celery_rs.transports import Consumer
 from celery_rs.wire import Queue
+from celery_rs.worker.autoscale import Autoscale, keepalive
 from celery_rs.worker.completer import Completer
+from celery_rs.worker.connect import Connecting
+from celery_rs.worker.deduplicate import without_repeats
 from celery_rs.worker.dispatcher import Caps, Dispatcher
 from celery_rs.worker.endings import Endings
+from celery_rs.worker.handlers import Handlers, abandon
 from celery_rs.worker.inbox import Inbox, Signalled
 from celery_rs.worker.journal import Counts
 from celery_rs.worker.leases import Leases
-from celery_rs.worker.lifecycle import Lifecycle
+from celery_rs.worker.lifecycle import Lifecycle, terminate_is_quit
 from celery_rs.worker.listener import Listener
 from celery_rs.worker.loop import Loop
 from celery_rs.worker.options import WorkerOptions
 from celery_rs.worker.policy import Policy, policy_of
-from celery_rs.worker.pools import Pool, open_pool
+from celery_rs.worker.pools import Pool, open_pool, running_tasks
+from celery_rs.worker.processes import with_hooks
+from celery_rs.worker.processors import usable_processors
 from celery_rs.worker.receiver import Receiver
+from celery_rs.worker.reconnect import Patience, Tries
+from celery_rs.worker.restart import can_restart, restart_at_exit
+from celery_rs.worker.revokes import Revokes, revokes_from_environment
 from celery_rs.worker.state import State
+from celery_rs.worker.statedb import StateDb
+from celery_rs.worker.stopping import obey
+from celery_rs.worker.threads import within
 from celery_rs.worker.watch import Watch
 from celery_rs.worker.window import Window
 
 FLUSH_S = 10.0
 """How long a stopping worker tries to write what is left."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+CLOSE_S = 5.0
+"""How long it waits for a part that needs the broker to end."""
 
 
 class Worker:
-    """Runs the tasks of one app until a signal ends it. Options that are None come from the settings."""
+    """Runs the tasks of one app until a signal ends it. Options that are None come from the settings.
+
+    Making one imports the task modules and sends `celeryd_init`, whose receivers may still change settings; a receiver
+    of `celeryd_after_setup` may change `queues`.
+    """
 
     def __init__(self, app: Celery, options: WorkerOptions) -> None:
+        """Raises ImproperlyConfigured."""
         self.app = app
         self.options = options
         self.hostname = options.hostname
-        self.concurrency = options.concurrency or app.conf["worker_concurrency"] or os.cpu_count() or 1
+        app.loader.init_worker()
+        if signals.celeryd_init.receivers:
+            signals.celeryd_init.send(self.hostname, instance=self, conf=app.conf, options=asdict(options))
+        self.autoscale = None if options.autoscale is None else Autoscale(*options.autoscale, keepalive(os.environ))
+        self.concurrency: int = self._concurrency()
         self.queues: Sequence[Queue] = app.queues(include=options.queues, exclude=options.exclude_queues)
 
     def run(self, *, ready: Callable[[], None] = lambda: None) -> int:
         """Work; returns the exit code. `ready` is called once messages can be received.
 
-        Raises OperationalError, BackendError or ImproperlyConfigured when it cannot start.
+        Raises OperationalError, BackendError, StateFileError or ImproperlyConfigured when it cannot start.
         """
+        # Before the pool is forked: what a receiver sets up, the processes that run tasks have too.
+        if signals.worker_init.receivers:
+            signals.worker_init.send(self)
+        if signals.celeryd_after_setup.receivers:
+            signals.celeryd_after_setup.send(self.hostname, instance=self, conf=self.app.conf)
+        try:
+            return self._run(ready)
+        finally:
+            if signals.worker_shutdown.receivers:
+                signals.worker_shutdown.send(self)
+            self.app.loader.shutdown_worker()
+
+    def _run(self, ready: Callable[[], None]) -> int:
         policies = self._policies()
-        lifecycle = Lifecycle()
+        revokes = revokes_from_environment()
+        statedb = None if self.options.statedb is None else StateDb(Path(self.options.statedb), revokes)
+        if statedb is not None:
+            statedb.load()
+        lifecycle = self._lifecycle()
         limiter = RateLimiter()
         for name, policy in policies.items():
             limiter.set(name, policy.rate, time.monotonic())
-        pool = self._pool()
+        handlers = Handlers()
         with ExitStack() as parts:
             box = Inbox()
             parts.callback(box.close)
-            loop = self._assemble(parts, box, pool, policies, limiter, lifecycle)
-            with _signals_to(box):
+            parts.enter_context(handlers.installed(box, restarts=can_restart()))
+            watch = Watch()
+            parts.callback(watch.close)
+            pool = self._pool()
+            parts.callback(pool.stop)
+            pool.start(box.post, watch)
+            consumer = self._connect(box, watch, pool, lifecycle)
+            if consumer is not None:
+                if statedb is not None:
+                    statedb.start(box)
+                    parts.callback(statedb.stop)
+                loop = self._assemble(parts, box, watch, pool, consumer, policies, limiter, lifecycle, revokes)
                 lifecycle.started()
                 ready()
-                return loop.run()
+                if signals.worker_ready.receivers:
+                    signals.worker_ready.send(loop)
+                loop.run()
+            if lifecycle.abandoned:
+                abandon()
+            handlers.leaving = True
+        if lifecycle.again:
+            restart_at_exit()
+        return lifecycle.exit_code
+
+    def _connect(self, box: Inbox, watch: Watch, pool: Pool, lifecycle: Lifecycle) -> Consumer | None:
+        def hear(event: Signalled) -> None:
+            obey(lifecycle, event.number, self.hostname, busy=False, now=time.monotonic())
+
+        connecting = Connecting(box, watch, pool, lifecycle, hear)
+        return connecting.connect(self.app.transport, self.queues, Patience.at_start(self.app.conf))
 
     def _assemble(
         self,
         parts: ExitStack,
         box: Inbox,
+        watch: Watch,
         pool: Pool,
+        consumer: Consumer,
         policies: dict[str, Policy],
         limiter: RateLimiter,
         lifecycle: Lifecycle,
+        revokes: Revokes,
     ) -> Loop:
         """Start everything but the loop; `parts` stops it in reverse."""
         conf, transport = self.app.conf, self.app.transport
-        watch = Watch()
-        parts.callback(watch.close)
-        parts.callback(pool.stop)
-        pool.start(box.post, watch)
-
-        transport.declare(self.queues)
-        consumer = transport.consume([queue.name for queue in self.queues])
-        parts.callback(consumer.close)
+        parts.callback(within, CLOSE_S, "giving back what is held", consumer.close)
         completer = Completer(transport, consumer, self.app.backend, box)
         completer.start()
         parts.callback(completer.stop, FLUSH_S)
-        receiver = Receiver(consumer, box)
+        receiver = Receiver(consumer, box, Tries(transport.describe(), Patience.while_running(conf)), transport)
         receiver.start()
-        parts.callback(receiver.stop)
+        parts.callback(receiver.stop, CLOSE_S)
         leases = Leases(consumer, box)
         leases.start()
-        parts.callback(leases.stop)
+        parts.callback(leases.stop, CLOSE_S)
         if conf["worker_enable_remote_control"]:
             listener = Listener(transport, box, self.hostname, f"{conf['control_exchange']}.pidbox")
             listener.start()
-            parts.callback(listener.stop)
+            parts.callback(within, CLOSE_S, "leaving remote control", listener.stop)
         return Loop(
             self.app,
             hostname=self.hostname,
-            dispatcher=Dispatcher(policies, limiter, Caps(conf["task_max_crashes"], conf["task_max_deliveries"])),
+            dispatcher=Dispatcher(
+                policies, limiter, Caps(conf["task_max_crashes"], conf["task_max_deliveries"]), revokes
+            ),
             limiter=limiter,
-            window=Window(pool.size, self._multiplier()),
+            window=self._window(pool),
             lifecycle=lifecycle,
             pool=pool,
             watch=watch,
@@ -112,8 +176,27 @@ class Worker:
             receiver=receiver,
             endings=Endings(self.hostname, policies),
             counts=Counts(),
-            state=lambda loop: State(loop, self.queues),
+            state=lambda loop: State(loop, self.queues, receiver, self._queue),
+            autoscale=self.autoscale,
         )
+
+    def _concurrency(self) -> int:
+        if self.autoscale is not None:
+            return max(1, self.autoscale.least)
+        chosen = self.options.concurrency or self.app.conf["worker_concurrency"]
+        return usable_processors() if chosen == "auto" else chosen or os.cpu_count() or 1
+
+    def _lifecycle(self) -> Lifecycle:
+        conf = self.app.conf
+        return Lifecycle(
+            soft_timeout=conf["worker_soft_shutdown_timeout"] or 0.0,
+            soft_on_idle=conf["worker_enable_soft_shutdown_on_idle"],
+            terminate_is_quit=terminate_is_quit(os.environ),
+        )
+
+    def _queue(self, name: str) -> Queue:
+        (queue,) = self.app.queues(include=[name])
+        return queue
 
     def _policies(self) -> dict[str, Policy]:
         soft, hard = self.options.soft_time_limit, self.options.time_limit
@@ -123,28 +206,29 @@ class Worker:
         }
 
     def _pool(self) -> Pool:
-        most = self.options.max_tasks_per_child or self.app.conf["worker_max_tasks_per_child"]
+        conf, options = self.app.conf, self.options
+        duties = running_tasks(self.app, self.hostname)
+        if conf["worker_deduplicate_successful_tasks"]:
+            duties = without_repeats(duties, self.app)
+        most_memory = options.max_memory_per_child or conf["worker_max_memory_per_child"]
         return open_pool(
-            self.options.pool, self.app, self.concurrency, hostname=self.hostname, max_tasks_per_child=most
+            options.pool,
+            with_hooks(duties, self.app, self.hostname, options.on_child)._replace(most_memory=most_memory),
+            self.concurrency,
+            most=None if self.autoscale is None else self.autoscale.most,
+            max_tasks_per_child=options.max_tasks_per_child or conf["worker_max_tasks_per_child"],
+            alive_within=conf["worker_proc_alive_timeout"],
+            limits=(
+                options.soft_time_limit or conf["task_soft_time_limit"] or 0,
+                options.time_limit or conf["task_time_limit"] or 0,
+            ),
         )
 
-    def _multiplier(self) -> int | None:
-        given = self.options.prefetch_multiplier
-        return self.app.conf["worker_prefetch_multiplier"] if given is None else given
-
-
-@contextmanager
-def _signals_to(box: Inbox) -> Iterator[None]:
-    """Inside the block, signals only post to the inbox."""
-
-    def post(number: int, frame: FrameType | None) -> None:
-        box.post(Signalled(number))
-
-    handlers = {number: signal.signal(number, post) for number in _SIGNALS}
-    wakeup = signal.set_wakeup_fd(box.wakeup_fd(), warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    def _window(self, pool: Pool) -> Window:
+        """An autoscaled pool grows to what is in hand, so it must be able to hold as much as it may become."""
+        conf, options = self.app.conf, self.options
+        slots = pool.size if self.autoscale is None else max(pool.size, self.autoscale.most)
+        only_free = conf["worker_disable_prefetch"] if options.disable_prefetch is None else options.disable_prefetch
+        given = options.prefetch_multiplier
+        multiplier = conf["worker_prefetch_multiplier"] if given is None else given
+        return Window(slots, 1 if only_free else multiplier)

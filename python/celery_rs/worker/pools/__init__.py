@@ -15,7 +15,7 @@ from celery_rs.worker.pools.base import (
 )
 from celery_rs.worker.pools.child import Duties
 from celery_rs.worker.pools.prefork import PreforkPool
-from celery_rs.worker.pools.registry import POOLS, open_pool
+from celery_rs.worker.pools.registry import POOLS, open_pool, running_tasks
 from celery_rs.worker.pools.solo import SoloPool
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "Started",
     "Watch",
     "open_pool",
+    "running_tasks",
 ]

@@ -83,6 +83,8 @@ class Pool(Protocol):
     """Runs jobs. Capacity is in jobs that can run at once."""
 
     size: int
+    most: int
+    """How far it can be resized."""
     blocks: bool
     """Jobs run in the loop's own thread: while one does, nobody looks."""
 
@@ -111,7 +113,14 @@ class Pool(Protocol):
         """Soft limit: raise in the task. Hard limit or a signal: freeze, kill, replace the child; posts `Lost`."""
         ...
 
-    def resize(self, size: int) -> None: ...
+    def resize(self, size: int) -> None:
+        """Run up to `size` jobs at once from now on, 0 to `most`. Raises ValueError, NotSupported."""
+        ...
+
+    def restart(self) -> None:
+        """Replace every child, each when its job is done. Raises NotSupported."""
+        ...
+
     def describe(self) -> dict[str, object]:
         """The `pool` part of `inspect stats`."""
         ...

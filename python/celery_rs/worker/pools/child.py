@@ -7,8 +7,10 @@ oldest unheard one has waited 2 ms; what a long job hides, the parent finds by i
 
 import logging
 import os
+import resource
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,7 +24,7 @@ from celery_rs.errors import SoftTimeLimitExceeded
 from celery_rs.execution import Outcome, Tell, Work
 from celery_rs.wire import TaskResult
 from celery_rs.worker.pools.pipe import CHUNK, DOORBELL, Frames, decode_jobs, frame
-from celery_rs.worker.pools.reports import FINISHED, PROGRESS, READY, STARTED, Report, encode_report, flatten
+from celery_rs.worker.pools.reports import FINISHED, HEAVY, PROGRESS, READY, STARTED, Report, encode_report, flatten
 
 RING_AFTER_S = 0.002
 LARGEST_IN_RING = PoolPage.SIZE // 4
@@ -38,13 +40,17 @@ class Duties(NamedTuple):
     """What a child does for its living.
 
     `interruptible` says whether user code runs right now: only then may a soft limit raise.
-    `enter` is called before the first job, `leave` after the last (not when the child is killed).
+    `before_fork` is called with the pool by the process that forks, before each fork; `enter` in the child before the
+    first job, with its place in the pool, from 1; `leave` after the last, with its exit code (not when it is killed).
+    A child that has come to need more than `most_memory` KiB takes no more jobs, and is replaced.
     """
 
     run: Run
     interruptible: Callable[[], bool]
-    enter: Sequence[Callable[[], None]] = ()
-    leave: Sequence[Callable[[], None]] = ()
+    enter: Sequence[Callable[[int], None]] = ()
+    leave: Sequence[Callable[[int], None]] = ()
+    before_fork: Sequence[Callable[[object], None]] = ()
+    most_memory: int | None = None
 
 
 def _end_copy(work: Work) -> NoReturn:
@@ -53,10 +59,17 @@ def _end_copy(work: Work) -> NoReturn:
     os._exit(1)
 
 
-class Child:
-    """Serves one socket until its other end is closed."""
+def memory_needed() -> int:
+    """The most that this process has had in memory so far, in KiB."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most // 1024 if sys.platform == "darwin" else most
 
-    def __init__(self, pipe: socket.socket, page: PoolPage, duties: Duties) -> None:
+
+class Child:
+    """Serves one socket until its other end is closed; `index` is its place in the pool, from 1."""
+
+    def __init__(self, index: int, pipe: socket.socket, page: PoolPage, duties: Duties) -> None:
+        self._index = index
         self._pipe = pipe
         self._page = page
         self._duties = duties
@@ -66,17 +79,24 @@ class Child:
         self._writing = threading.Lock()  # a task's own threads may report progress
         self._shielded = False
         self._overdue = False
+        self._heavy = False
 
     def serve(self) -> None:
         signal.signal(SOFT_LIMIT_SIGNAL, self._on_soft_limit)
-        for hook in self._duties.enter:
-            hook()
+        for enter in self._duties.enter:
+            enter(self._index)
         try:
             self._serve()
         except (BrokenPipeError, ConnectionResetError):
             return  # the parent is gone, and with it whoever wanted to know
-        for hook in self._duties.leave:
-            hook()
+        except BaseException:
+            self._leave(1)
+            raise
+        self._leave(0)
+
+    def _leave(self, exit_code: int) -> None:
+        for leave in self._duties.leave:
+            leave(exit_code)
 
     def _serve(self) -> None:
         frames = Frames()
@@ -84,10 +104,11 @@ class Child:
         self._ring()
         while data := self._pipe.recv(CHUNK):
             for payload in frames.feed(data):
-                self._run_batch(*decode_jobs(payload))
+                if not self._heavy:  # else the parent has been told, and takes back what did not start
+                    self._run_batch(*decode_jobs(payload))
 
     def _run_batch(self, first: int, works: Sequence[Work]) -> None:
-        page, run = self._page, self._duties.run
+        page, run, most_memory = self._page, self._duties.run, self._duties.most_memory
         for job, work in enumerate(works, first):
             now = monotonic()
             if self._unheard_since and now - self._unheard_since > RING_AFTER_S:
@@ -102,6 +123,10 @@ class Child:
                 _end_copy(work)
             self._report(FINISHED, job, flatten(outcome))
             page.finish(job)
+            if most_memory is not None and (needed := memory_needed()) > most_memory:
+                self._heavy = True
+                self._report(HEAVY, job, needed)
+                break
         if self._unheard_since:
             self._ring()
 

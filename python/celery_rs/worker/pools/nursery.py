@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple, NoReturn
@@ -47,8 +47,15 @@ class Death(NamedTuple):
 class Nursery:
     """The worker's end of the nursery: gives orders, hears of deaths. Losing it is reported by `deaths`."""
 
-    def __init__(self, serve: Callable[[int, socket.socket], None]) -> None:
-        """Fork the nursery; `serve(slot, socket)` is what each child will do."""
+    def __init__(
+        self, serve: Callable[[int, socket.socket], None], before_fork: Sequence[Callable[[], None]] = ()
+    ) -> None:
+        """Fork the nursery; `serve(slot, socket)` is what each child will do.
+
+        `before_fork` is called here before the nursery is forked, and in the nursery before each child is.
+        """
+        for prepare in before_fork:
+            prepare()
         worker = os.getpid()
         self._line, theirs = socket.socketpair()
         self._rest = b""
@@ -58,7 +65,7 @@ class Nursery:
             self.pid = os.fork()
         if not self.pid:
             self._line.close()
-            _end_with(lambda: NurseryProcess(theirs, serve).live(worker))
+            _end_with(lambda: NurseryProcess(theirs, serve, before_fork).live(worker))
         theirs.close()
 
     def fileno(self) -> int:
@@ -116,9 +123,15 @@ class Nursery:
 class NurseryProcess:
     """The other end; runs in its own process until told to stop or until the worker has died."""
 
-    def __init__(self, line: socket.socket, serve: Callable[[int, socket.socket], None]) -> None:
+    def __init__(
+        self,
+        line: socket.socket,
+        serve: Callable[[int, socket.socket], None],
+        before_fork: Sequence[Callable[[], None]],
+    ) -> None:
         self._line = line
         self._serve = serve
+        self._before_fork = before_fork
         self._slots: dict[int, int] = {}  # slot → pid
         self._stop_by: float | None = None
         self._woken, self._wake = os.pipe()
@@ -179,6 +192,8 @@ class NurseryProcess:
 
     def _spawn(self, slot: int, pipe: socket.socket) -> None:
         nursery = os.getpid()
+        for prepare in self._before_fork:
+            prepare()
         try:
             pid = os.fork()
         except OSError as error:

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Literal
 
@@ -29,12 +30,14 @@ LEAVE_WITHIN_S = 5.0
 STOP_GRACE_S = 1.0
 HIDDEN_FOR_S = 0.005
 """Outcomes that wait in a child's page while its next job runs are fetched after that time."""
+SPARE_SLOTS = 32
+"""By how many children a pool can grow at the least."""
 
 logger = logging.getLogger(__name__)
 
 
 class PreforkPool:
-    """`size` children out of at most `most` (twice the first size, unless told otherwise)."""
+    """`size` children; it can grow to `most`, or to twice its first size, or by 32, whichever is more."""
 
     blocks = False
 
@@ -46,15 +49,20 @@ class PreforkPool:
         most: int | None = None,
         max_tasks_per_child: int | None = None,
         alive_within: float = 4.0,
+        limits: tuple[float, float] = (0, 0),
     ) -> None:
-        """`alive_within`: seconds that a child may take to be ready for jobs."""
+        """`alive_within`: seconds that a child may take to be ready for jobs.
+
+        `limits` are the worker's own soft and hard ones, for who asks; the loop enforces limits.
+        """
         if size < 1:
             raise ValueError(f"a pool needs at least 1 process, got {size!r}")
         self.size = size
         self._duties = duties
         self._alive_within = alive_within
         self._max_tasks_per_child = max_tasks_per_child
-        slots = max(size, most or 2 * size)
+        self._limits = limits
+        slots = self.most = max(2 * size, size + SPARE_SLOTS, most or 0)
         # Mapped once, before the fork, for as many children as there may ever be: what the nursery does not have,
         # no child can share.
         try:
@@ -65,6 +73,8 @@ class PreforkPool:
             ) from None
         self._pages = [PoolPage(memory, slot * PoolPage.SIZE) for slot in range(slots)]
         self._seats = [Seat(slot, page, most_tasks=max_tasks_per_child) for slot, page in enumerate(self._pages)]
+        self._used: list[Seat] = []
+        """Those that have a child or are to have one: what is only there to grow into costs nothing."""
         self._respawn = Respawn(patience=max(5, 2 * size))
         self._nursery: Nursery | None = None
         self._stuck = selectors.DefaultSelector()  # sockets with something unsent; readable itself when one is writable
@@ -86,12 +96,13 @@ class PreforkPool:
                 "the pool is forked while other threads run (%s); a lock they hold stays locked", ", ".join(others)
             )
         self._post, self._watch = post, watch
-        self._nursery = Nursery(self._serve)
+        self._nursery = Nursery(self._serve, [partial(prepare, self) for prepare in self._duties.before_fork])
         self._unwatch_rest = [
             watch(self._nursery.fileno(), self._on_nursery),
             watch(self._stuck.fileno(), self._on_writable),
         ]
-        for seat in self._seats[: self.size]:
+        self._used = self._seats[: self.size]
+        for seat in self._used:
             seat.wanted = True
             self._spawn(seat, monotonic())
 
@@ -100,7 +111,7 @@ class PreforkPool:
         nursery, self._nursery = self._nursery, None
         if nursery is None:
             return
-        for seat in self._seats:
+        for seat in self._used:
             self._post_all(seat.take())
             if seat.state == "empty":
                 continue
@@ -112,37 +123,48 @@ class PreforkPool:
             unwatch()
         self._unwatch_rest, self._unwatch = [], {}
         nursery.stop(STOP_GRACE_S)
-        for seat in self._seats:
+        for seat in self._used:
             self._post_all(seat.take())
             seat.wanted, seat.spawn_at = False, None
             seat.bury("stopped")  # what still ran ends with the worker: nobody is told
         self._stuck.close()
 
     def resize(self, size: int) -> None:
-        if not 1 <= size <= len(self._seats):
-            raise ValueError(f"the pool can have 1 to {len(self._seats)} processes, got {size!r}")
+        """Children that are too many leave when their job is done: the idle ones first, and soon."""
+        if not 0 <= size <= self.most:
+            raise ValueError(f"expected 0 to {self.most} processes, got {size!r}")
         self.size = size
         now = monotonic()
-        wanted = [seat for seat in self._seats if seat.wanted]
+        wanted = [seat for seat in self._used if seat.wanted]
         for seat in sorted(wanted, key=lambda seat: len(seat.jobs))[: max(0, len(wanted) - size)]:
             seat.wanted = False
             seat.spawn_at = None
-            self._close(seat, now)
-        for seat in [seat for seat in self._seats if not seat.wanted][: max(0, size - len(wanted))]:
+            self._retire(seat, now)
+        spare = sorted((seat for seat in self._seats if not seat.wanted), key=lambda seat: seat.state != "empty")
+        for seat in spare[: max(0, size - len(wanted))]:
             seat.wanted = True  # one that is leaving is followed by another as soon as it is gone
             if seat.state == "empty":
+                self._used.append(seat)
                 self._spawn(seat, now)
+        self._used = self._in_use()
+
+    def restart(self) -> None:
+        """Replace every child by a new one, each when its job is done."""
+        now = monotonic()
+        for seat in self._used:
+            if seat.wanted and seat.state in ("starting", "ready"):
+                self._retire(seat, now)
 
     # jobs
 
     def room(self, *, batch: int) -> int:
         now = monotonic()
-        return 0 if self._broken else sum(seat.room(batch, now) for seat in self._seats)
+        return 0 if self._broken else sum(seat.room(batch, now) for seat in self._used)
 
     def submit(self, jobs: Sequence[Job], *, batch: int) -> None:
         """Idle children first, and evenly: with little to do nothing waits for its neighbour."""
         now = monotonic()
-        seats = () if self._broken else self._seats
+        seats = () if self._broken else self._used
         takers = [(seat, room) for seat in seats if (room := seat.room(batch, now)) > 0]
         takers.sort(key=lambda taker: len(taker[0].jobs))
         start = 0
@@ -155,11 +177,11 @@ class PreforkPool:
         self._post_returned(jobs[start:])  # more than there was room for
 
     def running(self) -> Sequence[Running]:
-        return [running for seat in self._seats if seat.jobs and (running := seat.running())]
+        return [running for seat in self._used if seat.jobs and (running := seat.running())]
 
     def recall(self, tags: Sequence[Tag] | None = None) -> None:
         asked = None if tags is None else frozenset(tags)
-        for seat in self._seats:
+        for seat in self._used:
             if not seat.jobs or (asked is not None and not any(job.tag in asked for job in seat.jobs.values())):
                 continue
             # A page takes back all or nothing; what nobody asked for is handed over again at once.
@@ -193,7 +215,7 @@ class PreforkPool:
     # time
 
     def tick(self, now: float) -> float | None:
-        wishes = [wish for seat in self._seats if (wish := self._look_after(seat, now)) is not None]
+        wishes = [wish for seat in self._used if (wish := self._look_after(seat, now)) is not None]
         return min(wishes, default=None)
 
     def _look_after(self, seat: Seat, now: float) -> float | None:
@@ -225,8 +247,8 @@ class PreforkPool:
         return began_at + LONG_JOB_S if len(seat.jobs) > 1 else None
 
     def describe(self) -> dict[str, object]:
-        alive = [seat for seat in self._seats if seat.state in ("ready", "leaving")]
-        writes = [seat.handed_over for seat in self._seats if seat.wanted]
+        alive = [seat for seat in self._used if seat.state in ("ready", "leaving")]
+        writes = [seat.handed_over for seat in self._used if seat.wanted]
         total = sum(writes)
         shares = [f"{share / total if total else 0:.2f}" for share in writes]
         return {
@@ -235,14 +257,14 @@ class PreforkPool:
             "processes": [seat.pid for seat in alive],
             "max-tasks-per-child": self._max_tasks_per_child or "N/A",
             "put-guarded-by-semaphore": False,
-            "timeouts": [0, 0],
+            "timeouts": list(self._limits),
             "writes": {
                 "total": total,
                 "avg": f"{1 / len(writes) if total else 0:.2f}",
                 "all": ", ".join(shares),
                 "raw": ", ".join(map(str, writes)),
                 "strategy": "fair",
-                "inqueues": {"total": len(writes), "active": sum(bool(seat.jobs) for seat in self._seats)},
+                "inqueues": {"total": len(writes), "active": sum(bool(seat.jobs) for seat in self._used)},
             },
         }
 
@@ -250,7 +272,7 @@ class PreforkPool:
 
     def _serve(self, slot: int, pipe: socket.socket) -> None:
         """The life of a child, in its own process."""
-        Child(pipe, self._pages[slot], self._duties).serve()
+        Child(slot + 1, pipe, self._pages[slot], self._duties).serve()
 
     def _spawn(self, seat: Seat, now: float) -> None:
         assert self._nursery is not None
@@ -264,6 +286,15 @@ class PreforkPool:
         self._unwatch[seat.slot] = self._watch(ours.fileno(), lambda: self._on_reports(seat))
         self._nursery.spawn(seat.slot, theirs)
         theirs.close()
+
+    def _in_use(self) -> list[Seat]:
+        return [seat for seat in self._seats if seat.wanted or seat.state != "empty"]
+
+    def _retire(self, seat: Seat, now: float) -> None:
+        """Let the child do what it does, and nothing more."""
+        if seat.state == "ready":
+            self._post_returned(seat.recall())
+        self._close(seat, now)
 
     def _close(self, seat: Seat, now: float) -> None:
         """No more jobs for this child; it leaves when it has none left."""
@@ -282,7 +313,7 @@ class PreforkPool:
             self._nursery.signal(seat.slot, signum)
 
     def _find(self, tag: Tag) -> tuple[Seat, int] | None:
-        for seat in self._seats:
+        for seat in self._used:
             for number, job in seat.jobs.items():
                 if job.tag == tag:
                     return seat, number
@@ -308,6 +339,14 @@ class PreforkPool:
             self._post_returned(seat.freeze()[1])
             self._signal(seat, signal.SIGKILL)
             seat.closing = True
+        elif seat.memory is not None and not seat.closing:
+            logger.warning(
+                "pool process %d needs %d KiB of memory, more than %s; it is replaced",
+                seat.pid,
+                seat.memory,
+                self._duties.most_memory,
+            )
+            self._retire(seat, monotonic())
         elif seat.closing or seat.is_worn_out:
             self._close(seat, monotonic())
 
@@ -343,7 +382,9 @@ class PreforkPool:
                 f"{self._respawn.in_a_row} pool processes in a row died before they could run a task, "
                 f"the last one of {how}; see the log above for their errors"
             )
-        elif seat.wanted and not self._broken:
+        elif not seat.wanted:
+            self._used = self._in_use()
+        elif not self._broken:
             if delay:
                 seat.spawn_at = now + delay
             else:
@@ -359,7 +400,7 @@ class PreforkPool:
         """Without the nursery there are no children: they die with it, and nobody else will say so."""
         assert self._nursery is not None
         how = self._nursery.obituary()
-        for seat in self._seats:
+        for seat in self._used:
             self._post_returned(seat.freeze()[1])
             self._post_all(seat.take())
             self._post_all(seat.bury(f"with its nursery: {how}"))
@@ -371,7 +412,7 @@ class PreforkPool:
     def _break(self, reason: str) -> None:
         if not self._broken:
             self._broken = True
-            for seat in self._seats:
+            for seat in self._used:
                 seat.spawn_at = None
             self._post(PoolBroken(reason))
 

@@ -12,24 +12,36 @@ POOLS = ("prefork", "solo")
 _ALIASES = {"processes": "prefork"}
 
 
-def open_pool(
-    name: str,
-    app: AppLike,
-    size: int,
-    *,
-    hostname: str,
-    max_tasks_per_child: int | None = None,
-    alive_within: float = 4.0,
-) -> Pool:
-    """A pool that runs `app`'s tasks; it does nothing before `start`. Raises ImproperlyConfigured."""
+def running_tasks(app: AppLike, hostname: str) -> Duties:
+    """The duties of who runs `app`'s tasks for the node `hostname`."""
 
     def run(work: Work, tell: Tell) -> Outcome:
         return execute(app, work, hostname=hostname, tell=tell)
 
-    duties = Duties(run, in_user_code)
+    return Duties(run, in_user_code)
+
+
+def open_pool(
+    name: str,
+    duties: Duties,
+    size: int,
+    *,
+    most: int | None = None,
+    max_tasks_per_child: int | None = None,
+    alive_within: float = 4.0,
+    limits: tuple[float, float] = (0, 0),
+) -> Pool:
+    """A pool with these duties; it does nothing before `start`. Raises ImproperlyConfigured for a name that is none."""
     match _ALIASES.get(name, name):
         case "prefork":
-            return PreforkPool(duties, size, max_tasks_per_child=max_tasks_per_child, alive_within=alive_within)
+            return PreforkPool(
+                duties,
+                size,
+                most=most,
+                max_tasks_per_child=max_tasks_per_child,
+                alive_within=alive_within,
+                limits=limits,
+            )
         case "solo":
             return SoloPool(duties)
     raise ImproperlyConfigured(f"the pool must be one of {', '.join(POOLS)}, got {name!r}")

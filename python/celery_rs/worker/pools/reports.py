@@ -20,6 +20,8 @@ PROGRESS = 2
 """`value` is a record to store now."""
 FINISHED = 3
 """`value` is the outcome, flattened."""
+HEAVY = 4
+"""The child takes no more jobs: `value` is the memory it needs, in KiB."""
 
 _RECORD, _FOLLOWUPS, _PART = map(Outcome._fields.index, ("record", "followups", "part"))
 

@@ -16,7 +16,7 @@ from celery_rs.execution import Outcome, Work
 from celery_rs.wire import TaskResult
 from celery_rs.worker.pools.base import Finished, Job, Lost, PoolEvent, Progress, Returned, Running, Started
 from celery_rs.worker.pools.pipe import CHUNK, Frames, encode_jobs, frame
-from celery_rs.worker.pools.reports import FINISHED, READY, STARTED, Report, decode_report, rebuild
+from celery_rs.worker.pools.reports import FINISHED, HEAVY, READY, STARTED, Report, decode_report, rebuild
 
 AT_ONCE_S = 1.0
 """A child that dies this soon after its birth, with nothing started, counts as stillborn."""
@@ -47,6 +47,8 @@ class Seat:
         self.handed_over = 0  # over all children
         self.hung_up = False
         self.damaged = False
+        self.memory: int | None = None
+        """KiB, of a child that takes no more jobs because it needs that much."""
         self._page = page
         self._most_tasks = most_tasks
         self._last_batch = 1
@@ -66,7 +68,7 @@ class Seat:
         self.state, self.closing, self.sentence = "starting", False, None
         self.spawn_at, self.born_at, self.pid = None, now, 0
         self.jobs, self.sent, self.finished = {}, 0, 0
-        self.hung_up, self.damaged = False, False
+        self.hung_up, self.damaged, self.memory = False, False, None
         self._unsent, self._frames = memoryview(b""), Frames()
         self._next_report, self._early = 1, {}
         return self._pipe, theirs
@@ -203,6 +205,8 @@ class Seat:
                     self.pid = number
                     if self.state == "starting":
                         self.state, self.deadline = "ready", math.inf
+                elif kind == HEAVY:
+                    self.memory = value
                 elif number not in self.jobs:
                     continue  # progress told by a thread that a job left behind
                 elif kind == FINISHED:

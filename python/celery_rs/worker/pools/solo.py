@@ -22,6 +22,7 @@ class SoloPool:
     """Holds one job at a time: there is nothing to gain by having the next one here."""
 
     size = 1
+    most = 1
     blocks = True
 
     def __init__(self, duties: Duties) -> None:
@@ -39,8 +40,8 @@ class SoloPool:
         self._post = post
         self._woken, self._wake = os.pipe()
         self._unwatch = watch(self._woken, self._run_waiting)
-        for hook in self._duties.enter:
-            hook()
+        for enter in self._duties.enter:
+            enter(0)
 
     def room(self, *, batch: int) -> int:
         return int(self._waiting is None and self._current is None)
@@ -72,6 +73,9 @@ class SoloPool:
         if size != 1:
             raise NotSupported(f"a solo pool of {size!r} processes", "start the worker with `--pool prefork`")
 
+    def restart(self) -> None:
+        raise NotSupported("restarting a solo pool", "start the worker with `--pool prefork`, or send it SIGHUP")
+
     def describe(self) -> dict[str, object]:
         return {
             "implementation": f"{type(self).__module__}:{type(self).__name__}",
@@ -91,8 +95,8 @@ class SoloPool:
         os.close(self._woken)
         os.close(self._wake)
         self._woken, self._wake = -1, -1
-        for hook in self._duties.leave:
-            hook()
+        for leave in self._duties.leave:
+            leave(0)
 
     def _run_waiting(self) -> None:
         os.read(self._woken, 1)

@@ -1,0 +1,20 @@
+"""Start anew in the same process (SIGHUP): new code, the same pid, arguments, terminal and environment."""
+
+import atexit
+import os
+import sys
+
+
+def can_restart() -> bool:
+    """A worker on a terminal ends with it: SIGHUP then means that the terminal was closed."""
+    return sys.platform != "darwin" and sys.stdout is not None and not sys.stdout.isatty()
+
+
+def restart_at_exit() -> None:
+    """Have this interpreter replaced once everything else has ended."""
+    atexit.register(_restart)
+
+
+def _restart() -> None:
+    # `orig_argv` and not `argv`: `python -m proj` must not become `python proj/__main__.py`, with another sys.path.
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
