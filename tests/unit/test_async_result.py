@@ -184,8 +184,8 @@ def test_a_record_of_any_shape_of_children_is_read(app: Celery) -> None:
     meta = {
         "status": "SUCCESS",
         "result": 1,
-        "children": [[["a", None], None], [["g", None], [[["b", None], None]]], 3],
+        "children": [[["a", None], None], [["group", None], [[["b", None], None]]], 3],
     }
     app.backend.store([TaskResult("id", "SUCCESS", 0, json.dumps(meta).encode())])
 
-    assert [child.id for child in app.AsyncResult("id").children] == ["a", "g"]
+    assert [child.id for child in app.AsyncResult("id").children] == ["a", "b"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from celery_rs import errors
-from celery_rs.app.publisher import new_id
+from celery_rs.wire import new_id
 from celery_rs.context import running
 from celery_rs.execution import Request
 from tests.apps import call, drain, envelope_of, make_app
@@ -164,8 +164,32 @@ def test_all_that_a_call_says_reaches_the_envelope() -> None:
         ({"eta": "tomorrow"}, TypeError, "eta must be a datetime or ISO 8601 text, got 'tomorrow'"),
         ({"expires": "later"}, TypeError, "expires must be a datetime or ISO 8601 text, got 'later'"),
         ({"serializer": "pickle"}, errors.ImproperlyConfigured, "serializer 'pickle' is not supported yet; use 'json'"),
-        ({"link": object()}, errors.NotSupported, "the option 'link' is not supported here"),
-        ({"compression": "zlib"}, errors.NotSupported, "the option 'compression' is not supported here"),
+        ({"link": 3}, TypeError, "link must be a signature such as task.s(2), or a list of them, got 3"),
+        ({"link_error": ["t"]}, TypeError, "link_error must be a signature such as task.s(2), or a list of them, got"),
+        (
+            {"link": {"task": "celery.group", "subtask_type": "group"}},
+            errors.NotSupported,
+            "the workflow 'group' in link is not supported here",
+        ),
+        ({"link": {"args": []}}, TypeError, "a signature is a dict with a 'task', got {'args': []}"),
+        ({"chord": {"task": "t"}}, errors.NotSupported, "the option 'chord' is not supported here"),
+        ({"connection": object()}, errors.NotSupported, "the option 'connection' is not supported here"),
+        ({"producer": object()}, errors.NotSupported, "the option 'producer' is not supported here"),
+        ({"immediate": True}, errors.NotSupported, "immediate=True is not supported here"),
+        (
+            {"compression": "zip"},
+            errors.ImproperlyConfigured,
+            "unknown compression 'zip', expected one of 'gzip', 'zlib'",
+        ),
+        ({"compression": 9}, TypeError, "compression must be a string, got 9"),
+        ({"priority": "high"}, TypeError, "priority must be a whole number from 0 to 9, got 'high'"),
+        ({"priority": True}, TypeError, "priority must be a whole number from 0 to 9, got True"),
+        ({"task_id": 7}, TypeError, "task_id must be a string, got 7"),
+        ({"headers": ["a"]}, TypeError, "headers must be a dict, got ['a']"),
+        ({"ignore_result": "no"}, TypeError, "ignore_result must be True or False, got 'no'"),
+        ({"retries": -1}, TypeError, "retries must be a whole number, not below 0, got -1"),
+        ({"delivery_mode": 3}, TypeError, "delivery_mode must be 1 ('transient') or 2 ('persistent'), got 3"),
+        ({"timeout": 0}, TypeError, "timeout must be seconds, above 0, got 0"),
         ({"headers": {"a": 1j}}, errors.EncodeError, "headers['a']: complex is not JSON"),
     ],
 )

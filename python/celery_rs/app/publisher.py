@@ -7,19 +7,23 @@ settings; a call then adds its own options, its arguments and fresh ids.
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from itertools import repeat
-from sys import float_info
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from celery_rs.app.options import check_call
+from celery_rs.app.announce import Draft, announce, tell
+from celery_rs.app.options import check_call, delivery_mode, patience
 from celery_rs.app.router import Destination, Router
+from celery_rs.app.times import NEVER, check_limits, expiry, moment
+from celery_rs.canvas import embedded
 from celery_rs.config import zone
 from celery_rs.context import current_request
 from celery_rs.errors import EncodeError, OperationalError
-from celery_rs.serializers import JSON, Serializer, serializer
+from celery_rs.results import AsyncResult
+from celery_rs.serializers import JSON, Serializer, compress, compression_type, serializer
+from celery_rs.signals import after_task_publish, before_task_publish
 from celery_rs.transports import Outgoing, Wait
-from celery_rs.wire import Message, Queue, preview
+from celery_rs.wire import Message, Queue, new_id, preview
 
 if TYPE_CHECKING:
     from celery_rs.app.app import Celery
@@ -27,11 +31,12 @@ if TYPE_CHECKING:
 
 _CLEARABLE = frozenset({"expires", "time_limit", "soft_time_limit"})
 _OF_THE_TASK = (
-    "queue", "exchange", "routing_key", "priority", "delivery_mode", "serializer", "expires", "time_limit",
-    "soft_time_limit", "ignore_result",
+    "queue", "exchange", "routing_key", "priority", "delivery_mode", "serializer", "compression", "expires",
+    "time_limit", "soft_time_limit", "ignore_result",
 )  # fmt: skip
 _NO_EMBED: dict[str, Any] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-_MODES = {"transient": 1, "persistent": 2}
+_LINKED = frozenset({"link", "link_error"})
+_SENDING = frozenset({"timeout", "confirm_timeout"})
 _PLANS = 4096
 
 
@@ -51,6 +56,7 @@ class Publisher:
         self._version: int | None = None
         self._plans: dict[str, _Plan] = {}
         self._router: Router
+        self._eager = False
         self._default_mode = 2
         self._depth = 3
         self._inherit_priority = False
@@ -69,10 +75,52 @@ class Publisher:
         self._refresh()
         return self._router
 
+    @property
+    def eager(self) -> bool:
+        """Whether tasks run where they are called: the setting, at the price of a look."""
+        self._refresh()
+        return self._eager
+
+    def send(
+        self,
+        task: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+        *,
+        add_to_parent: bool = True,
+        retry: bool | None = None,
+        retry_policy: Mapping[str, Any] | None = None,
+    ) -> AsyncResult[Any]:
+        """Compose a call, hand it to the broker, and count it among the running task's children."""
+        if before_task_publish.receivers:
+            # A receiver may change how often it is tried
+            retry_policy = dict(retry_policy or self._app.conf.task_publish_retry_policy)
+        outgoing = self.compose(task, args, kwargs, options, retry_policy)
+        deadline = None if _SENDING.isdisjoint(options) else patience(options)
+        self.publish((outgoing,), retry, retry_policy, deadline)
+        message = outgoing.message
+        result: AsyncResult[Any] = AsyncResult(
+            message.id, app=self._app, task_name=task, ignored=bool(message.ignore_result)
+        )
+        if add_to_parent:
+            request = current_request()
+            if request is not None:
+                request.children.append(result)
+        return result
+
     def compose(
-        self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+        self,
+        task: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+        policy: Mapping[str, Any] | None = None,
     ) -> Outgoing:
-        """Raises TypeError for arguments or options that make no sense, EncodeError for values that cannot travel."""
+        """A call as a message on its route, as the receivers of before_task_publish have left it.
+
+        Raises TypeError for arguments or options that make no sense, EncodeError for values that cannot travel.
+        """
         self._refresh()
         plan = self._plans.get(task) or self._plan(task)
         if options or plan.destination is None:
@@ -85,19 +133,25 @@ class Publisher:
         task_id = get("task_id") or new_id()
         root_id, parent_id, priority = self._ancestry(task_id, get)
         eta, not_before = (
-            _moment(get("eta"), get("countdown"), "eta", self._zone)
+            moment(get("eta"), get("countdown"), "eta", self._zone)
             if "eta" in chosen or "countdown" in chosen
-            else _NEVER
+            else NEVER
         )
-        expires, expires_at, expiration = _expiry(get("expires"), self._zone)
+        expires, expires_at, expiration = expiry(get("expires"), self._zone)
         hard, soft = get("time_limit"), get("soft_time_limit")
         if hard is not None or soft is not None:
-            _check_limits(time_limit=hard, soft_time_limit=soft)
+            check_limits(time_limit=hard, soft_time_limit=soft)
         headers, stamps = get("headers"), get("stamps")
+        embed = _NO_EMBED if _LINKED.isdisjoint(chosen) else _embed(chosen)
+        body = _body(writer, args, kwargs, embed)
+        compression = get("compression")
+        if compression is not None:
+            compression = compression_type(compression)
+            body = compress(body, compression)
         message = Message(
             task,
             task_id,
-            _body(writer, args, kwargs, get("embed")),
+            body,
             new_id(),
             writer.content_type,
             writer.content_encoding,
@@ -118,23 +172,33 @@ class Publisher:
             get("replaced_task_nesting") or 0,
             get("stamped_headers"),
             JSON.dumps(stamps, "stamps") if stamps else b"{}",
-            None,
+            compression,
             JSON.dumps(headers, "headers") if headers else b"",
             get("reply_to") or self._reply_to,
             priority,
-            get("delivery_mode") or self._default_mode,
+            delivery_mode(get("delivery_mode")) or self._default_mode,
             expiration,
         )
         if destination.queue.exchange.name:
             self._declare(destination.queue)
-        return Outgoing(message, destination.route, not_before, None, expires_at)
+        outgoing = Outgoing(message, destination.route, not_before, None, expires_at)
+        if before_task_publish.receivers:
+            shown = (list(args), dict(kwargs), dict(embed))
+            draft = Draft(outgoing, shown, destination.queue, writer, compression)
+            return announce(draft, policy if isinstance(policy, dict) else dict(policy or {}), self._zone)
+        return outgoing
 
     def publish(
-        self, batch: Sequence[Outgoing], retry: bool | None = None, policy: Mapping[str, Any] | None = None
+        self,
+        batch: Sequence[Outgoing],
+        retry: bool | None = None,
+        policy: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
     ) -> None:
         """Hand the batch to the broker, again and again as task_publish_retry_policy says. Raises OperationalError.
 
-        Inside a task the broker must have stored it: the run that sent it may be acknowledged next.
+        Inside a task the broker must have stored it: the run that sent it may be acknowledged next. `deadline` is how
+        many seconds one attempt may take.
         """
         conf = self._app.conf
         pauses = (
@@ -145,14 +209,23 @@ class Publisher:
         wait: Wait = "written" if current_request() is None else "stored"
         while True:
             try:
-                self._app.transport.publish(batch, wait=wait)
+                if deadline is None:
+                    self._app.transport.publish(batch, wait=wait)
+                else:
+                    self._app.transport.publish(batch, wait="stored", deadline=deadline)
             except OperationalError:
                 pause = next(pauses, None)
                 if pause is None:
                     raise
                 time.sleep(pause)
             else:
+                self.tell(batch)
                 return
+
+    def tell(self, batch: Sequence[Outgoing]) -> None:
+        """Say that these have been sent; a run's follow-ups are with its worker, which sends them at the run's end."""
+        if after_task_publish.receivers:
+            tell(batch)
 
     # what is worked out once
 
@@ -162,7 +235,8 @@ class Publisher:
         if version == self._version:
             return
         self._router = Router(conf)
-        self._default_mode = _MODES.get(conf.task_default_delivery_mode, conf.task_default_delivery_mode)
+        self._eager = bool(conf.task_always_eager)
+        self._default_mode = delivery_mode(conf.task_default_delivery_mode) or 2
         self._depth = conf.task_repr_maxlevels
         self._inherit_priority = conf.task_inherit_parent_priority
         # None is the local zone of this process
@@ -180,6 +254,8 @@ class Publisher:
             {} if task is None else {key: value for key in _OF_THE_TASK if (value := getattr(task, key)) is not None}
         )
         options.setdefault("serializer", self._app.conf.task_serializer)
+        if self._app.conf.task_compression is not None:
+            options.setdefault("compression", self._app.conf.task_compression)
         if task is None and self._app.conf.task_default_priority is not None:
             options["priority"] = self._app.conf.task_default_priority
         if not self._router.remembers:
@@ -233,89 +309,25 @@ class Publisher:
             self._declared.add(queue.name)
 
 
-def new_id() -> str:
-    """A random UUID (version 4) as text, at half the price of the uuid module's."""
-    number = (int.from_bytes(os.urandom(16)) & _RANDOM_BITS) | _VERSION_BITS
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-_VERSION_BITS = (0x4 << 76) | (0x2 << 62)
-_RANDOM_BITS = ((1 << 128) - 1) & ~((0xF << 76) | (0x3 << 62))
 _ROUTING = frozenset({"queue", "exchange", "routing_key"})
-_NEVER: tuple[None, None] = (None, None)
 
 
-def _body(writer: Serializer, args: Sequence[Any], kwargs: Mapping[str, Any], embed: Any) -> bytes:
+def _embed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message carries beside the arguments."""
+    callbacks = embedded(options.get("link"), "link")
+    errbacks = embedded(options.get("link_error"), "link_error")
+    return {"callbacks": callbacks, "errbacks": errbacks, "chain": None, "chord": None}
+
+
+def _body(writer: Serializer, args: Sequence[Any], kwargs: Mapping[str, Any], embed: Mapping[str, Any]) -> bytes:
     try:
-        return writer.dumps((args, kwargs, embed or _NO_EMBED))
+        return writer.dumps((args, kwargs, embed))
     except EncodeError:
         writer.dumps(args, "args")  # the complaint then says where
         writer.dumps(kwargs, "kwargs")
+        writer.dumps(embed["callbacks"], "link")
+        writer.dumps(embed["errbacks"], "link_error")
         raise
-
-
-def _moment(eta: Any, countdown: Any, name: str, local: tzinfo | None) -> tuple[str | None, float | None]:
-    """(ISO text, epoch seconds) of a time, or of some seconds from now; a countdown wins."""
-    if countdown:
-        if isinstance(countdown, bool) or not isinstance(countdown, int | float):
-            raise TypeError(f"countdown must be seconds, got {countdown!r}")
-        at = _in_range(time.time(), countdown, "countdown")
-        return _text(at, local), at
-    if eta is None:
-        return _NEVER
-    if isinstance(eta, str):
-        try:
-            moment = datetime.fromisoformat(eta)
-        except ValueError:
-            raise TypeError(f"{name} must be a datetime or ISO 8601 text, got {eta!r}") from None
-        return eta, _epoch(moment)
-    if isinstance(eta, datetime):
-        return eta.isoformat(), _epoch(eta)
-    raise TypeError(f"{name} must be a datetime or ISO 8601 text, got {eta!r}")
-
-
-def _expiry(expires: Any, local: tzinfo | None) -> tuple[str | None, float | None, str | None]:
-    """(ISO text, epoch seconds, milliseconds from now) of seconds from now, or a time."""
-    if expires is None:
-        return None, None, None
-    now = time.time()
-    if isinstance(expires, timedelta):
-        expires = expires.total_seconds()
-    if isinstance(expires, int | float) and not isinstance(expires, bool):
-        at = _in_range(now, expires, "expires")
-        text: str | None = _text(at, local)
-    else:
-        text, moment = _moment(expires, None, "expires", local)
-        at = now if moment is None else moment
-    return text, at, str(max(0, int((at - now) * 1000)))
-
-
-def _text(at: float, local: tzinfo | None) -> str:
-    return datetime.fromtimestamp(at, UTC).astimezone(local).isoformat()
-
-
-def _in_range(now: float, seconds: float, name: str) -> float:
-    if not -now <= seconds < _YEAR_10000 - now:
-        raise TypeError(f"{name} must be seconds from now within the calendar, got {seconds!r}")
-    return now + seconds
-
-
-_YEAR_10000 = 253402300800
-
-
-def _check_limits(**limits: Any) -> None:
-    """What a worker could not read must not leave."""
-    for name, limit in limits.items():
-        if limit is None:
-            continue
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= float_info.max:
-            raise TypeError(f"{name} must be seconds, not below 0, got {limit!r}")
-
-
-def _epoch(moment: datetime) -> float:
-    """A naive time is UTC, as the receivers read it."""
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _pauses(policy: Mapping[str, Any]) -> Iterator[float]:

@@ -1,6 +1,9 @@
 """Run one task, anywhere: what goes in, what comes out, and the run itself."""
 
+from celery_rs.execution.eager import apply
 from celery_rs.execution.executor import execute
+from celery_rs.execution.failing import tell_failure
+from celery_rs.execution.followups import follow
 from celery_rs.execution.ids import invented_id
 from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
@@ -19,11 +22,14 @@ __all__ = [
     "Request",
     "Tell",
     "Work",
+    "apply",
     "exception_classes",
     "execute",
     "failure_record",
+    "follow",
     "in_user_code",
     "invented_id",
     "is_spent",
     "printable",
+    "tell_failure",
 ]

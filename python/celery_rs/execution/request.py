@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_rs.errors import ContentError
 from celery_rs.execution.work import Work
+from celery_rs.results import AsyncResult
 from celery_rs.serializers import JSON
 from celery_rs.wire import TaskResult
 
@@ -67,9 +68,14 @@ class Request:
     is_eager: bool = False
     called_directly: bool = True
     utc: bool = True
+    compression: str | None = None
+    logfile: str | None = None
+    loglevel: int | None = None
+    override_max_retries: int | None = None
+    """What `retry(max_retries=...)` said in this run, for an autoretry that comes after it."""
 
     def __init__(self, **values: Any) -> None:
-        self.children: list[str] = []
+        self.children: list[AsyncResult[Any]] = []
         self.followups: list[Outgoing] = []
         self._tell: Tell | None = None
         self._work: Work | None = None
@@ -105,6 +111,8 @@ class Request:
     @property
     def headers(self) -> dict[str, Any]:
         """The user's own headers."""
+        if self._user_headers is None and "headers" in self.__dict__:
+            return self.__dict__["headers"] or {}
         if self._user_headers is None:
             given = JSON.loads(self._work.headers) if self._work is not None and self._work.headers else {}
             self._user_headers = {name: value for name, value in given.items() if name not in _PROTOCOL}
@@ -124,6 +132,8 @@ class Request:
     @property
     def delivery_info(self) -> dict[str, Any]:
         """exchange, routing_key, priority, redelivered."""
+        if "delivery_info" in self.__dict__:
+            return self.__dict__["delivery_info"] or {}
         where = self.properties.get("delivery_info")
         if not isinstance(where, dict):
             where = {}
@@ -136,11 +146,11 @@ class Request:
 
     @property
     def reply_to(self) -> str | None:
-        return self.properties.get("reply_to")
+        return self.__dict__.get("reply_to") or self.properties.get("reply_to")
 
     @property
     def correlation_id(self) -> str | None:
-        return self.properties.get("correlation_id")
+        return self.__dict__.get("correlation_id") or self.properties.get("correlation_id")
 
     @property
     def time_limit(self) -> float | None:
@@ -164,9 +174,8 @@ class Request:
     def as_execution_options(self) -> dict[str, Any]:
         """The options of `apply_async` that send this very call again, to where it came from."""
         where = self.delivery_info
-        exchange, key = where["exchange"], where["routing_key"]
+        exchange, key = where.get("exchange"), where.get("routing_key")
         route = {"queue": key} if not exchange else {"exchange": exchange, "routing_key": key}
-        embed = {name: getattr(self, name) for name in ("callbacks", "errbacks", "chain", "chord")}
         return {
             "task_id": self.id,
             "root_id": self.root_id,
@@ -185,8 +194,10 @@ class Request:
             "replaced_task_nesting": self.replaced_task_nesting,
             "stamped_headers": self.stamped_headers,
             "stamps": self.stamps,
-            "priority": where["priority"],
-            "embed": embed if any(embed.values()) else None,
+            "priority": where.get("priority"),
+            "compression": self.compression,
+            "link": self.callbacks,
+            "link_error": self.errbacks,
             **(route if key is not None else {}),
         }
 
@@ -216,7 +227,7 @@ _RESERVED = (
     frozenset(
         name for name, value in vars(Request).items() if callable(value) or isinstance(value, property | classmethod)
     )
-    | {"args", "kwargs"}
+    | {"args", "kwargs", "callbacks", "errbacks", "chain", "chord", "is_eager", "override_max_retries"}
     | vars(Request()).keys()
 )
 """Headers by these names would stand in the way of the request itself; they are found in `headers`."""

@@ -10,6 +10,7 @@ class ExceptionInfo:
     def __init__(self, exception: BaseException) -> None:
         self.exception = exception
         self.type = type(exception)
+        self.tb = exception.__traceback__
         self.traceback = traceback_text(exception)
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from celery_rs.wire.control import (
     ControlRequest,
     ReplyTo,
     Unreadable,
+    check_pattern,
     exchanges,
     is_error,
     open_reply,
@@ -13,6 +14,7 @@ from celery_rs.wire.control import (
     seal_request,
 )
 from celery_rs.wire.failure import decode_failure, encode_failure
+from celery_rs.wire.ids import new_id
 from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, decode_meta, encode_meta, iso
 from celery_rs.wire.previews import preview
@@ -30,6 +32,7 @@ __all__ = [
     "ReplyTo",
     "TaskResult",
     "Unreadable",
+    "check_pattern",
     "decode_failure",
     "decode_meta",
     "encode_failure",
@@ -37,6 +40,7 @@ __all__ = [
     "exchanges",
     "is_error",
     "iso",
+    "new_id",
     "open_reply",
     "open_request",
     "preview",

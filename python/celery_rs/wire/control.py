@@ -7,13 +7,16 @@ broker may write to these exchanges. Bodies are JSON; nothing else is accepted.
 import base64
 import fnmatch
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
+from celery_rs._core import RouteTable
+
 _JSON = "application/json"
+PATTERN_MOST = 1000
+"""The longest pattern for the names of nodes."""
 
 
 class Unreadable(NamedTuple):
@@ -53,7 +56,7 @@ class ControlRequest:
             return True
         if self.matcher == "glob":
             return fnmatch.fnmatchcase(node, self.pattern)
-        return re.match(self.pattern, node) is not None
+        return RouteTable([("regex", self.pattern)]).lookup(node) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +154,28 @@ def _pattern(pattern: Any, matcher: Any) -> tuple[str | None, Literal["glob", "p
         return None, "glob"
     if not isinstance(pattern, str) or matcher not in ("glob", "pcre"):
         raise _Wrong("expected a pattern with matcher 'glob' or 'pcre', got", (pattern, matcher))
+    try:
+        return pattern, check_pattern(pattern, matcher)
+    except ValueError as error:
+        raise _Wrong(f"expected a pattern ({error}), got", pattern) from None
+
+
+def check_pattern(pattern: str | None, matcher: str | None) -> Literal["glob", "pcre"]:
+    """The matcher, glob if none is named. Raises ValueError for a pattern that it cannot match.
+
+    Regular expressions are Rust's, which take time in proportion to the name: no look-around, no back-references, and
+    so nobody who can write to the broker can hold up its workers with one.
+    """
+    if pattern is None or matcher is None:
+        return "glob"
+    if matcher not in ("glob", "pcre"):
+        raise ValueError(f"expected the matcher 'glob' or 'pcre', got {matcher!r}")
+    if len(pattern) > PATTERN_MOST:
+        raise ValueError(f"expected at most {PATTERN_MOST} characters, got {len(pattern)}")
     if matcher == "pcre":
-        try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise _Wrong(f"expected a regular expression ({error}), got", pattern) from None
-    return pattern, matcher
+        RouteTable([("regex", pattern)])
+        return "pcre"
+    return "glob"
 
 
 def _seconds(value: Any) -> float:

@@ -1,0 +1,49 @@
+"""The failure of a task whose process could not tell it: it was killed by its hard limit, or died.
+
+Runs in the worker's main process, the one place where user code runs there: on_failure, the receivers of
+task_failure, the errbacks, after_return. What they raise is logged, and so is how long they took when that is long:
+the worker waits.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from celery_rs import context
+from celery_rs.context import AppLike
+from celery_rs.errors import CeleryError
+from celery_rs.execution.executor import find, read_body
+from celery_rs.execution.request import Request
+from celery_rs.execution.run import Run, failed
+from celery_rs.execution.work import Work
+from celery_rs.transports import Outgoing
+from celery_rs.wire import TaskResult
+
+log = logging.getLogger("celery_rs.execution")
+
+SLOW_S = 1.0
+
+
+def tell_failure(app: AppLike, work: Work, error: BaseException, *, hostname: str) -> Sequence[Outgoing]:
+    """Tell the task and its app that it failed; what is to be sent then. Never raises."""
+    began = time.monotonic()
+    try:
+        request = Request.open(work, hostname, _nobody)
+        task = find(app, work.task)
+        read_body(app, request, work)
+        with context.running(request):
+            failed(Run(app, task, request, work.id), error)
+        return request.followups
+    except CeleryError:
+        return ()  # the message cannot be read, or its task is not known: nobody can be told
+    except Exception:
+        log.exception("telling of the failure of task %s[%s] failed", work.task, work.id)
+        return ()
+    finally:
+        took = time.monotonic() - began
+        if took > SLOW_S:
+            log.warning("on_failure of task %s[%s] held up the worker for %.1f s", work.task, work.id, took)
+
+
+def _nobody(record: TaskResult) -> None:
+    """The run is over: its record is written with its end."""
