@@ -4,6 +4,7 @@
     ├── ImproperlyConfigured
     │   ├── UnknownSetting           (also KeyError)
     │   └── NotFinalized             a task was used before app.finalize(), which it needs (also RuntimeError)
+    ├── StateFileError               the file of revoked ids cannot be used
     ├── SecurityError
     ├── OperationalError             the broker cannot be reached, or refused
     │   └── Unroutable               a message that would go to no queue
@@ -65,6 +66,10 @@ class UnknownSetting(ImproperlyConfigured, KeyError):
 
 class NotFinalized(ImproperlyConfigured, RuntimeError):
     """A task of an app with `autofinalize=False` was used before its `finalize()`."""
+
+
+class StateFileError(CeleryError):
+    """The file in which a worker keeps what was revoked cannot be used."""
 
 
 class SecurityError(CeleryError):

@@ -150,7 +150,9 @@ def test_who_is_meant(request_: ControlRequest, meant: bool) -> None:
         (reshaped({"method": ["ping"]}), "expected a method's name, got ['ping']"),
         (reshaped({"method": "ping", "arguments": [1]}), "expected arguments by name, got [1]"),
         (reshaped({"method": "ping", "destination": "w1@h"}), "expected a list of node names as destination"),
-        (reshaped({"method": "ping", "pattern": "(", "matcher": "pcre"}), "expected a regular expression"),
+        (reshaped({"method": "ping", "pattern": "(", "matcher": "pcre"}), "expected a pattern (regex"),
+        (reshaped({"method": "ping", "pattern": "(?=a)b", "matcher": "pcre"}), "expected a pattern (regex"),
+        (reshaped({"method": "ping", "pattern": "a" * 2000, "matcher": "glob"}), "expected a pattern (expected at m"),
         (reshaped({"method": "ping", "pattern": "a", "matcher": "regex"}), "expected a pattern with matcher"),
         (reshaped({"method": "ping", "ticket": "t", "reply_to": "x"}), "expected a ticket and reply_to"),
         (reshaped({"method": "ping", "ticket": None, "reply_to": {}}), "expected a ticket and reply_to"),
@@ -179,3 +181,10 @@ def test_what_cannot_be_read_says_why_in_one_short_line(raw: bytes, reason: str)
 def test_no_bytes_make_opening_raise(raw: bytes) -> None:
     assert isinstance(open_request(raw), ControlRequest | Unreadable)
     assert isinstance(open_reply(raw), ControlReply | Unreadable)
+
+
+def test_a_pattern_that_would_backtrack_for_ever_is_answered_at_once() -> None:
+    request = ControlRequest("ping", {}, pattern="(a+)+$", matcher="pcre")
+
+    assert request.is_for("a" * 200)
+    assert not request.is_for("a" * 200 + "!")

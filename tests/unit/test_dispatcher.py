@@ -190,7 +190,7 @@ def test_returned_jobs_are_next_in_their_old_order() -> None:
     dispatcher.admit([delivery(id=id) for id in "abcd"], NOW)
     taken = dispatcher.take(3, "proj.add")
 
-    dispatcher.returned([entry.key for entry in taken[1:]])
+    dispatcher.returned([entry.key for entry in taken[1:]], 0.0)
 
     assert [entry.envelope.id for entry in dispatcher.take(9, "proj.add")] == ["b", "c", "d"]
 
@@ -201,7 +201,7 @@ def test_a_job_that_was_on_record_as_begun_and_came_back_unstarted_is_not_begun(
     (entry,) = dispatcher.take(1, "proj.add")
     dispatcher.begin(entry)
 
-    dispatcher.returned([entry.key])
+    dispatcher.returned([entry.key], 0.0)
     dispatcher.take(1, "proj.add")
 
     assert (entry.begun, dispatcher.unbegun) == (False, 1)
@@ -302,7 +302,7 @@ def test_what_was_lost_before_it_started_does_not_start_when_the_pool_returns_it
     (entry,) = dispatcher.take(1, "proj.add")
     dispatcher.lose(["a.1.1"])
 
-    dispatcher.returned([entry.key])
+    dispatcher.returned([entry.key], 0.0)
 
     assert (dispatcher.ready, dispatcher.unbegun, dispatcher.idle) == (0, 0, True)
 
@@ -312,7 +312,7 @@ def test_nothing_is_adopted_by_a_job_that_was_returned() -> None:
     dispatcher.admit([delivery(id="x", tag="a.1.1")], NOW)
     (entry,) = dispatcher.take(1, "proj.add")
     dispatcher.lose(["a.1.1"])
-    dispatcher.returned([entry.key])
+    dispatcher.returned([entry.key], 0.0)
     dispatcher.let_go()
 
     dispatcher.admit([delivery(id="x", tag="a.2.1")], NOW)
@@ -360,6 +360,6 @@ def test_an_expiry_that_passes_after_the_pool_returned_the_job_is_noticed() -> N
     (entry,) = dispatcher.take(1, "proj.add")
     assert len(dispatcher.release(later(1)).expired) == 1
 
-    dispatcher.returned([entry.key])
+    dispatcher.returned([entry.key], 0.0)
 
     assert len(dispatcher.release(later(2)).expired) == 1

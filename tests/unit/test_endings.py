@@ -31,7 +31,7 @@ def record_of(by_us: Any, *, asked: bool, task: str = "proj.add", **fields: Any)
     [
         (None, True, "FAILURE", "WorkerLostError"),
         ("hard", False, "FAILURE", "TimeLimitExceeded"),
-        ("terminate", True, "REVOKED", "Terminated"),
+        ("terminate", True, "REVOKED", "TaskRevokedError"),
         ("terminate", False, "FAILURE", "WorkerLostError"),
     ],
 )

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery_rs import Celery
+from celery_rs import Celery, signals
 from celery_rs.errors import Ignore, Reject
 
 app = Celery("proj", broker=os.environ["PROJ_BROKER"], backend=os.environ["PROJ_BROKER"])
@@ -158,3 +158,29 @@ def stamped(seconds: float) -> tuple[float, float]:
 @app.task(bind=True)
 def exits(self: Any) -> None:
     raise SystemExit(3)
+
+
+@app.task(bind=True, max_retries=3)
+def retried_slowly(self: Any, name: str) -> None:
+    note(name)
+    raise self.retry(countdown=3600)
+
+
+def tell(text: str) -> None:
+    with (FOLDER / "signals").open("a") as file:
+        file.write(f"{os.getpid()} {text}\n")
+
+
+@signals.task_received.connect
+def on_received(request: Any, **_: Any) -> None:
+    tell(f"received {request.id} {request.name}")
+
+
+@signals.task_revoked.connect
+def on_revoked(request: Any, terminated: bool, signum: int | None, expired: bool, **_: Any) -> None:
+    tell(f"revoked {request.id} {request.args} {terminated} {signum and int(signum)} {expired}")
+
+
+@signals.task_unknown.connect
+def on_unknown(name: str, exc: Exception, message: Any, **_: Any) -> None:
+    tell(f"unknown {message.headers['task']} {type(exc).__name__}")

@@ -14,7 +14,14 @@ from typing import Any
 
 import click
 
-from celery_rs.errors import BackendError, CeleryError, ImproperlyConfigured, OperationalError, QueueNotFound
+from celery_rs.errors import (
+    BackendError,
+    CeleryError,
+    ImproperlyConfigured,
+    OperationalError,
+    QueueNotFound,
+    StateFileError,
+)
 
 
 class ExitCode(IntEnum):
@@ -41,6 +48,8 @@ def code_of(error: CeleryError) -> ExitCode:
     """The exit code for an error of ours that reached the command line."""
     if isinstance(error, OperationalError | BackendError):
         return ExitCode.UNAVAILABLE
+    if isinstance(error, StateFileError):
+        return ExitCode.CANNOT_CREATE
     return ExitCode.USAGE if isinstance(error, ImproperlyConfigured | QueueNotFound) else ExitCode.FAILURE
 
 

@@ -3,6 +3,7 @@
 from celery_rs.control.client import Control
 from celery_rs.control.inspector import Inspect
 from celery_rs.control.mailbox import ask, tell
+from celery_rs.control.revoking import REVOKED, ids_of
 from celery_rs.wire import ControlReply, ControlRequest
 
-__all__ = ["Control", "ControlReply", "ControlRequest", "Inspect", "ask", "tell"]
+__all__ = ["REVOKED", "Control", "ControlReply", "ControlRequest", "Inspect", "ask", "ids_of", "tell"]

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from celery_rs.control.revoking import ids_of
+
 Replies = dict[str, Any]
 Ask = Callable[[str, dict[str, Any]], list[Replies]]
 
@@ -29,8 +31,29 @@ class Inspect:
         """The tasks that workers hold and have not started."""
         return self.request("reserved", safe=safe)
 
+    def scheduled(self, safe: bool | None = None) -> Replies | None:
+        """The tasks that wait for their ETA: in the worker, or (the first 1,000) at the broker for its queues."""
+        return self.request("scheduled")
+
+    def revoked(self) -> Replies | None:
+        """The ids of revoked tasks."""
+        return self.request("revoked")
+
+    def query_task(self, *ids: Any) -> Replies | None:
+        """Where these tasks are: `{node: {id: [place, info]}}`, place being active, reserved or scheduled."""
+        given = ids[0] if len(ids) == 1 and isinstance(ids[0], list | tuple) else ids
+        return self.request("query_task", ids=ids_of(given))
+
     def stats(self) -> Replies | None:
         return self.request("stats")
+
+    def clock(self) -> Replies | None:
+        """The workers' logical clocks."""
+        return self.request("clock")
+
+    def conf(self, with_defaults: bool = False) -> Replies | None:
+        """The workers' settings, secrets masked."""
+        return self.request("conf", with_defaults=with_defaults)
 
     def registered(self, *attributes: str) -> Replies | None:
         """The tasks that workers know, with these attributes (by default exchange, routing_key, rate_limit)."""
@@ -48,3 +71,12 @@ class Inspect:
     def hello(self, from_node: str, revoked: list[str] | None = None) -> Replies | None:
         """What workers ask each other when they start."""
         return self.request("hello", from_node=from_node, revoked=revoked)
+
+    def memsample(self) -> Replies | None:
+        return self.request("memsample")
+
+    def memdump(self, samples: int = 10) -> Replies | None:
+        return self.request("memdump", samples=samples)
+
+    def objgraph(self, type: str = "Request", n: int = 200, max_depth: int = 10) -> Replies | None:
+        return self.request("objgraph", num=n, max_depth=max_depth, type=type)

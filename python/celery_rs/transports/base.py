@@ -136,6 +136,14 @@ class Whereabouts:
     deliveries: int
 
 
+class Delayed(NamedTuple):
+    """A message that the broker keeps until `due` (epoch seconds)."""
+
+    queue: str
+    due: float
+    envelope: Envelope | DecodeError
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A small durable truth. `until` is epoch seconds; a dropped fact has `value` None."""
@@ -289,6 +297,10 @@ class Transport(Protocol):
         ...
 
     def find(self, task_id: str) -> Whereabouts | None: ...
+    def delayed(self, queues: Sequence[str], limit: int) -> Sequence[Delayed]:
+        """What waits in these queues for its time, soonest first."""
+        ...
+
     def describe(self) -> str:
         """The broker for people: secrets masked, a file by its absolute path."""
         ...

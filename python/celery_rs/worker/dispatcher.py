@@ -1,7 +1,7 @@
 """What happens to a delivery: ready, parked, deferred, buried or over (pure).
 
     cannot be read, unknown, crashed or delivered too often → dead letter
-    expired                                                 → recorded as revoked
+    revoked, or expired                                     → recorded as revoked
     ETA beyond a few seconds                                → back to the broker's delayed store
     ETA within seconds                                      → parked
     no token of its rate limit                              → parked, or deferred when too many are
@@ -14,13 +14,14 @@ one of *ready*, *parked*, *out* (with the pool) and *unsettled* (with the comple
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from celery_rs._core import DecodeError, Envelope, RateLimiter
 from celery_rs.errors import NotRegistered, TaskRevokedError, WorkerLostError
 from celery_rs.transports import Delivery, Tag
 from celery_rs.worker.parking import Parking
 from celery_rs.worker.policy import Policy
+from celery_rs.worker.revokes import Match, Revokes
 
 NEAR_S = 3.0
 """An ETA within this many seconds is waited for here."""
@@ -87,25 +88,37 @@ class Expired(NamedTuple):
     error: Exception
 
 
+class Revoked(NamedTuple):
+    """An entry that was revoked before it started, by its id or by these stamps."""
+
+    entry: Entry
+    stamps: Mapping[str, Any] | None
+
+
 class Rulings:
     """What the gate decided about the deliveries that do not stay here."""
 
-    __slots__ = ("dead", "deferred", "expired", "received")
+    __slots__ = ("dead", "deferred", "expired", "received", "revoked")
 
     def __init__(self) -> None:
         self.received: list[Entry] = []
         self.dead: list[Dead] = []
         self.expired: list[Expired] = []
+        self.revoked: list[Revoked] = []
         self.deferred: dict[Tag, float] = {}
 
 
 class Dispatcher:
     """Owns every delivery of the worker; belongs to the loop."""
 
-    def __init__(self, policies: Mapping[str, Policy], limiter: RateLimiter, caps: Caps) -> None:
+    def __init__(
+        self, policies: dict[str, Policy], limiter: RateLimiter, caps: Caps, revokes: Revokes | None = None
+    ) -> None:
         self._policies = policies
         self._limiter = limiter
         self._caps = caps
+        self.revokes = revokes or Revokes()
+        self._revoked: list[Revoked] = []  # found outside the gate; `release` tells of them
         self._ready: dict[int, deque[Entry]] = {}
         self._ready_count = 0
         self._parking: Parking[Entry] = Parking()
@@ -145,10 +158,18 @@ class Dispatcher:
         return self._parking.soonest()
 
     def waiting(self) -> Iterator[Entry]:
-        """Everything here that the pool does not have, for `inspect reserved`."""
+        """Everything here that the pool does not have."""
         for lane in self._ready.values():
             yield from lane
         yield from self._parking
+
+    def set_time_limits(self, task: str, soft: float | None, hard: float | None) -> None:
+        """The limits of this task's calls from now on, but of those that name their own."""
+        policy = self._policies[task]._replace(soft_limit=soft, hard_limit=hard)
+        self._policies[task] = policy
+        for entry in self.waiting():
+            if entry.envelope.task == task:
+                entry.policy = policy
 
     # -- the gate
 
@@ -175,6 +196,8 @@ class Dispatcher:
     def release(self, now: Moment) -> Rulings:
         """Let what was parked and is due pass the gate again, and nothing expired be ready."""
         rulings = Rulings()
+        if self._revoked:
+            rulings.revoked, self._revoked = self._revoked, []
         for entry in self._parking.due(now.mono):
             self._gate(entry, now, rulings)
         if now.wall >= self._first_expiry:
@@ -183,7 +206,9 @@ class Dispatcher:
 
     def _gate(self, entry: Entry, now: Moment, rulings: Rulings) -> None:
         envelope = entry.envelope
-        if envelope.expires is not None and envelope.expires <= now.wall:
+        if self.revokes.active and (match := self.revokes.match(envelope, now.wall)) is not None:
+            rulings.revoked.append(self._revoke(entry, match))
+        elif envelope.expires is not None and envelope.expires <= now.wall:
             self._expire(entry, rulings)
         elif envelope.eta is not None and envelope.eta > now.wall:
             if envelope.eta - now.wall > NEAR_S or len(self._parking) >= PARKED_MOST:
@@ -214,6 +239,21 @@ class Dispatcher:
     def _expire(self, entry: Entry, rulings: Rulings) -> None:
         self._unsettled.add(entry.tag)
         rulings.expired.append(Expired(entry, TaskRevokedError("expired")))
+
+    def _revoke(self, entry: Entry, match: Match) -> Revoked:
+        self._unsettled.add(entry.tag)
+        return Revoked(entry, match.stamps)
+
+    def recheck(self, wall: float) -> None:
+        """Something was revoked: drop what is ready or parked here; the next `release` tells of it."""
+
+        def is_revoked(entry: Entry) -> bool:
+            return self.revokes.match(entry.envelope, wall) is not None
+
+        for entry in (*self._drop_ready(is_revoked), *self._parking.drop(is_revoked)):
+            match = self.revokes.match(entry.envelope, wall)
+            if match is not None:
+                self._revoked.append(self._revoke(entry, match))
 
     def _affords(self, entry: Entry, now: Moment, rulings: Rulings) -> bool:
         """Whether the entry has its token; otherwise it has been parked or deferred."""
@@ -287,13 +327,21 @@ class Dispatcher:
         self._ready_count -= len(taken)
         return taken
 
-    def returned(self, keys: Sequence[Tag]) -> None:
-        """The pool gave these back unstarted: they are next again, in their order, unless they are somebody else's."""
+    def returned(self, keys: Sequence[Tag], wall: float) -> None:
+        """The pool gave these back unstarted: they are next again, in their order, unless they are somebody else's.
+
+        What was revoked meanwhile (`wall` is now) goes no further.
+        """
+        revokes = self.revokes
         for key in reversed(keys):
             entry = self._out.pop(key)
             self._unbegun -= not entry.begun
             entry.begun = False
-            if self._lost.pop(entry.tag, None) is None:
+            if self._lost.pop(entry.tag, None) is not None:
+                continue
+            if revokes.active and (match := revokes.match(entry.envelope, wall)) is not None:
+                self._revoked.append(self._revoke(entry, match))
+            else:
                 self._ready_lane(entry).appendleft(entry)
 
     def begin(self, entry: Entry) -> None:

@@ -1,27 +1,31 @@
-"""The ends that the worker decides without running a task: expired, unknown, worn out, lost.
+"""The ends that the worker decides without running a task: expired, revoked, unknown, worn out, lost.
 
 Each becomes a record for the waiting caller, unless the task's results are ignored.
 """
 
 import time
+from collections.abc import Sequence
 
 from celery_rs import states
 from celery_rs._core import DecodeError, Envelope
-from celery_rs.errors import Terminated, TimeLimitExceeded, WorkerLostError
-from celery_rs.execution import failure_record
-from celery_rs.transports import Burial, Completion, Delivery
+from celery_rs.context import AppLike
+from celery_rs.errors import TaskRevokedError, TimeLimitExceeded, WorkerLostError
+from celery_rs.execution import Work, failure_record, tell_failure
+from celery_rs.transports import Burial, Completion, Delivery, Outgoing, Tag
 from celery_rs.wire import ControlReply, TaskResult
-from celery_rs.worker.dispatcher import Dead, Entry, Expired
+from celery_rs.worker.dispatcher import Dead, Entry, Expired, Revoked
 from celery_rs.worker.policy import Policy
 from celery_rs.worker.pools import Lost
+from celery_rs.worker.resend import as_retry
 
 
 class Endings:
-    """Makes completions and burials; knows the node's name for the records."""
+    """Makes completions and burials. With an `app`, its tasks are told of failures that their process could not tell."""
 
-    def __init__(self, hostname: str, policies: dict[str, Policy]) -> None:
+    def __init__(self, hostname: str, policies: dict[str, Policy], app: AppLike | None = None) -> None:
         self._hostname = hostname
         self._policies = policies
+        self._app = app
 
     def burial(self, dead: Dead) -> Burial:
         envelope = dead.delivery.envelope
@@ -33,14 +37,21 @@ class Endings:
     def expiry(self, expired: Expired) -> Completion:
         return self._completion(expired.entry, expired.error, states.REVOKED)
 
+    def revocation(self, revoked: Revoked) -> Completion:
+        return self._completion(revoked.entry, TaskRevokedError("revoked"), states.REVOKED)
+
     def loss(self, entry: Entry, event: Lost, *, asked: bool) -> Completion:
         """A run whose process died and that is not run again."""
         if event.by_us == "hard":
-            return self._completion(entry, TimeLimitExceeded(entry.hard_limit), states.FAILURE)
+            return self._failure(entry, TimeLimitExceeded(entry.hard_limit))
         if event.by_us == "terminate" and asked:
-            return self._completion(entry, Terminated(event.how), states.REVOKED)
-        why = f"the process {event.pid} that ran it died ({event.how})"
-        return self._completion(entry, WorkerLostError(why), states.FAILURE)
+            return self._completion(entry, TaskRevokedError("terminated"), states.REVOKED)
+        return self._failure(entry, _died(event))
+
+    def retry(self, entry: Entry, event: Lost) -> Completion:
+        """A run whose process died and that is sent again, after the delay of the task's retries."""
+        again = as_retry(entry.envelope, due=time.time() + entry.policy.retry_delay)
+        return self._completion(entry, _died(event), states.RETRY)._replace(followups=[again])
 
     def orphan(self, delivery: Delivery) -> Completion:
         """A task that a worker, dead since, had started under early acknowledgement."""
@@ -48,10 +59,30 @@ class Endings:
         if isinstance(envelope, DecodeError):
             return Completion(delivery.tag)
         error = WorkerLostError("the worker that ran it died; it had acknowledged the message when the task started")
-        return Completion(delivery.tag, record=self._record(envelope, error, states.FAILURE))
+        followups = self._tell(delivery.tag, envelope, delivery.queue, error, redelivered=delivery.redelivered)
+        return Completion(delivery.tag, "done", followups, self._record(envelope, error, states.FAILURE))
 
     def answer(self, ticket: str, reply: object) -> ControlReply:
         return ControlReply(self._hostname, reply, ticket)
+
+    def _failure(self, entry: Entry, error: Exception) -> Completion:
+        followups = self._tell(
+            entry.tag,
+            entry.envelope,
+            entry.queue,
+            error,
+            redelivered=entry.redelivered,
+            late=entry.policy.late,
+        )
+        return self._completion(entry, error, states.FAILURE)._replace(followups=followups)
+
+    def _tell(
+        self, tag: Tag, envelope: Envelope, queue: str, error: Exception, *, redelivered: bool, late: bool = False
+    ) -> Sequence[Outgoing]:
+        if self._app is None:
+            return ()
+        work = Work.of(tag, envelope, queue, redelivered=redelivered, announce=False, late=late)
+        return tell_failure(self._app, work, error, hostname=self._hostname)
 
     def _completion(self, entry: Entry, error: Exception, state: str) -> Completion:
         return Completion(entry.tag, record=self._record(entry.envelope, error, state))
@@ -62,3 +93,7 @@ class Endings:
         if ignored and not policy.store_errors:
             return None
         return failure_record(envelope, error, state=state, now=time.time())
+
+
+def _died(event: Lost) -> WorkerLostError:
+    return WorkerLostError(f"the process {event.pid} that ran it died ({event.how})")

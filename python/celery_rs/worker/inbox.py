@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from celery_rs.transports import Delivery, Tags
+from celery_rs.transports import Delivery, Fact, Tags
 from celery_rs.wire import ControlRequest
 from celery_rs.worker.pools import PoolEvent
 
@@ -19,6 +19,12 @@ class Delivered(NamedTuple):
 
     deliveries: Sequence[Delivery]
     lost: Tags
+
+
+class FactsLearnt(NamedTuple):
+    """Durable truths that are new here, oldest first."""
+
+    facts: Sequence[Fact]
 
 
 class LeasesLost(NamedTuple):
@@ -58,7 +64,7 @@ class ThreadDied(NamedTuple):
     reason: str
 
 
-Event = Delivered | LeasesLost | Orphaned | Settled | Asked | Signalled | ThreadDied | PoolEvent
+Event = Delivered | FactsLearnt | LeasesLost | Orphaned | Settled | Asked | Signalled | ThreadDied | PoolEvent
 
 
 class Inbox:

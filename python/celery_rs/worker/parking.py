@@ -49,10 +49,14 @@ class Parking(Generic[J]):
         ]
         heapify(self._heap)
 
-    def drop(self, unwanted: Callable[[J], bool]) -> None:
-        """Take these out for good."""
-        self._heap = [slot for slot in self._heap if not unwanted(slot[3])]
-        heapify(self._heap)
+    def drop(self, unwanted: Callable[[J], bool]) -> list[J]:
+        """Take these out for good; returns them."""
+        dropped = [job for job in self if unwanted(job)]
+        if dropped:
+            gone = set(map(id, dropped))
+            self._heap = [slot for slot in self._heap if id(slot[3]) not in gone]
+            heapify(self._heap)
+        return dropped
 
     def clear(self) -> list[J]:
         """Take everything out, soonest first."""

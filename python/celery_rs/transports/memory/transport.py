@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from celery_rs._core import open_envelopes
 from celery_rs.transports.base import (
     Consumer,
     DeadLetter,
     DeadLetters,
     DeadPage,
+    Delayed,
     Fact,
     Facts,
     Features,
@@ -98,6 +100,13 @@ class MemoryTransport:
                 if letter.task_id == task_id:
                     return Whereabouts(letter.queue, "dead", None, None, letter.crashes, letter.deliveries)
             return None
+
+    def delayed(self, queues: Sequence[str], limit: int) -> Sequence[Delayed]:
+        with self.broker.locked():
+            self.broker.promote()
+            kept = [(due, stored) for due, _, stored in sorted(self.broker.delayed) if stored.queue in queues][:limit]
+        envelopes = open_envelopes([stored.envelope for _, stored in kept])
+        return [Delayed(stored.queue, due, envelope) for (due, stored), envelope in zip(kept, envelopes, strict=True)]
 
     def describe(self) -> str:
         return str(self.broker)

@@ -1,10 +1,11 @@
-"""What is where: counts by queue and state, and the place of one task's message."""
+"""What is where: counts by queue and state, what waits for its time, and the place of one task's message."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from celery_rs.transports.base import QueueInfo, Whereabouts
+from celery_rs._core import open_envelopes
+from celery_rs.transports.base import Delayed, QueueInfo, Whereabouts
 from celery_rs.transports.sqlite.database import Database
 
 _STATES: dict[int, Literal["ready", "held", "begun", "delayed"]] = {0: "ready", 1: "held", 2: "begun", 3: "delayed"}
@@ -50,6 +51,18 @@ def _oldest(database: Database, queue: str, now: float) -> float | None:
         {"queue": queue, "now": now},
     )
     return None if enqueued_at is None else max(0.0, now - enqueued_at)
+
+
+def delayed(database: Database, queues: Sequence[str], limit: int) -> list[Delayed]:
+    """What waits there for its time, soonest first."""
+    places = ", ".join("?" * len(queues))
+    rows = database.read(
+        f"SELECT queue, due, envelope FROM messages WHERE state = 3 AND queue IN ({places}) AND due > ? "
+        "ORDER BY due LIMIT ?",
+        (*queues, database.clock(), limit),
+    )
+    envelopes = open_envelopes([envelope for _, _, envelope in rows])
+    return [Delayed(queue, due, envelope) for (queue, due, _), envelope in zip(rows, envelopes, strict=True)]
 
 
 def find(database: Database, task_id: str) -> Whereabouts | None:

@@ -8,6 +8,7 @@ from celery_rs.errors import NotSupported
 from celery_rs.transports.base import (
     Consumer,
     DeadLetters,
+    Delayed,
     Facts,
     Features,
     Outgoing,
@@ -90,6 +91,9 @@ class SqliteTransport:
 
     def find(self, task_id: str) -> Whereabouts | None:
         return census.find(self.database, task_id)
+
+    def delayed(self, queues: Sequence[str], limit: int) -> Sequence[Delayed]:
+        return census.delayed(self.database, queues, limit)
 
     def describe(self) -> str:
         return f"sqlite:///{self.database.path}"

@@ -2,13 +2,19 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from celery_rs._core import Envelope
+from celery_rs.control import ids_of
 from celery_rs.wire import Queue
-from celery_rs.worker.commands.state import ActiveTask, WorkerState
+from celery_rs.worker.commands.state import Later, WorkerState
 from celery_rs.worker.commands.table import Reply, command
+from celery_rs.worker.request import Request
+
+SCHEDULED_MOST = 1000
+"""How many scheduled tasks are listed."""
 
 
 @command("ping", kind="inspect", help="Answer pong.")
@@ -18,14 +24,63 @@ def ping(state: WorkerState) -> Reply:
 
 @command("active", kind="inspect", aliases=("dump_active",), help="The tasks that run now.")
 def active(state: WorkerState, safe: bool = False) -> Reply:
-    return [_request_info(state, task, safe) for task in state.active()]
+    return [request.info(safe=safe) for request in state.active()]
 
 
 @command(
     "reserved", kind="inspect", aliases=("dump_reserved",), help="The tasks that are held here and have not started."
 )
 def reserved(state: WorkerState, safe: bool = False) -> Reply:
-    return [_request_info(state, task, safe) for task in state.reserved()]
+    return [request.info(safe=safe) for request in state.reserved()]
+
+
+@command(
+    "scheduled",
+    kind="inspect",
+    aliases=("dump_schedule",),
+    help="The tasks that wait for their ETA, here or (the first 1,000) at the broker, in the queues it consumes from.",
+)
+def scheduled(state: WorkerState) -> Later:
+    here = [_scheduled(request) for request in state.scheduled()]
+
+    def compute() -> Reply:
+        kept = [
+            _scheduled(Request(state.app, state.hostname, delayed.envelope), delayed.due)
+            for delayed in state.scheduled_at_broker(SCHEDULED_MOST)
+            if isinstance(delayed.envelope, Envelope)
+        ]
+        return [*here, *kept][:SCHEDULED_MOST]
+
+    return Later(compute)
+
+
+@command("revoked", kind="inspect", aliases=("dump_revoked",), help="The ids of revoked tasks.")
+def revoked(state: WorkerState) -> Reply:
+    return list(state.revoked())
+
+
+@command("query_task", kind="inspect", args="<id> [id ...]", help="Where these tasks are in this worker.")
+def query_task(state: WorkerState, ids: Sequence[str] | str) -> Reply:
+    """`{id: [place, info]}` with place active, reserved or scheduled; those that are not here are left out."""
+    wanted = set(ids_of(ids))
+    places = (("scheduled", state.scheduled()), ("reserved", state.reserved()), ("active", state.active()))
+    return {one.id: [place, one.info()] for place, requests in places for one in requests if one.id in wanted}
+
+
+@command("clock", kind="inspect", help="Its logical clock.")
+def clock(state: WorkerState) -> Reply:
+    return {"clock": state.clock()}
+
+
+@command(
+    "conf",
+    kind="inspect",
+    args="[include_defaults]",
+    aliases=("dump_conf",),
+    help="Its settings, secrets masked; with `yes` also those that nobody set.",
+)
+def conf(state: WorkerState, with_defaults: bool = False) -> Reply:
+    return json.loads(json.dumps(state.app.conf.table(with_defaults=with_defaults), default=repr, skipkeys=True))
 
 
 @command("stats", kind="inspect", help="Counts, pool, uptime, resources.")
@@ -55,49 +110,25 @@ def registered(
     return [_with_attributes(name, state.app.tasks[name], wanted) for name in names]
 
 
-@command("report", kind="inspect", help="Versions, for a bug report.")
+@command("report", kind="inspect", help="Versions and settings, for a bug report.")
 def report(state: WorkerState) -> Reply:
     return {"ok": f"{state.hostname}: python {platform.python_version()}, {platform.platform()}"}
 
 
 @command("hello", kind="inspect", hidden=True, help="What a Celery worker asks its neighbours when it starts.")
-def hello(state: WorkerState, from_node: str, revoked: Sequence[str] | None = None) -> Reply:
-    # No revokes and no Lamport clock are kept here: an empty list and 0 leave the asking worker as it is.
-    return None if from_node == state.hostname else {"revoked": [], "clock": 0}
+def hello(state: WorkerState, from_node: str, revoked: Sequence[str] | Mapping[str, Any] | None = None) -> Reply:
+    """It tells what was revoked where it was; both know it afterwards."""
+    if from_node == state.hostname:
+        return None
+    if revoked:
+        state.revoke(ids_of(list(revoked)))
+    return {"revoked": list(state.revoked()), "clock": state.clock()}
 
 
-def _request_info(state: WorkerState, task: ActiveTask, safe: bool) -> dict[str, Any]:
-    envelope = task.envelope
-    args, kwargs = _arguments(envelope, safe)
-    return {
-        "id": envelope.id,
-        "name": envelope.task,
-        "args": args,
-        "kwargs": kwargs,
-        "type": envelope.task,
-        "hostname": state.hostname,
-        "time_start": task.time_start,
-        "acknowledged": task.acknowledged,
-        "delivery_info": {
-            "exchange": envelope.exchange,
-            "routing_key": envelope.routing_key,
-            "priority": envelope.priority,
-            "redelivered": task.redelivered,
-        },
-        "worker_pid": task.worker_pid,
-    }
-
-
-def _arguments(envelope: Envelope, safe: bool) -> tuple[Any, Any]:
-    """The real values of a JSON body; of any other only the reprs that its sender wrote (opening it could run code)."""
-    if not safe and envelope.content_type == "application/json" and not envelope.compression:
-        try:
-            args, kwargs, _embed = json.loads(envelope.body)
-        except (ValueError, TypeError, RecursionError):
-            pass  # a body that cannot be read fails in its child, which says why
-        else:
-            return args, kwargs
-    return envelope.argsrepr, envelope.kwargsrepr
+def _scheduled(request: Request, due: float | None = None) -> dict[str, Any]:
+    eta = request.eta if due is None else datetime.fromtimestamp(due, UTC)
+    priority = request.envelope.priority
+    return {"eta": eta and eta.isoformat(), "priority": priority, "request": request.info()}
 
 
 def _with_attributes(name: str, task: Any, wanted: Sequence[str]) -> str:

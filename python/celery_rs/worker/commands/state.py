@@ -4,23 +4,20 @@ Commands run on the loop's thread, one at a time, so they may change what they a
 tests use a plain class.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from celery_rs._core import Envelope
 from celery_rs.context import AppLike
+from celery_rs.transports import Delayed
 from celery_rs.wire import Queue
+from celery_rs.worker.request import Request
 
 
-class ActiveTask(NamedTuple):
-    """A task that runs now. `time_start` is epoch seconds, None before the child has said so."""
+class Later(NamedTuple):
+    """A reply that needs the broker: computed by a thread that may wait for it."""
 
-    envelope: Envelope
-    queue: str
-    redelivered: bool
-    acknowledged: bool
-    time_start: float | None
-    worker_pid: int | None
+    compute: Callable[[], Any]
 
 
 class WorkerState(Protocol):
@@ -33,13 +30,27 @@ class WorkerState(Protocol):
 
     @property
     def app(self) -> AppLike: ...
-    def set_rate(self, task: str, rate: str | float | None) -> None:
-        """From now on; what waits for a token waits as long as the new rate says. Raises ValueError."""
+
+    # looking
+
+    def active(self) -> Sequence[Request]:
+        """What runs now."""
         ...
 
-    def active(self) -> Sequence[ActiveTask]: ...
-    def reserved(self) -> Sequence[ActiveTask]:
-        """Held here and not started, parked ones left out."""
+    def reserved(self) -> Sequence[Request]:
+        """Held here, not started, and waiting for no ETA."""
+        ...
+
+    def scheduled(self) -> Sequence[Request]:
+        """Held here until their ETA, which is seconds away; what is due later lies at the broker."""
+        ...
+
+    def scheduled_at_broker(self, limit: int) -> Sequence[Delayed]:
+        """The first that the broker keeps for this worker's queues. It asks the broker: only within a `Later`."""
+        ...
+
+    def revoked(self) -> Sequence[str]:
+        """The ids of revoked tasks."""
         ...
 
     def queues(self) -> Sequence[Queue]:
@@ -49,3 +60,52 @@ class WorkerState(Protocol):
     def stats(self) -> Mapping[str, object]:
         """Celery's `stats` (docs/internals/wire-protocol.md, 6.3), JSON values only."""
         ...
+
+    def clock(self) -> int:
+        """The logical time of what it has heard and said."""
+        ...
+
+    # limits
+
+    def set_rate(self, task: str, rate: str | float | None) -> None:
+        """From now on; what waits for a token waits as long as the new rate says. Raises ValueError."""
+        ...
+
+    def set_time_limits(self, task: str, soft: float | None, hard: float | None) -> None:
+        """For what starts from now on; in seconds."""
+        ...
+
+    # tasks
+
+    def revoke(self, ids: Sequence[str], signum: signal.Signals | None = None) -> list[str]:
+        """Start these no more, and with a signal end those that run; returns the ids that are here."""
+        ...
+
+    def revoke_stamped(self, stamps: Mapping[str, Sequence[Any]], signum: signal.Signals | None = None) -> list[str]:
+        """The same for what carries one of these values under one of these names."""
+        ...
+
+    # the worker itself
+
+    def shutdown(self) -> None:
+        """A warm shutdown."""
+        ...
+
+    def resize(self, by: int) -> None:
+        """So many pool processes more, or fewer. Raises ValueError where there cannot be so many."""
+        ...
+
+    def autoscale(self, most: int | None, least: int | None) -> tuple[int, int]:
+        """Change the bounds; returns them. Raises ValueError where nothing scales."""
+        ...
+
+    def restart_pool(self) -> None:
+        """Replace every pool process. Raises NotSupported where there are none."""
+        ...
+
+    def configured(self, queue: str) -> Queue:
+        """The queue of that name as the app's settings have it. Raises QueueNotFound."""
+        ...
+
+    def consume(self, queue: Queue) -> None: ...
+    def cancel(self, queue: str) -> None: ...

@@ -44,6 +44,8 @@ class Command:
     hidden: bool
     parameters: tuple[Parameter, ...]
     function: Function
+    timeout: float = 1.0
+    """How long its asker waits for replies, in seconds, unless told otherwise."""
 
 
 _rows: dict[str, Command] = {}
@@ -51,16 +53,80 @@ _names: dict[str, str] = {}
 
 
 def command(
-    name: str, *, kind: CommandKind, help: str, args: str = "", aliases: Sequence[str] = (), hidden: bool = False
+    name: str,
+    *,
+    kind: CommandKind,
+    help: str,
+    args: str = "",
+    aliases: Sequence[str] = (),
+    hidden: bool = False,
+    timeout: float = 1.0,
+    parameters: Sequence[Parameter] | None = None,
 ) -> Callable[[Function], Function]:
-    """Register the decorated function under `name` and `aliases`. A later one of the same name replaces it."""
+    """Register the decorated function under `name` and `aliases`. A later one of the same name replaces it.
+
+    Without `parameters` they are read from its signature.
+    """
 
     def register(function: Function) -> Function:
-        _rows[name] = Command(name, kind, help, args, tuple(aliases), hidden, _parameters(function), function)
+        words = _parameters(function) if parameters is None else tuple(parameters)
+        _rows[name] = Command(name, kind, help, args, tuple(aliases), hidden, words, function, timeout)
         _names.update(dict.fromkeys((name, *aliases), name))
         return function
 
     return register
+
+
+def control_command(*positional: Any, **options: Any) -> Any:
+    """A remote command of one's own that changes the worker: `celery-rs control NAME`, `app.control.broadcast(NAME)`.
+
+    The decorated function is called in the worker's main process with its state and the arguments by name; it returns
+    what the asker gets, and must not take long. Options are Celery's: `name` (the function's), `alias`, `visible`,
+    `default_timeout` (seconds), `help`, `signature` (the words as people read them), `args` (`[(name, type), ...]` as
+    the command line takes them, else read from the function), `variadic` (the argument that takes all further words).
+    """
+    return _decorate("control", positional, options)
+
+
+def inspect_command(*positional: Any, **options: Any) -> Any:
+    """The same for a command that only looks: `celery-rs inspect NAME`."""
+    return _decorate("inspect", positional, options)
+
+
+def _decorate(kind: CommandKind, positional: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    if len(positional) == 1 and callable(positional[0]) and not options:
+        return _register(kind, positional[0])
+    if positional:
+        raise TypeError(f"{kind}_command takes its options by name, got {positional!r}")
+    return lambda function: _register(kind, function, **options)
+
+
+def _register(
+    kind: CommandKind,
+    function: Function,
+    name: str | None = None,
+    alias: str | None = None,
+    visible: bool = True,
+    default_timeout: float = 1.0,
+    help: str | None = None,
+    signature: str | None = None,
+    args: Sequence[tuple[str, type]] | None = None,
+    variadic: str | None = None,
+) -> Function:
+    words = None
+    if args is not None or variadic is not None:
+        words = [Parameter(argument, _word_type(kind_of), required=False) for argument, kind_of in args or ()]
+        words += [Parameter(variadic, "rest", required=False)] if variadic else []
+    return command(
+        name or str(getattr(function, "__name__", type(function).__name__)),
+        kind=kind,
+        help=help or " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split()),
+        args=signature or "",
+        aliases=(alias,) if alias else (),
+        hidden=not visible,
+        timeout=default_timeout,
+        parameters=words,
+    )(function)
 
 
 def list_commands(kind: CommandKind | None = None) -> list[Command]:
@@ -87,18 +153,24 @@ def run(request: ControlRequest, state: WorkerState) -> Reply:
 
 
 def _parameters(function: Function) -> tuple[Parameter, ...]:
-    hints = get_type_hints(function)
+    try:
+        hints = get_type_hints(function)
+    except Exception:  # noqa: BLE001 - of a user's function, whose annotations may name anything
+        hints = {}
     _state, *arguments = inspect.signature(function).parameters.values()
-    return tuple(
-        Parameter(argument.name, _word_type(hints[argument.name]), argument.default is inspect.Parameter.empty)
-        for argument in arguments
-    )
+    words = []
+    for argument in arguments:
+        if argument.kind is not inspect.Parameter.VAR_KEYWORD:  # a word has no name
+            required = argument.default is inspect.Parameter.empty
+            hint = hints.get(argument.name, str if required else type(argument.default))
+            words.append(Parameter(argument.name, _word_type(hint), required))
+    return tuple(words)
 
 
 def _word_type(hint: Any) -> Literal["text", "integer", "switch", "rest"]:
     kinds = {get_origin(kind) or kind for kind in (get_args(hint) if isinstance(hint, UnionType) else (hint,))}
     if kinds & {Sequence, list, tuple}:
         return "rest"
-    if hint is bool:
+    if bool in kinds:
         return "switch"
-    return "integer" if hint is int else "text"
+    return "integer" if kinds <= {int, type(None)} and int in kinds else "text"

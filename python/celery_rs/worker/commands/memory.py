@@ -1,0 +1,62 @@
+"""How much memory the worker's main process takes, for those who look for leaks."""
+
+import gc
+from collections import Counter
+from pathlib import Path
+
+from celery_rs.worker.commands.state import WorkerState
+from celery_rs.worker.commands.table import Reply, command
+
+_STATUS = Path("/proc/self/status")
+SAMPLES_MOST = 1000
+
+_samples: list[float] = []
+
+
+@command("memsample", kind="inspect", help="Note how much memory it takes now, and say it.")
+def memsample(state: WorkerState) -> Reply:
+    """None where the system does not tell."""
+    rss = _resident()
+    if rss is None:
+        return None
+    _samples.append(rss)
+    del _samples[:-SAMPLES_MOST]
+    return _text(rss)
+
+
+@command("memdump", kind="inspect", args="[n=10]", help="What `memsample` noted: n samples, evenly chosen.")
+def memdump(state: WorkerState, samples: int = 10) -> Reply:
+    count = max(1, min(int(samples), len(_samples)))
+    chosen = [_samples[i * (len(_samples) - 1) // max(1, count - 1)] for i in range(count)] if _samples else []
+    rss = _resident()
+    lines = [f"- rss (sample): {_text(sample)}" for sample in chosen]
+    return "\n".join([*lines, f"- rss (end): {'unknown' if rss is None else _text(rss)}."])
+
+
+@command(
+    "objgraph",
+    kind="inspect",
+    args="[type=Request] [num=200 [depth=10]]",
+    help="How many objects of a type there are; Celery draws a picture of them.",
+)
+def objgraph(state: WorkerState, type: str = "Request", num: int = 200, max_depth: int = 10) -> Reply:
+    """The picture needs the package objgraph, which is none of ours: it is refused, with the count at hand."""
+    count = Counter(one.__class__.__name__ for one in gc.get_objects())[type]
+    return {"error": f"objgraph is not supported: no picture is drawn here; there are {count} objects of type {type!r}"}
+
+
+def _resident() -> float | None:
+    """Bytes in memory."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name == "VmRSS":
+            return float(value.split()[0]) * 1024
+    return None
+
+
+def _text(size: float) -> str:
+    return f"{size / 2**20:.2f}MB"
