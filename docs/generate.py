@@ -5,46 +5,18 @@ without its line in the documentation.
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
 from pathlib import Path
 
 import click
 
 from celery_rs import errors, signals
 from celery_rs.cli import cli
-from celery_rs.config import SETTINGS, Setting
+from celery_rs.config import GROUPS, NOT_YET, REFUSED, SETTINGS, WORKS, Setting
 
 REFERENCE = Path(__file__).with_name("reference")
 _MADE = "<!-- Made by `make docs-reference` from {source}. Change that, not this page. -->\n"
-_STATES = {"works": "works", "refused": "refused", "not yet": "not yet"}
-_TITLES = {
-    "task": "Tasks",
-    "broker": "Broker",
-    "result": "Results",
-    "worker": "Workers",
-    "event": "Events",
-    "control": "Remote control",
-    "security": "Security",
-    "beat": "Beat",
-    "redis": "Redis as result store",
-    "database": "SQL databases as result store",
-}
-_OTHERS = "General"
-_OTHER_STORES = "Other result stores"
-_STORES = (
-    "arangodb",
-    "azureblockblob",
-    "cache",
-    "cassandra",
-    "cosmosdbsql",
-    "couchbase",
-    "dynamodb",
-    "elasticsearch",
-    "gcs",
-    "mongodb",
-    "s3",
-)
 _MOMENTS = {
     "before_task_publish": ("before a message is sent", "the caller"),
     "after_task_publish": ("after the broker has taken it", "the caller"),
@@ -84,16 +56,16 @@ def main() -> None:
 
 def settings_page() -> str:
     """Every setting, by what it is about."""
-    counts = {state: sum(setting.state == state for setting in SETTINGS) for state in _STATES}
+    counts = Counter(setting.state for setting in SETTINGS)
     return _page(
         "celery_rs.config.SETTINGS",
         "# Settings\n",
-        f"There are {len(SETTINGS)} settings: {counts['works']} work, {counts['not yet']} are for parts that are not "
-        f"there yet, {counts['refused']} are refused for good. To set one of the last two kinds is an error that says "
+        f"There are {len(SETTINGS)} settings: {counts[WORKS]} work, {counts[NOT_YET]} are for parts that are not "
+        f"there yet, {counts[REFUSED]} are refused for good. To set one of the last two kinds is an error that says "
         "what to do instead; `celery-rs report` counts those that a project would miss.\n",
         "How to set them is in the [tutorial](../tutorial/configuration.md). The old names, from before Celery 4, are "
         "read too, and so are the new ones in upper case; `celery-rs upgrade settings FILE` rewrites a module.\n",
-        *(line for title, rows in _by_title() for line in (f"## {title}\n", _settings_table(rows))),
+        *(line for title, rows in GROUPS.items() for line in (f"## {title}\n", _settings_table(rows))),
     )
 
 
@@ -148,17 +120,6 @@ def _page(source: str, *parts: str) -> str:
     return "\n".join((_MADE.format(source=source), *parts))
 
 
-def _by_title() -> Iterator[tuple[str, list[Setting]]]:
-    order = [_OTHERS, *_TITLES.values(), _OTHER_STORES]
-    rows = sorted(SETTINGS, key=lambda setting: order.index(_title(setting)))
-    return ((title, list(found)) for title, found in groupby(rows, key=_title))
-
-
-def _title(setting: Setting) -> str:
-    prefix = setting.name.partition("_")[0]
-    return _OTHER_STORES if prefix in _STORES else _TITLES.get(prefix, _OTHERS)
-
-
 def _settings_table(rows: Iterable[Setting]) -> str:
     return _table(
         ("setting", "type", "default", "old name", "what it says", "state"),
@@ -169,7 +130,7 @@ def _settings_table(rows: Iterable[Setting]) -> str:
                 f"`{row.default!r}`",
                 f"`{row.upper}`" if row.old == "=" else f"`{row.old}`" if row.old else "",
                 row.help,
-                row.state if row.state == "works" else f"{row.state}: {row.why}",
+                row.state if row.state == WORKS else f"{row.state}: {row.why}",
             )
             for row in rows
         ],
@@ -197,7 +158,7 @@ def _command(command: click.Command, path: str, parent: click.Context | None) ->
 
 def _option(option: click.Option, context: click.Context) -> tuple[str, str, str] | None:
     record = option.get_help_record(context)
-    if record is None or option.name == "help":
+    if record is None or "--help" in option.opts:
         return None
     variables = option.envvar if option.envvar is not None else ()
     return (

@@ -6,13 +6,18 @@ differs, or nothing.
 
 import doctest
 import json
+import signal
 import sys
 from io import StringIO
 from typing import Any
 
 
+SECONDS = 30
+
+
 def main() -> None:
     """Check blocks until there are no more."""
+    signal.signal(signal.SIGALRM, _too_long)
     answers = sys.stdout
     names: dict[str, Any] = {"__name__": "__main__"}
     for number, line in enumerate(sys.stdin):
@@ -25,9 +30,15 @@ def check(text: str, names: dict[str, Any], title: str) -> str:
     test = doctest.DocTestParser().get_doctest(text, names, title, None, 0)
     said = StringIO()
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    signal.alarm(SECONDS)
     runner.run(test, out=said.write, clear_globs=False)
+    signal.alarm(0)
     names.update(test.globs)
     return said.getvalue()
+
+
+def _too_long(*_: Any) -> None:
+    raise TimeoutError(f"the block took longer than {SECONDS} s")
 
 
 if __name__ == "__main__":

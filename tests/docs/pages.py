@@ -8,7 +8,8 @@ of it:
 - `console`: lines with `$ ` are typed, what follows each is what it prints. A worker is started in the background and
   waited for; `terminal=name` is where it runs, and a worker that runs there already is stopped first, by Ctrl-C. A
   block that is `^C` stops it and starts none.
-- `pycon`: a Python session, checked as a doctest. It goes on until a block begins with an import.
+- `pycon`: a Python session, checked as a doctest. It goes on until a file changes, which Python would not
+  see.
 - `text`, with `log=name`: lines that the worker in that terminal has logged.
 - `tested=path::name`: that test runs the block, since it cannot be typed into an empty folder.
 """

@@ -65,6 +65,7 @@ class Reader:
             end(worker)
 
     def _write(self, name: str, text: str) -> None:
+        self._end_session()
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -139,8 +140,7 @@ class Reader:
         return self.folder.with_name(f"{self.folder.name}-{terminal}.log")
 
     def _session(self, text: str) -> None:
-        if self._python is None or re.match(r">>> (?:import|from) ", text):
-            self._end_session()
+        if self._python is None:
             self._python = subprocess.Popen(
                 [sys.executable, os.fspath(_INTERPRETER)],
                 cwd=self.folder,
