@@ -183,3 +183,7 @@ def test_watching_an_id_twice_yields_it_once(backend):
 def test_a_store_describes_itself(backend):
     assert "\n" not in backend.describe()
     assert "://" in backend.describe()
+
+
+def test_a_store_that_is_printed_says_where_it_is(backend):
+    assert str(backend) == f"<{type(backend).__name__}: {backend.describe()}>"

@@ -39,6 +39,9 @@ class DisabledBackend:
     def describe(self) -> str:
         return "disabled"
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.describe()}>"
+
     def after_fork(self) -> None:
         """Nothing was opened."""
 

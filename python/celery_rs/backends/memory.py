@@ -86,6 +86,9 @@ class MemoryBackend:
     def describe(self) -> str:
         return str(self.broker)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.describe()}>"
+
     def after_fork(self) -> None:
         """Nothing to forget: every call from a child is refused, since it would talk to a copy."""
 

@@ -129,6 +129,9 @@ class SqliteBackend:
     def describe(self) -> str:
         return f"sqlite:///{self.database.path}"
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.describe()}>"
+
     def after_fork(self) -> None:
         self.database.after_fork()
 
