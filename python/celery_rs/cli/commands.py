@@ -25,6 +25,7 @@ class Row(NamedTuple):
 
 COMMANDS: dict[str, Row] = {
     "call": Row("celery_rs.cli.call:call", "Send the task NAME and print its id."),
+    "check": Row("celery_rs.cli.check:check", "Find mistakes in the settings, tasks and routes of the app."),
     "completion": Row("celery_rs.cli.completion:completion", "Print the script that lets SHELL complete commands."),
     "control": Row("celery_rs.cli.control:control", "Change running workers."),
     "dead": Row("celery_rs.cli.dead:dead", "Look after messages that could not be run."),
@@ -33,10 +34,15 @@ COMMANDS: dict[str, Row] = {
     "list": Row("celery_rs.cli.list:listing", "List what the app has configured."),
     "logtool": Row("celery_rs.cli.logtool:logtool", "Make sense of a worker's log files."),
     "migrate": Row("celery_rs.cli.migrate:migrate", "Move tasks from the broker SOURCE to DESTINATION."),
+    "multi": Row("celery_rs.cli.multi:multi", "Start and stop several workers."),
     "purge": Row("celery_rs.cli.purge:purge", "Drop every message that waits in the known queues."),
+    "report": Row(
+        "celery_rs.cli.report:report", "Show versions, broker, results and the settings that are set, without secrets."
+    ),
     "result": Row("celery_rs.cli.result:result", "Print the result of the task ID, waiting for it if need be."),
     "shell": Row("celery_rs.cli.shell:shell", "Start Python with the app and its tasks at hand."),
     "status": Row("celery_rs.cli.status:status", "Show which workers answer."),
+    "upgrade": Row("celery_rs.cli.upgrade:upgrade", "Bring a project's files up to date."),
     "worker": Row("celery_rs.cli.worker:worker", "Run tasks."),
 }
 

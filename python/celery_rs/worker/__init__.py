@@ -11,6 +11,7 @@ from celery_rs.worker.commands import (
     list_commands,
 )
 from celery_rs.worker.options import PoolName, WorkerOptions
+from celery_rs.worker.policy import policy_of
 from celery_rs.worker.processors import usable_processors
 from celery_rs.worker.worker import Worker
 
@@ -26,5 +27,6 @@ __all__ = [
     "find_command",
     "inspect_command",
     "list_commands",
+    "policy_of",
     "usable_processors",
 ]
