@@ -55,6 +55,7 @@ def announce(draft: Draft, policy: dict[str, Any], local: tzinfo | None) -> Outg
         declare=[draft.queue],
         retry_policy=policy,
     )
+    headers, properties = dict(headers), dict(properties)  # the receivers may have kept theirs
     body = draft.writer.dumps(draft.body, "the body")
     changed = {field: headers.pop(header, None) for header, field in _FIELDS.items()}
     headers.pop("lang", None)

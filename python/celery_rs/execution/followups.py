@@ -37,9 +37,10 @@ def call_errbacks(app: AppLike, request: Request, error: BaseException, tracebac
     and the traceback's text; every other is sent, with the id of the failed task.
     """
     for given in request.errbacks or ():
-        ended = call(_call_errback, (app, request, given, error, traceback), {})
-        if ended.error is not None:
-            log.error("an errback of task %s[%s] failed", request.task, request.id, exc_info=ended.error)
+        try:
+            _call_errback(app, request, given, error, traceback)
+        except Exception:
+            log.exception("an errback of task %s[%s] failed", request.task, request.id)
 
 
 def follow(app: AppLike, request: Request, sig: Signature[Any], args: tuple[Any, ...]) -> AsyncResult[Any]:
@@ -59,7 +60,9 @@ def _call_errback(app: AppLike, request: Request, given: Any, error: BaseExcepti
     errback = _signature(given, app)
     task = app.tasks.get(errback.task)
     if task is not None and _takes_the_error(task):
-        errback(request, error, traceback)
+        ended = call(errback, (request, error, traceback), {})
+        if ended.error is not None:
+            log.error("the errback %s of task %s[%s] failed", task.name, request.task, request.id, exc_info=ended.error)
     elif request.is_eager:
         errback.apply_async((request.id,), parent_id=request.id, root_id=request.root_id)
     else:
