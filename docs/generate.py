@@ -101,9 +101,7 @@ def exceptions_page() -> str:
     return _page(
         "celery_rs.errors",
         "# Exceptions\n",
-        "`from celery_rs.exceptions import Ignore`.\n"
-        if (Path(inspect.getfile(errors)).with_name("exceptions.py")).exists()
-        else "`from celery_rs.errors import Ignore`.\n",
+        "`from celery_rs.errors import WorkerLostError`; `Ignore`, `Reject` and `Retry` are in `celery_rs`, too.\n",
         _table(("exception", "is a", "means"), rows),
     )
 

@@ -11,7 +11,6 @@ import sys
 from io import StringIO
 from typing import Any
 
-
 SECONDS = 30
 
 
