@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from celery_rs.cli.worker import _NOT_YET
+from celery_rs.cli.worker import worker
 from tests.cli.conftest import Run, Write, error_of
 
 APP = "from celery_rs import Celery\napp = Celery('proj', broker='memory://')\n"
 
 WRONG = [
     (("wroker",), "no command 'wroker'; did you mean 'worker'?"),
-    (("frobnicate",), "no command 'frobnicate'; the commands are call, control, inspect"),
+    (("frobnicate",), "no command 'frobnicate'; the commands are call, "),
     (("--frob",), "No such option"),
     (("worker", "-A", "proj"), "-A is a global option: put it before the command, as in `celery-rs -A ... worker`"),
     (("status", "--app=proj"), "--app is a global option: put it before the command"),
@@ -29,22 +29,24 @@ WRONG = [
     (("-A", "proj", "worker", "-P", "swimming"), "expected prefork or solo, got 'swimming'"),
     (("-A", "proj", "worker", "-n", "a b@h"), "expected a node name such as 'w1@%h', got 'a b@h'"),
     (("-A", "proj", "worker", "-n", "w1@%x"), "expected %h, %n, %d or %%, got '%x' in 'w1@%x'"),
-    (("-A", "proj", "worker", "--time-limit", "soon"), "'soon' is not a valid float"),
-    (("-A", "proj", "worker", "--time-limit", "nan"), "expected a number of seconds, got"),
-    (("-A", "proj", "worker", "--time-limit", "inf"), "expected a number of seconds, got"),
+    (("-A", "proj", "worker", "--time-limit", "soon"), "expected a number of seconds, 0 or more, got 'soon'"),
+    (("-A", "proj", "worker", "--time-limit", "nan"), "expected a number of seconds"),
+    (("-A", "proj", "worker", "--time-limit", "inf"), "expected a number of seconds"),
     (
         ("-A", "proj", "worker", "--soft-time-limit", "9", "--time-limit", "5"),
         "--soft-time-limit must not be above --time-limit, got 9 and 5",
     ),
     (("-A", "badformat", "worker"), "worker_log_format must be a format such as '%(asctime)s %(message)s', got"),
     (("-A", "proj", "worker", "--max-tasks-per-child", "0"), "0 is not in the range"),
-    (("-A", "proj", "worker", "-f", "no/such/log"), "--logfile no/such/log cannot be written: No such file"),
-    (("-A", "proj", "worker", "-f", "%I.log"), "--logfile: expected %h, %n, %d, %p or %%, got '%I'"),
+    (("-A", "proj", "worker", "-f", "%x.log"), "--logfile: expected %h, %n, %d, %p, %i, %I or %%, got '%x'"),
     (("-A", "proj", "worker", "-I", "nowhere"), "importing the task module 'nowhere' failed with ModuleNotFoundError"),
     (("-A", "proj", "worker", "-I", "broken"), "SyntaxError: '(' was never closed (broken.py:1)"),
     (("-A", "proj", "worker", "-X", "celery"), "expected a queue to consume from, got none; see -Q and -X"),
     (("-A", "strict", "worker", "-Q", "nope"), "'nope'"),
-    (("-A", "proj", "worker", "surplus"), "Got unexpected extra argument"),
+    (
+        ("-A", "proj", "worker", "surplus"),
+        "expected settings such as worker.prefetch_multiplier=1 after the options, got 'surplus'",
+    ),
     (("-A", "badconf", "worker"), "unknown setting"),
     (("-b", "nonsense", "status"), "expected a broker URL such as"),
     (("-b", "memory://", "call", "x", "-a", "[1,"), "expected a JSON list such as '[2, 2]', got '[1,'"),
@@ -54,7 +56,7 @@ WRONG = [
     (("-b", "memory://", "call", "x", "--expires", "soon"), "or seconds such as 60, got 'soon'"),
     (("-b", "memory://", "call", "x", "--eta", "2030-01-01", "--countdown", "3"), "expected --eta or --countdown, got"),
     (("-b", "memory://", "call"), "Missing argument 'NAME'"),
-    (("-b", "memory://", "call", "x", "--countdown", "inf"), "countdown must be seconds from now within the calendar"),
+    (("-b", "memory://", "call", "x", "--countdown", "inf"), "expected a number of seconds, got 'inf'"),
     (("-b", "memory://", "call", "x", "--expires", "nan"), "expires must be seconds from now within the calendar"),
     (("-b", "memory://", "control"), "Missing argument"),
     (
@@ -65,8 +67,8 @@ WRONG = [
     (("-b", "memory://", "control", "rate_limit", "x", "1", "2"), "'rate_limit' takes <task>"),
     (("-b", "memory://", "control", "ping"), "'ping' is a command of inspect: `celery-rs inspect ping`"),
     (("-b", "memory://", "inspect", "ping", "loud"), "'ping' takes no arguments, got loud"),
-    (("-b", "memory://", "inspect", "-t", "nan", "ping"), "expected a number of seconds, got"),
-    (("-b", "memory://", "inspect", "-t", "0", "ping"), "0.0 is not in the range x>0"),
+    (("-b", "memory://", "inspect", "-t", "nan", "ping"), "expected a number of seconds"),
+    (("-b", "memory://", "inspect", "-t", "0", "ping"), "expected a number of seconds above 0, got '0'"),
     (("-b", "memory://", "purge", "-f", "-Q", "a", "-X", "a"), "expected a queue to purge, got none"),
 ]
 
@@ -86,9 +88,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(run: Run, write: Write, arguments
     assert said in error_of(run(*arguments), 2)
 
 
-@pytest.mark.parametrize("option", sorted(_NOT_YET))
-def test_an_option_that_is_not_there_yet_is_refused_by_name(run: Run, option: str) -> None:
-    assert error_of(run("-A", "proj", "worker", option), 2).startswith(f"{option} is not supported yet: ")
+@pytest.mark.parametrize(("names", "what_to_do"), sorted(worker.refusals().items()))
+def test_an_option_that_is_not_there_yet_is_refused_by_name(run: Run, names: str, what_to_do: str) -> None:
+    for option in names.split(", "):
+        words = (option,) if names[:2] in ("-B", "-E") else (option, "1")
+        assert error_of(run("-A", "proj", "worker", *words), 2) == f"{names} is not supported yet: {what_to_do}"
+
+
+def test_a_variable_of_an_option_that_is_not_there_yet_is_refused(run: Run) -> None:
+    os.environ["CELERY_WORKER_TASK_EVENTS"] = "1"
+
+    assert "--task-events, --events is not supported yet" in error_of(run("-A", "proj", "worker"), 2)
 
 
 def test_options_come_from_the_environment(run: Run, write: Write) -> None:

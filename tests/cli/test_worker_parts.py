@@ -1,28 +1,21 @@
 """What the worker command is made of: node names, the pid file, the log, the banner."""
 
-import logging
 import os
-import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
 
-from celery_rs import context
 from celery_rs.app import Celery
 from celery_rs.cli.banner import banner, task_list
-from celery_rs.cli.logging import set_up_logging
-from celery_rs.cli.nodes import Node, node_named, path_for
+from celery_rs.cli.nodes import Node, is_per_process, node_named, path_for
 from celery_rs.cli.output import ExitCode, Failure
 from celery_rs.cli.pidfile import holding
-from celery_rs.config import Settings
 
 
 @pytest.fixture
@@ -56,6 +49,16 @@ def test_paths_are_of_the_node() -> None:
     assert path_for(Node("w1", "george.example.com"), "/x/%n-%h-%d-%p.log") == (
         "/x/w1-george.example.com-example.com-w1@george.example.com.log"
     )
+
+
+@pytest.mark.parametrize(("process", "path"), [(0, "/x/w1-0.log"), (3, "/x/w1-3-3.log")])
+def test_paths_are_of_one_process_of_the_node(process: int, path: str) -> None:
+    assert path_for(Node("w1", "h"), "/x/%n-%i%I.log", process) == path
+
+
+@pytest.mark.parametrize(("path", "is_so"), [("%n%I.log", True), ("%i", True), ("%n.log", False), ("100%%I", False)])
+def test_a_path_with_the_number_of_the_process_is_one_for_each(path: str, is_so: bool) -> None:
+    assert is_per_process(path) is is_so
 
 
 def test_a_pid_file_is_there_while_it_is_held(tmp_path: Path) -> None:
@@ -115,71 +118,6 @@ def test_a_pid_file_that_another_process_took_is_left_to_it(tmp_path: Path) -> N
     assert path.read_text() == "1\n"
 
 
-@pytest.fixture
-def loggers() -> Iterator[None]:
-    """Both loggers as they were, afterwards."""
-    kept = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in (root(), tasks())]
-    yield
-    logging.captureWarnings(False)
-    for logger, handlers, level, propagate in kept:
-        for made in set(logger.handlers) - set(handlers):
-            made.close()
-        logger.handlers[:], logger.propagate = handlers, propagate
-        logger.setLevel(level)
-
-
-def root() -> logging.Logger:
-    return logging.getLogger()
-
-
-def tasks() -> logging.Logger:
-    return logging.getLogger("celery.task")
-
-
-@pytest.mark.usefixtures("loggers")
-def test_lines_have_celerys_format(tmp_path: Path) -> None:
-    set_up_logging(Settings(), logging.INFO, str(tmp_path / "log"), no_color=True)
-
-    logging.getLogger("any").info("heard %s", 1)
-    logging.getLogger("any").debug("not heard")
-
-    line = (tmp_path / "log").read_text()
-    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}: INFO/MainProcess\] heard 1\n", line)
-
-
-@pytest.mark.usefixtures("loggers")
-def test_lines_of_a_task_name_it(tmp_path: Path) -> None:
-    set_up_logging(Settings(), logging.INFO, str(tmp_path / "log"), no_color=True)
-
-    with context.running(SimpleNamespace(task="proj.add", id="id-1")):
-        logging.getLogger("celery.task.proj").info("inside")
-    tasks().info("outside")
-
-    inside, outside = (tmp_path / "log").read_text().splitlines()
-    assert inside.endswith("INFO/MainProcess] proj.add[id-1]: inside")
-    assert outside.endswith("???[???]: outside")
-
-
-@pytest.mark.usefixtures("loggers")
-def test_a_log_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
-    before = list(root().handlers)
-
-    with pytest.raises(OSError, match="No such file"):
-        set_up_logging(Settings(), logging.INFO, str(tmp_path / "no" / "log"), no_color=True)
-
-    assert root().handlers == before
-
-
-@pytest.mark.usefixtures("loggers")
-def test_handlers_of_the_project_stay_when_the_root_is_not_hijacked(tmp_path: Path) -> None:
-    own = logging.NullHandler()
-    root().addHandler(own)
-
-    set_up_logging(Settings({"worker_hijack_root_logger": False}), logging.INFO, str(tmp_path / "log"), no_color=True)
-
-    assert own in root().handlers
-
-
 def plain_banner(app: Any) -> str:
     text = banner(app, "w1@h", concurrency=2, pool="prefork", queues=app.queues(), now=datetime(2030, 1, 2, tzinfo=UTC))
     return click.unstyle(text)
@@ -194,6 +132,17 @@ def test_the_banner_masks_nothing_but_secrets_and_lists_queues_sorted() -> None:
     assert "2030-01-02 00:00:00" in text
     assert text.index(".> a ") < text.index(".> b                exchange=x(direct) key=k")
     assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_the_banner_tells_the_bounds_of_an_autoscaled_pool() -> None:
+    app = Celery("proj", broker="memory://")
+
+    text = banner(
+        app, "w1@h", concurrency=1, pool="prefork", queues=(), now=datetime(2030, 1, 2, tzinfo=UTC), autoscale=(10, 3)
+    )
+
+    assert ".> concurrency: {min=3, max=10} (prefork)" in text
+    assert ".> task events: OFF (workers send no events yet)" in text
 
 
 def test_celerys_own_tasks_are_listed_only_on_request() -> None:

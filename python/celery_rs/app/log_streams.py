@@ -14,9 +14,16 @@ _LONGEST = 8192
 """Characters after which a line without an end becomes a line of the log all the same."""
 
 
-class _Thread(threading.local):
-    rest = ""
+class _Rest(threading.local):
+    text = ""
+
+
+class _Here(threading.local):
     logs = False
+
+
+_here = _Here()
+"""Whether this thread is logging what was printed, by any proxy: what it prints then goes to the stream beneath."""
 
 
 class LoggingProxy:
@@ -33,21 +40,21 @@ class LoggingProxy:
         self.logger = logger
         self.loglevel = loglevel
         self._beneath = sys.__stderr__ if beneath is None else beneath
-        self._here = _Thread()
+        self._rest = _Rest()
 
     def write(self, text: str) -> int:
         """Log every line that is whole; the number of characters."""
         if not isinstance(text, str):
             raise TypeError(f"write() expects a string, got {type(text).__name__}")
-        here = self._here
-        if here.logs:
+        if _here.logs:
             if self._beneath is not None:
                 self._beneath.write(text)
             return len(text)
-        *lines, here.rest = (here.rest + text).split("\n")
-        if len(here.rest) > _LONGEST:
-            lines.append(here.rest)
-            here.rest = ""
+        *lines, rest = (self._rest.text + text).split("\n")
+        if len(rest) > _LONGEST:
+            lines.append(rest)
+            rest = ""
+        self._rest.text = rest
         self._log(lines)
         return len(text)
 
@@ -57,9 +64,8 @@ class LoggingProxy:
 
     def flush(self) -> None:
         """Log what this thread has written since its last line feed."""
-        here = self._here
-        if not here.logs:
-            rest, here.rest = here.rest, ""
+        if not _here.logs:
+            rest, self._rest.text = self._rest.text, ""
             self._log([rest])
         if self._beneath is not None:
             self._beneath.flush()
@@ -107,11 +113,10 @@ class LoggingProxy:
         self.flush()
 
     def _log(self, lines: Iterable[str]) -> None:
-        here = self._here
-        here.logs = True
+        _here.logs = True
         try:
             for line in lines:
                 if line and not line.isspace():
                     self.logger.log(self.loglevel, "%s", line)
         finally:
-            here.logs = False
+            _here.logs = False

@@ -27,8 +27,18 @@ _ART = r"""
 _ART_COLUMNS = 16
 
 
-def banner(app: Celery, node: str, *, concurrency: int, pool: str, queues: Sequence[Queue], now: datetime) -> str:
-    """The banner, coloured; `click.echo` takes the colours away where nobody sees them."""
+def banner(
+    app: Celery,
+    node: str,
+    *,
+    concurrency: int,
+    pool: str,
+    queues: Sequence[Queue],
+    now: datetime,
+    autoscale: tuple[int, int] | None = None,
+) -> str:
+    """The banner, coloured; `click.echo` takes the colours away where nobody sees them. `autoscale`: (most, least)."""
+    size = str(concurrency) if autoscale is None else f"{{min={autoscale[1]}, max={autoscale[0]}}}"
     facts = [
         f"{node} v{version('celery-rs')}",
         "",
@@ -38,8 +48,8 @@ def banner(app: Celery, node: str, *, concurrency: int, pool: str, queues: Seque
         f".> app:         {app.main or '__main__'}:{id(app):#x}",
         f".> transport:   {app.transport.describe()}",
         f".> results:     {app.backend.describe()}",
-        f".> concurrency: {concurrency} ({pool})",
-        ".> task events: OFF",
+        f".> concurrency: {size} ({pool})",
+        ".> task events: OFF (workers send no events yet)",
         "",
         "[queues]",
         *sorted(_queue_line(queue) for queue in queues),

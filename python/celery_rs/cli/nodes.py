@@ -1,7 +1,8 @@
 """Names of nodes, and the abbreviations in them and in paths.
 
 In a node's name `%h` is the host, `%n` the host without its domain, `%d` the domain. In a path of a node `%n` is the
-node's own name instead, and `%p` all of it. Celery's letters.
+node's own name instead, and `%p` all of it; `%i` is the number of the process in the pool, 0 for the main one, and `%I`
+the same with a dash before it, and nothing for the main one. Celery's letters.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 DEFAULT_NAME = "celery"
 _ABBREVIATION = re.compile(r"%(.)")
+_PER_PROCESS = re.compile(r"%[iI]")
 
 
 class Node(NamedTuple):
@@ -33,10 +35,16 @@ def node_named(text: str | None) -> Node:
     return Node(name or DEFAULT_NAME, rest)
 
 
-def path_for(node: Node, path: str) -> str:
-    """A path of this node. Raises ValueError on an unknown abbreviation."""
+def path_for(node: Node, path: str, process: int = 0) -> str:
+    """A path of this node, and of one of its processes. Raises ValueError on an unknown abbreviation."""
     domain = node.host.partition(".")[2]
-    return expand(path, {"h": node.host, "n": node.name, "d": domain, "p": str(node)})
+    values = {"h": node.host, "n": node.name, "d": domain, "p": str(node)}
+    return expand(path, values | {"i": str(process), "I": f"-{process}" if process else ""})
+
+
+def is_per_process(path: str) -> bool:
+    """Whether each process of the pool has a file of its own there."""
+    return bool(_PER_PROCESS.search(path.replace("%%", "")))
 
 
 def expand(text: str, values: dict[str, str]) -> str:

@@ -9,49 +9,52 @@ from celery_rs.cli.output import ExitCode, Failure, print_note
 
 
 @contextmanager
-def holding(path: Path) -> Iterator[None]:
-    """Write our pid there, and remove the file at the end. Raises Failure (73) when another live process holds it."""
-    _create(path)
+def holding(path: Path, called: str = "--pidfile") -> Iterator[None]:
+    """Write our pid there, and remove the file at the end. Raises Failure (73) when another live process holds it.
+
+    `called` is the option or setting to name.
+    """
+    _create(path, called)
     try:
         yield
     finally:
-        if _owner(path) == os.getpid():
+        if owner(path) == os.getpid():
             with suppress(FileNotFoundError):
                 path.unlink()
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, called: str) -> None:
     for _ in range(2):
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
-            _remove_stale(path)
+            _remove_stale(path, called)
         except OSError as error:
-            raise Failure(f"--pidfile {path} cannot be written: {error.strerror}", ExitCode.CANNOT_CREATE) from None
+            raise Failure(f"{called} {path} cannot be written: {error.strerror}", ExitCode.CANNOT_CREATE) from None
         else:
             with os.fdopen(descriptor, "w") as file:
                 file.write(f"{os.getpid()}\n")
             return
-    raise Failure(f"--pidfile {path} was taken by another process this moment", ExitCode.CANNOT_CREATE)
+    raise Failure(f"{called} {path} was taken by another process this moment", ExitCode.CANNOT_CREATE)
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(path: Path, called: str) -> None:
     """Remove the file of a dead process; one of a live process is an error."""
-    owner = _owner(path)
-    if owner is not None and owner != os.getpid() and _is_alive(owner):
+    holder = owner(path)
+    if holder is not None and holder != os.getpid() and is_alive(holder):
         raise Failure(
-            f"Pidfile ({path}) already exists. Seems we're already running? (pid: {owner}); "
+            f"Pidfile ({path}) already exists. Seems we're already running? (pid: {holder}); "
             "stop that worker or choose another file",
             ExitCode.CANNOT_CREATE,
         )
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise Failure(f"--pidfile {path} cannot be removed: {error.strerror}", ExitCode.CANNOT_CREATE) from None
-    print_note(f"Removed the stale pid file {path}{f' of process {owner}' if owner else ''}.")
+        raise Failure(f"{called} {path} cannot be removed: {error.strerror}", ExitCode.CANNOT_CREATE) from None
+    print_note(f"Removed the stale pid file {path}{f' of process {holder}' if holder else ''}.")
 
 
-def _owner(path: Path) -> int | None:
+def owner(path: Path) -> int | None:
     """The pid in the file; None when it is not there or holds no pid."""
     try:
         return int(path.read_text().strip())
@@ -59,7 +62,8 @@ def _owner(path: Path) -> int | None:
         return None
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, be it another user's."""
     if pid <= 0:
         return False
     try:

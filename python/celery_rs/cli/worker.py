@@ -1,6 +1,5 @@
 """`celery-rs worker`: check what was asked for, say what will run, run it."""
 
-import importlib
 import logging
 import os
 from contextlib import ExitStack
@@ -13,51 +12,30 @@ import click
 from celery_rs.app import Celery
 from celery_rs.cli.apps import named_app
 from celery_rs.cli.banner import banner, task_list
+from celery_rs.cli.daemon import Daemon, daemon_of, daemon_options, take_place
+from celery_rs.cli.daemon_command import DaemonCommand, launch_of, replace_python, stay
 from celery_rs.cli.find_app import describe_import_error
-from celery_rs.cli.logging import set_up_logging
-from celery_rs.cli.nodes import Node, node_named, path_for
-from celery_rs.cli.options import (
-    COMMA_SEPARATED,
-    LOG_LEVEL,
-    Seconds,
-    ValueKind,
-    exclude_queues_option,
-    queues_option,
-)
-from celery_rs.cli.output import ExitCode, Failure, count_of, print_note
+from celery_rs.cli.groups import grouped, refused
+from celery_rs.cli.nodes import Node, node_named
+from celery_rs.cli.notify import tell_ready
+from celery_rs.cli.options import COMMA_SEPARATED, LOG_LEVEL, Seconds, ValueKind
+from celery_rs.cli.output import ExitCode, Failure, count_of
 from celery_rs.cli.pidfile import holding
-from celery_rs.worker import PoolName, Worker, WorkerOptions
+from celery_rs.cli.root import refuse_pickle_as_root, warn_of_risks
+from celery_rs.cli.worker_files import WorkerLog, checked, path_of
+from celery_rs.worker import PoolName, Worker, WorkerOptions, usable_processors
 
 logger = logging.getLogger("celery.worker")
 
-_NOT_YET = {
-    **dict.fromkeys(("-D", "--detach"), "run it under systemd or with `&`"),
-    **dict.fromkeys(("-S", "--statedb"), "revoked ids are not kept"),
-    **dict.fromkeys(("-E", "--task-events", "--events"), "no events are sent"),
-    **dict.fromkeys(("-B", "--beat", "-s", "--schedule", "--schedule-filename", "--scheduler"), "there is no beat"),
-    **dict.fromkeys(("--uid", "--gid", "--umask", "--executable"), "start it as that user instead"),
-    "--autoscale": "choose a size with -c",
-    "--disable-prefetch": "prefetching adapts by itself; see --prefetch-multiplier",
-    "--heartbeat-interval": "no heartbeats are sent",
-    "--max-memory-per-child": "see --max-tasks-per-child",
-    "--pool-start-method": "children are always forked",
-}
 _POOLS: dict[str, PoolName] = {"prefork": "prefork", "processes": "prefork", "solo": "solo"}
 _POOLS_NOT_YET = ("eventlet", "gevent", "threads", "custom")
+_NO_BEAT = "there is no scheduler yet; start periodic tasks from cron or a systemd timer with `celery-rs call`"
 
 
-class WorkerCommand(click.Command):
-    """Refuses Celery's options that are not there yet by name, so that none is ever swallowed."""
+class WorkerCommand(DaemonCommand):
+    """Takes the options that the app adds for its workers, too."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            if error.option_name in _NOT_YET:
-                raise click.UsageError(
-                    f"{error.option_name} is not supported yet: {_NOT_YET[error.option_name]}", ctx
-                ) from None
-            raise
+    kinds = ("preload", "worker")
 
 
 class Concurrency(ValueKind):
@@ -66,8 +44,8 @@ class Concurrency(ValueKind):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if value == "auto":
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if str(value).strip().lower() == "auto":
+            return usable_processors()
         try:
             number = int(value)
         except ValueError:
@@ -75,6 +53,23 @@ class Concurrency(ValueKind):
         if number < 0:
             self.fail(f"expected a number or 'auto', got {value!r}", param, ctx)
         return number
+
+
+class Autoscale(ValueKind):
+    """`MAX[,MIN]`, in any order; without MIN it is 0."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in value.split(",")]
+        if len(words) > 2 or not all(word.isdecimal() for word in words):
+            self.fail(f"expected MAX or MAX,MIN such as 10,3, got {value!r}", param, ctx)
+        least, most = sorted([0, *map(int, words)])[-2:]
+        if not most:
+            self.fail(f"expected room for at least 1 process, got {value!r}", param, ctx)
+        return most, least
 
 
 class PoolKind(ValueKind):
@@ -97,57 +92,101 @@ def _node(ctx: click.Context, param: click.Parameter, value: str | None) -> Node
         raise click.BadParameter(str(error), ctx, param) from None
 
 
+def _start_method(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value not in (None, "fork"):
+        problem = "is not supported yet" if value == "spawn" else "is none; expected fork"
+        raise click.BadParameter(f"{value!r} {problem}: children are forked from a clean process", ctx, param)
+
+
+_worker = grouped("Worker")
+_pool = grouped("Pool")
+_queue = grouped("Queue")
+_feature = grouped("Feature")
+
+
 @click.command(
     cls=WorkerCommand,
-    epilog="Celery's other options are refused by name: " + ", ".join(sorted(_NOT_YET, key=str.lower)) + ".",
+    epilog="Words after the options are settings: `worker.prefetch_multiplier=1`, or `.prefetch_multiplier=1` for "
+    "short; `(int)worker.prefetch_multiplier=1` says what kind of value it is.",
 )
-@click.option(
+@_worker(
     "-n", "--hostname", callback=_node, metavar="NAME", help="Node name; %h host, %n host without domain, %d domain."
 )
-@click.option("-l", "--loglevel", type=LOG_LEVEL, default="WARNING", help="DEBUG, INFO, WARNING, ERROR or CRITICAL.")
-@click.option("-c", "--concurrency", type=Concurrency(), metavar="N|auto", help="Tasks that run at once.")
-@click.option("-P", "--pool", type=PoolKind(), metavar="POOL", help="prefork or solo.")
-@click.option("-O", "--optimization", type=click.Choice(["default", "fair"]), help="Accepted; always fair here.")
-@queues_option
-@exclude_queues_option
-@click.option("-I", "--include", type=COMMA_SEPARATED, default=(), metavar="LIST", help="Import these modules as well.")
-@click.option("--time-limit", type=Seconds(), metavar="SECONDS", help="Kill a task that runs longer.")
-@click.option(
-    "--soft-time-limit",
-    type=Seconds(),
-    metavar="SECONDS",
-    help="Raise SoftTimeLimitExceeded in a task that runs longer.",
+@_worker(
+    "-D", "--detach", is_flag=True, help="Run in the background; returns when the worker is ready, or says why not."
 )
-@click.option(
-    "--max-tasks-per-child", type=click.IntRange(min=1), metavar="N", help="Replace a process after so many tasks."
-)
-@click.option(
+@_worker("-S", "--statedb", metavar="PATH", help="Keep revoked task ids in this file.")
+@_worker("-l", "--loglevel", type=LOG_LEVEL, default="WARNING", help="DEBUG, INFO, WARNING, ERROR, CRITICAL or FATAL.")
+@_worker("-O", "--optimization", type=click.Choice(["default", "fair"]), help="Accepted; always fair here.")
+@_worker(
     "--prefetch-multiplier",
     type=click.IntRange(min=0),
     metavar="N",
     help="Messages held per process; without it this adapts to the tasks, 0 is no bound.",
 )
-@click.option("--purge", "--discard", is_flag=True, help="Drop what waits in the queues first.")
-@click.option("-f", "--logfile", metavar="PATH", help="Log there instead of to stderr; %n name, %h host, %p both.")
-@click.option("--pidfile", metavar="PATH", help="Write the process id there; refuse to start if it is held.")
-@click.option("--without-gossip", is_flag=True, help="Accepted; there is no gossip here.")
-@click.option("--without-mingle", is_flag=True, help="Accepted; there is no mingle here.")
-@click.option("--without-heartbeat", is_flag=True, help="Accepted; no heartbeats are sent here.")
+@_worker("--disable-prefetch", is_flag=True, default=None, help="Receive a message only when a process is free.")
+@_pool("-c", "--concurrency", type=Concurrency(), metavar="N|auto", help="Tasks that run at once.")
+@_pool("-P", "--pool", type=PoolKind(), metavar="POOL", help="prefork or solo.")
+@_pool("--time-limit", type=Seconds(), metavar="SECONDS", help="Kill a task that runs longer.")
+@_pool(
+    "--soft-time-limit",
+    type=Seconds(),
+    metavar="SECONDS",
+    help="Raise SoftTimeLimitExceeded in a task that runs longer.",
+)
+@_pool("--max-tasks-per-child", type=click.IntRange(min=1), metavar="N", help="Replace a process after so many tasks.")
+@_pool(
+    "--max-memory-per-child",
+    type=click.IntRange(min=1),
+    metavar="KIB",
+    help="Replace a process that has more memory than this after a task.",
+)
+@_pool(
+    "--pool-start-method",
+    callback=_start_method,
+    expose_value=False,
+    metavar="METHOD",
+    help="fork; spawn is refused.",
+)
+@_queue("--purge", "--discard", is_flag=True, help="Drop what waits in the queues first.")
+@_queue("-Q", "--queues", type=COMMA_SEPARATED, default=(), metavar="LIST", help="These queues, separated by commas.")
+@_queue("-X", "--exclude-queues", type=COMMA_SEPARATED, default=(), metavar="LIST", help="All queues but these.")
+@_queue("-I", "--include", type=COMMA_SEPARATED, default=(), metavar="LIST", help="Import these modules as well.")
+@_feature("--without-gossip", is_flag=True, expose_value=False, help="Accepted; there is no gossip here.")
+@_feature("--without-mingle", is_flag=True, expose_value=False, help="Accepted; there is no mingle here.")
+@_feature("--without-heartbeat", is_flag=True, expose_value=False, help="Accepted; no heartbeats are sent here.")
+@_feature(
+    "--autoscale",
+    type=Autoscale(),
+    metavar="MAX[,MIN]",
+    help="As many processes as there is work for, within these bounds.",
+)
+@daemon_options
+@refused("-E", "--task-events", "--events", is_flag=True, why="no events are sent; see `celery-rs inspect active`")
+@refused("--heartbeat-interval", why="no heartbeats are sent; see `celery-rs status`")
+@refused("-B", "--beat", is_flag=True, why=_NO_BEAT)
+@refused("-s", "--schedule-filename", "--schedule", why=_NO_BEAT)
+@refused("--scheduler", why=_NO_BEAT)
+@click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
 @click.pass_context
 def worker(
     ctx: click.Context,
     /,
     hostname: Node,
+    detach: bool,
+    statedb: str | None,
     loglevel: int,
+    optimization: str | None,
     pool: PoolName | None,
-    include: tuple[str, ...],
     purge: bool,
+    include: tuple[str, ...],
+    settings: tuple[str, ...],
     logfile: str | None,
     pidfile: str | None,
-    optimization: str | None,
-    without_gossip: bool,
-    without_mingle: bool,
-    without_heartbeat: bool,
+    uid: str | None,
+    gid: str | None,
+    umask: str | None,
+    executable: str | None,
     **given: Any,
 ) -> None:
     """Run tasks."""
@@ -155,97 +194,101 @@ def worker(
     if soft is not None and hard is not None and soft > hard:
         raise click.UsageError(f"--soft-time-limit must not be above --time-limit, got {soft:g} and {hard:g}")
     app = named_app(ctx)
-    options = WorkerOptions(
-        hostname=str(hostname), pool=pool or _POOLS[app.conf["worker_pool"]], loglevel=loglevel, **given
-    )
+    _configure(ctx, app, settings)
+    daemon = daemon_of(ctx.params, app.conf)
+    take_place(daemon)
+    if daemon.executable is not None:
+        replace_python(ctx, daemon.executable, daemon.called["executable"])
+    log = WorkerLog(app, hostname, loglevel, daemon, colorize=False if ctx.color is False else None)
     _import_tasks(app, include)
-    _refuse_pickle_as_root(app)
-    _set_up_log(ctx, app, loglevel, _path(hostname, "--logfile", logfile))
-    running = Worker(app, options)
+    refuse_pickle_as_root(app)
+    running = Worker(
+        app,
+        WorkerOptions(
+            hostname=str(hostname),
+            pool=pool or _POOLS[app.conf["worker_pool"]],
+            loglevel=loglevel,
+            on_child=log.in_child,
+            statedb=_statedb(app, hostname, statedb),
+            **given,
+        ),
+    )
+    log.set_up()
     if not running.queues:
         raise click.UsageError("expected a queue to consume from, got none; see -Q and -X", ctx)
     with ExitStack() as held:
-        if pidfile is not None:
-            held.enter_context(holding(Path(_path(hostname, "--pidfile", pidfile) or "")))
+        if daemon.pidfile is not None:
+            called = daemon.called["pidfile"]
+            held.enter_context(holding(Path(path_of(hostname, called, daemon.pidfile)), called))
         if purge:
             erased = sum(app.transport.purge(queue.name) for queue in running.queues)
             click.echo(f"purge: Erased {count_of(erased, 'message')} from the {_queues(running)}.\n")
-        _warn(app)
-        if not ctx.obj.quiet:
+        warn_of_risks(app)
+        if not ctx.obj.quiet and not launch_of(ctx).is_detached:
             _greet(app, running)
-        code = running.run(ready=lambda: _say_ready(app, running))
+        held.enter_context(log.of_what_is_printed())
+        code = running.run(ready=lambda: _say_ready(ctx, app, running, daemon))
+    stay(ctx)
     ctx.exit(code)
+
+
+def _configure(ctx: click.Context, app: Celery, words: tuple[str, ...]) -> None:
+    """Take the words after the options as settings."""
+    for word in words:
+        if "=" not in word:
+            raise click.UsageError(
+                f"expected settings such as worker.prefetch_multiplier=1 after the options, got {word!r}", ctx
+            )
+    if words:
+        app.config_from_cmdline(words, namespace="worker")
 
 
 def _import_tasks(app: Celery, include: tuple[str, ...]) -> None:
     """Import the modules with tasks: those of the settings, and those of `-I`."""
-    for name in (*app.conf["imports"], *app.conf["include"], *include):
-        try:
-            importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code: it may raise anything, or call sys.exit()
-            raise Failure(
-                f"importing the task module {name!r} failed with {describe_import_error(error)}; correct that first",
-                ExitCode.USAGE,
-            ) from None
-
-
-def _refuse_pickle_as_root(app: Celery) -> None:
-    if _accepts_pickle(app) and _is_root() and not os.environ.get("C_FORCE_ROOT"):
+    if include:
+        app.conf.include = (*app.conf["include"], *include)
+    try:
+        app.loader.init_worker()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code: it may raise anything, or call sys.exit()
+        module = app.loader.importing
         raise Failure(
-            "accept_content has 'pickle' and this is root: whoever can write to the broker could take over this "
-            "machine; run it as another user, or set C_FORCE_ROOT=1 if you must"
-        )
+            f"importing the task module{f' {module!r}' if module else 's'} failed with {describe_import_error(error)}; "
+            "correct that first",
+            ExitCode.USAGE,
+        ) from None
 
 
-def _warn(app: Celery) -> None:
-    """Say what it means to run as root, and to accept pickle."""
-    if _accepts_pickle(app):
-        print_note(
-            "Warning: accept_content has 'pickle': whoever can write to the broker can run any code in this worker"
-        )
-    if _is_root():
-        print_note("Warning: running as root (uid 0): so does every task; better run it as a user of its own")
-
-
-def _accepts_pickle(app: Celery) -> bool:
-    return bool({"pickle", "application/x-python-serialize"} & set(app.conf["accept_content"]))
-
-
-def _is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def _set_up_log(ctx: click.Context, app: Celery, level: int, logfile: str | None) -> None:
-    try:
-        set_up_logging(app.conf, level, logfile, no_color=ctx.color is False)
-    except OSError as error:
-        raise Failure(f"--logfile {logfile} cannot be written: {error.strerror}", ExitCode.USAGE) from None
-
-
-def _path(node: Node, option: str, path: str | None) -> str | None:
-    try:
-        return None if path is None else path_for(node, path)
-    except ValueError as error:
-        raise Failure(f"{option}: {error}", ExitCode.USAGE) from None
+def _statedb(app: Celery, node: Node, given: str | None) -> str | None:
+    path = given or app.conf["worker_state_db"]
+    if path is None:
+        return None
+    called = "--statedb" if given else "worker_state_db"
+    return checked(path_of(node, called, path), called)
 
 
 def _greet(app: Celery, running: Worker) -> None:
+    options = running.options
     text = banner(
         app,
         running.hostname,
-        concurrency=1 if running.options.pool == "solo" else running.concurrency,
-        pool=running.options.pool,
+        concurrency=1 if options.pool == "solo" else running.concurrency,
+        autoscale=options.autoscale,
+        pool=options.pool,
         queues=running.queues,
         now=datetime.now().astimezone(),
     )
     click.echo(text)
-    if running.options.loglevel <= logging.INFO:
-        click.echo(task_list(app.tasks, builtins=running.options.loglevel <= logging.DEBUG))
+    if options.loglevel <= logging.INFO:
+        click.echo(task_list(app.tasks, builtins=options.loglevel <= logging.DEBUG))
 
 
-def _say_ready(app: Celery, running: Worker) -> None:
+def _say_ready(ctx: click.Context, app: Celery, running: Worker, daemon: Daemon) -> None:
     logger.info("Connected to %s", app.transport.describe())
     logger.info("%s ready.", running.hostname)
+    tell_ready(f"{running.hostname} ready")
+    where = "" if daemon.logfile else "; it has no --logfile, so what it logs is lost"
+    line = f"{running.hostname} is running in the background (pid {os.getpid()}){where}"
+    launch_of(ctx).ready("" if ctx.obj.quiet else line)
 
 
 def _queues(running: Worker) -> str:

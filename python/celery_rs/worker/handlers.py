@@ -65,10 +65,12 @@ def stacks(frames: Mapping[int, FrameType], names: Mapping[int, str]) -> str:
 
 
 def _print_stacks(number: int, frame: FrameType | None) -> None:
-    """To standard error, whatever the log level is."""
+    """To standard error, whatever the log level is, and although what is printed goes to the log."""
+    if sys.__stderr__ is None:
+        return
     frames = dict(sys._current_frames())
     if frame is not None:
         frames[threading.get_ident()] = frame  # where the handler struck, not the handler
     names = {thread.ident: thread.name for thread in threading.enumerate() if thread.ident is not None}
-    sys.stderr.write(f"{stacks(frames, names)}\n")
-    sys.stderr.flush()
+    sys.__stderr__.write(f"{stacks(frames, names)}\n")
+    sys.__stderr__.flush()

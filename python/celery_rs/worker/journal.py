@@ -137,9 +137,10 @@ _ONCE_MORE = "worker: Hitting Ctrl+C again will terminate all running tasks!"
 
 
 def _say(line: str) -> None:
-    """To the terminal, whatever the log level is."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """To the terminal, whatever the log level is, and although what is printed goes to the log."""
+    if sys.__stdout__ is not None:
+        sys.__stdout__.write(f"{line}\n")
+        sys.__stdout__.flush()
 
 
 def _data(entry: Entry) -> dict[str, object]:

@@ -7,7 +7,6 @@ _FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"
 _TASK_FORMAT = "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 
-_ETAS = "tasks with an ETA wait outside of the prefetch window; leave it out"
 _AT_ONCE = "a dead process is noticed at once, and what it had finished is not lost; leave it out"
 
 WORKER = (
@@ -49,8 +48,7 @@ WORKER = (
         False,
         "CELERYD_POOL_RESTARTS",
         "allow the command pool_restart",
-        state=NOT_YET,
-        why="restart the worker",
+        proof="tests/worker/test_worker_settings.py::test_the_pool_is_restarted_where_that_is_allowed",
     ),
     whole(
         "worker_prefetch_multiplier",
@@ -65,16 +63,15 @@ WORKER = (
         False,
         "CELERYD_DISABLE_PREFETCH",
         "receive a message only when a process is free",
-        state=NOT_YET,
-        why="set worker_prefetch_multiplier = 1",
+        proof="tests/worker/test_worker_settings.py::test_nothing_is_fetched_ahead_where_that_is_off",
     ),
-    refused(
+    whole(
         "worker_eta_task_limit",
-        "int",
+        0,
         None,
         "CELERYD_ETA_TASK_LIMIT",
-        "how far tasks with an ETA may widen the window",
-        _ETAS,
+        "tasks whose ETA is seconds away that wait in the worker; the others wait in the broker",
+        proof="tests/unit/test_dispatcher.py::test_more_near_etas_than_the_limit_wait_in_the_broker",
     ),
     refused(
         "worker_enable_prefetch_count_reduction",
@@ -90,7 +87,7 @@ WORKER = (
         "CELERYD_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS",
         "kill late-acknowledged tasks when the broker is lost",
         state=NOT_YET,
-        why="the embedded broker is a file; leave it out",
+        why="the embedded broker gives nobody else what a living worker holds; leave it out",
     ),
     whole(
         "worker_max_tasks_per_child",
@@ -106,8 +103,7 @@ WORKER = (
         None,
         "CELERYD_MAX_MEMORY_PER_CHILD",
         "replace a process that has more memory than this, in KiB",
-        state=NOT_YET,
-        why="see worker_max_tasks_per_child",
+        proof="tests/worker/test_worker_settings.py::test_a_process_that_needs_too_much_memory_is_replaced",
     ),
     refused(
         "worker_lost_wait",
@@ -122,32 +118,28 @@ WORKER = (
         4.0,
         "CELERYD_PROC_ALIVE_TIMEOUT",
         "time for a new process to be ready",
-        state=NOT_YET,
-        why="the time is fixed; leave it out",
+        proof="tests/worker/test_worker_settings.py::test_a_process_that_is_not_ready_in_time_is_replaced",
     ),
     seconds(
         "worker_soft_shutdown_timeout",
         0.0,
         "CELERYD_SOFT_SHUTDOWN_TIMEOUT",
         "time to finish before a cold shutdown; 0 is none",
-        state=NOT_YET,
-        why="stop it warm, by SIGTERM",
+        proof="tests/worker/test_worker_settings.py::test_a_soft_shutdown_waits_for_what_runs_and_then_ends_it",
     ),
     flag(
         "worker_enable_soft_shutdown_on_idle",
         False,
         "CELERYD_ENABLE_SOFT_SHUTDOWN_ON_IDLE",
         "even when nothing runs",
-        state=NOT_YET,
-        why="stop it warm, by SIGTERM",
+        proof="tests/worker/test_worker_settings.py::test_a_soft_shutdown_waits_on_an_idle_worker_where_that_is_asked",
     ),
     flag(
         "worker_deduplicate_successful_tasks",
         False,
         "CELERYD_DEDUPLICATE_SUCCESSFUL_TASKS",
         "do not run a redelivered task again that has succeeded",
-        state=NOT_YET,
-        why="make the task safe to run twice",
+        proof="tests/worker/test_worker_settings.py::test_a_late_task_that_has_succeeded_is_not_run_again",
     ),
     flag(
         "worker_disable_rate_limits",
@@ -161,8 +153,7 @@ WORKER = (
         None,
         "CELERYD_STATE_DB",
         "file that keeps revoked ids",
-        state=NOT_YET,
-        why="revoked ids are not kept",
+        proof="tests/worker/test_revoking.py::test_the_setting_names_the_state_file_too",
     ),
     refused(
         "worker_timer", "string", None, "CELERYD_TIMER", "class of the timer", "the worker has no timer; leave it out"
@@ -265,8 +256,7 @@ LOGGING = (
         True,
         "CELERY_REDIRECT_STDOUTS",
         "what tasks print goes to the log",
-        state=NOT_YET,
-        why="what tasks print goes where the worker's output goes",
+        proof="tests/cli/test_worker_log.py::test_what_tasks_print_is_not_logged_when_the_setting_says_so",
     ),
     choice(
         "worker_redirect_stdouts_level",
@@ -274,16 +264,57 @@ LOGGING = (
         "WARNING",
         "CELERY_REDIRECT_STDOUTS_LEVEL",
         "its level",
-        state=NOT_YET,
-        why="what tasks print goes where the worker's output goes",
+        proof="tests/cli/test_worker_log.py::test_what_tasks_print_has_the_level_of_the_setting",
     ),
 )
 
 DAEMON = (
-    text("worker_logfile", None, "", "the worker's --logfile", state=NOT_YET, why="give the worker --logfile"),
-    text("worker_pidfile", None, "", "the worker's --pidfile", state=NOT_YET, why="give the worker --pidfile"),
-    Setting("worker_uid", "any", checks.anything, None, "", "its user", NOT_YET, why="start it as that user"),
-    Setting("worker_gid", "any", checks.anything, None, "", "its group", NOT_YET, why="start it as that group"),
-    Setting("worker_umask", "any", checks.anything, None, "", "its umask", NOT_YET, why="start it with that umask"),
-    text("worker_executable", None, "", "its Python", state=NOT_YET, why="start it with that Python"),
+    text(
+        "worker_logfile",
+        None,
+        "",
+        "the worker's --logfile",
+        proof="tests/cli/test_worker_daemon.py::test_files_may_be_settings",
+    ),
+    text(
+        "worker_pidfile",
+        None,
+        "",
+        "the worker's --pidfile",
+        proof="tests/cli/test_worker_daemon.py::test_files_may_be_settings",
+    ),
+    Setting(
+        "worker_uid",
+        "any",
+        checks.anything,
+        None,
+        "",
+        "its user",
+        proof="tests/cli/test_worker_daemon.py::test_the_user_may_be_a_setting",
+    ),
+    Setting(
+        "worker_gid",
+        "any",
+        checks.anything,
+        None,
+        "",
+        "its group",
+        proof="tests/cli/test_worker_daemon.py::test_the_user_may_be_a_setting",
+    ),
+    Setting(
+        "worker_umask",
+        "any",
+        checks.anything,
+        None,
+        "",
+        "its umask, octal digits such as '027'",
+        proof="tests/cli/test_worker_daemon.py::test_the_umask_may_be_a_setting",
+    ),
+    text(
+        "worker_executable",
+        None,
+        "",
+        "its Python",
+        proof="tests/cli/test_worker_daemon.py::test_the_interpreter_may_be_a_setting",
+    ),
 )
