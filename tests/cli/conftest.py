@@ -1,5 +1,6 @@
 """A project directory of one's own, and the command line run in it."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner, Result
 
+from celery_rs.app.logging import Logging
 from celery_rs.cli import cli
 
 Run = Callable[..., Result]
@@ -28,6 +30,25 @@ def _imports_forgotten() -> Iterator[None]:
         sys.path[:] = path
 
 
+@contextmanager
+def _log_as_it_was() -> Iterator[None]:
+    """A worker sets up the log of its process, which is the tests' here."""
+    found = [logging.getLogger(name) for name in (None, "celery.task", "celery.redirected")]
+    kept = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in found]
+    done = Logging._done
+    Logging._done = False
+    try:
+        yield
+    finally:
+        Logging._done = done
+        logging.captureWarnings(False)
+        for logger, handlers, level, propagate in kept:
+            for added in set(logger.handlers) - set(handlers):
+                added.close()
+            logger.handlers[:], logger.propagate = handlers, propagate
+            logger.setLevel(level)
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The working directory; modules imported from it are forgotten afterwards, as are changes to the environment."""
@@ -36,7 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in list(os.environ):
         if "CELERY" in name or name in ("APP", "BROKER_URL", "RESULT_BACKEND", "CONFIG_MODULE", "NO_COLOR"):
             del os.environ[name]
-    with _imports_forgotten():
+    with _imports_forgotten(), _log_as_it_was():
         yield tmp_path
 
 

@@ -64,7 +64,7 @@ def test_an_unknown_shell_is_refused(run: Run) -> None:
 
 
 def test_commands_are_completed(run: Run) -> None:
-    assert suggestions(run, "c") == ["call", "completion", "control"]
+    assert suggestions(run, "co") == ["completion", "control"]
     assert suggestions(run, "dead", "") == ["list", "purge", "retry", "show"]
 
 

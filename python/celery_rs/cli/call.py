@@ -1,6 +1,7 @@
 """`celery-rs call`: send a task by name and print its id."""
 
 from datetime import datetime
+from math import inf
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ import click
 from celery_rs.app import Celery
 from celery_rs.cli.app_command import AppCommand
 from celery_rs.cli.apps import any_app
-from celery_rs.cli.options import JsonValue, Moment, json_option
+from celery_rs.cli.options import JsonValue, Moment, Seconds, json_option
 from celery_rs.cli.output import print_json
 from celery_rs.cli.suggestions import suggest_tasks
 
@@ -20,7 +21,7 @@ from celery_rs.cli.suggestions import suggest_tasks
     "-k", "--kwargs", type=JsonValue(dict, """'{"x": 2}'"""), default="{}", help="Keyword arguments, a JSON object."
 )
 @click.option("--eta", type=Moment(), metavar="TIME", help="Start at this time (ISO 8601).")
-@click.option("--countdown", type=float, metavar="SECONDS", help="Start so many seconds from now.")
+@click.option("--countdown", type=Seconds(least=-inf), metavar="SECONDS", help="Start so many seconds from now.")
 @click.option(
     "--expires", type=Moment(or_seconds=True), metavar="TIME", help="Do not start later: seconds from now, or ISO 8601."
 )

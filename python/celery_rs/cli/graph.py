@@ -72,13 +72,14 @@ Example:
 def workers(ctx: click.Context, pairs: tuple[str, ...]) -> None:
     """Draw the broker, the workers that answer, their processes and the result store."""
     given = _pairs(pairs)
+    wmax, tmax, threads = (_number(given, key) for key in ("wmax", "tmax", "threads"))
     app = any_app(ctx)
     picture = Picture(
-        _workers(app, given),
+        _named(given["nodes"], threads or 0) if "nodes" in given else _answering(app),
         given.get("broker") or app.transport.describe(),
         given.get("backend") or app.backend.describe(),
-        wmax=_number(given, "wmax"),
-        tmax=_number(given, "tmax"),
+        wmax=wmax,
+        tmax=tmax,
         generic=_is_on(given, "generic"),
         enumerate=_is_on(given, "enumerate"),
     )
@@ -113,10 +114,11 @@ def _rest(owner: str, count: int, most: int | None, shape: str) -> Iterable[str]
         yield _edge(owner, f"{owner}/more")
 
 
-def _workers(app: Celery, given: Mapping[str, str]) -> dict[str, list[str]]:
-    if "nodes" in given:
-        threads = [str(number) for number in range(1, (_number(given, "threads") or 0) + 1)]
-        return {name: threads for name in given["nodes"].split(",") if name}
+def _named(nodes: str, threads: int) -> dict[str, list[str]]:
+    return {name: [str(number) for number in range(1, threads + 1)] for name in nodes.split(",") if name}
+
+
+def _answering(app: Celery) -> dict[str, list[str]]:
     replies = gather(app, "stats", {}, timeout=_TIMEOUT_S, destination=())
     return {node: [str(process) for process in _processes(reply)] for node, reply in replies.items()}
 

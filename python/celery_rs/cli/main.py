@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, TextIO
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from celery_rs.cli import commands
@@ -67,11 +68,11 @@ class CommandLine(commands.CommandGroup):
 
     def _sentence(self, error: click.ClickException) -> str:
         if not isinstance(error, click.NoSuchOption) or error.ctx is None or error.ctx.parent is None:
-            return error.format_message()
+            return f"{error.format_message().rstrip('.')}{_origin(error)}"
         option, command = error.option_name, error.ctx.command_path.partition(" ")[2]
         if any(option in parameter.opts for parameter in self.params):
             return f"{option} is a global option: put it before the command, as in `celery-rs {option} ... {command}`"
-        return error.format_message()
+        return error.format_message().rstrip(".")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return commands.names()
@@ -91,6 +92,18 @@ class CommandLine(commands.CommandGroup):
         if word in commands.REFUSED:
             return f"the command {word!r} is not supported yet: {commands.REFUSED[word]}"
         return super().complaint(ctx, word)
+
+
+def _origin(error: click.ClickException) -> str:
+    """Where a bad value comes from, if it is not the command line, as the end of a sentence."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return ""
+    if error.ctx.get_parameter_source(error.param.name or "") is not ParameterSource.ENVIRONMENT:
+        return ""
+    own = [error.param.envvar] if isinstance(error.param.envvar, str) else list(error.param.envvar or ())
+    automatic = [f"{error.ctx.auto_envvar_prefix}_{flag.strip('-')}" for flag in error.param.opts]
+    names = [*own, *(name.upper().replace("-", "_") for name in automatic)]
+    return f" (it comes from the variable {next((name for name in names if name in os.environ), names[-1])})"
 
 
 def _show_warning(
@@ -205,6 +218,6 @@ def cli(
         if value is not None:
             os.environ[variable] = value
     # `Celery.start` hands over the app itself
-    ctx.obj = Globals(ctx.obj if app is None else app, broker, result_backend, config, quiet)
+    ctx.obj = Globals(ctx.obj if app is None else app, broker, result_backend, config, quiet, started_in)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

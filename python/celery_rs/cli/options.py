@@ -16,6 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from celery_rs.app import Celery
+
     ValueKind = click.ParamType[Any]
 else:
     ValueKind = click.ParamType  # generic at runtime only since click 8.4
@@ -89,16 +90,23 @@ class Moment(ValueKind):
             self.fail(f"expected a time such as '2030-01-31T12:00:00+00:00'{seconds}, got {value!r}", param, ctx)
 
 
-class Seconds(click.FloatRange):
-    """A length of time. (Infinity and NaN are floats, too.)"""
+class Seconds(ValueKind):
+    """A length of time. `least` is the smallest; with `not_zero` it is above 0. Infinity and NaN are no lengths."""
 
-    def __init__(self, *, not_zero: bool = False) -> None:
-        super().__init__(min=0, min_open=not_zero)
+    name = "seconds"
+
+    def __init__(self, *, least: float = 0.0, not_zero: bool = False) -> None:
+        self._least = least
+        self._not_zero = not_zero
+        self._wanted = f"a number of seconds{' above 0' if not_zero else ', 0 or more' if least == 0 else ''}"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if not isfinite(seconds):
-            self.fail(f"expected a number of seconds, got {value!r}", param, ctx)
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = float("nan")
+        if not isfinite(seconds) or seconds < self._least or (self._not_zero and not seconds):
+            self.fail(f"expected {self._wanted}, got {value!r}", param, ctx)
         return seconds
 
 

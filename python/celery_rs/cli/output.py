@@ -21,6 +21,7 @@ from celery_rs.errors import (
     OperationalError,
     QueueNotFound,
     StateFileError,
+    Unroutable,
 )
 
 
@@ -46,6 +47,8 @@ class Failure(click.ClickException):
 
 def code_of(error: CeleryError) -> ExitCode:
     """The exit code for an error of ours that reached the command line."""
+    if isinstance(error, Unroutable):
+        return ExitCode.USAGE
     if isinstance(error, OperationalError | BackendError):
         return ExitCode.UNAVAILABLE
     if isinstance(error, StateFileError):

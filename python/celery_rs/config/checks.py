@@ -196,9 +196,20 @@ def annotations(value: Any) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(attributes, Mapping) for attributes in value.values()):
             raise ValueError(expected)
+        _rates(value)
     elif not isinstance(value, list | tuple):
         raise ValueError(expected)
     return value
+
+
+def _rates(attributes_of: Mapping[Any, Mapping[str, Any]]) -> None:
+    """The limit that `task_annotations` is used for most, told here and not by a task that is bound much later."""
+    for task, attributes in attributes_of.items():
+        if attributes.get("rate_limit") is not None:
+            try:
+                rate(attributes["rate_limit"])
+            except ValueError as error:
+                raise ValueError(f"{error} as the rate_limit of {task!r}") from None
 
 
 def concurrency(value: Any) -> int | str:

@@ -85,6 +85,10 @@ def load(path: str) -> Any:
         return _load_dotted(module)
     except (ImportError, AttributeError) as error:
         raise ImproperlyConfigured(f"configuration {path!r} cannot be loaded: {error}") from error
+    except Exception as error:  # user code: importing it may raise anything
+        raise ImproperlyConfigured(
+            f"configuration {path!r} cannot be loaded, it raises {type(error).__name__}: {error}; correct that first"
+        ) from error
 
 
 def _load_dotted(path: str) -> Any:

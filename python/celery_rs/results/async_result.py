@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
+from math import isnan
 from typing import TYPE_CHECKING, Any, Generic, cast
 
 from celery_rs import errors, states
@@ -192,6 +193,8 @@ class AsyncResult(Generic[R]):
             assert_will_not_block()
         if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float)):
             raise TypeError(f"timeout must be seconds, got {timeout!r}")
+        if timeout is not None and isnan(timeout):
+            raise ValueError(f"timeout must be seconds, got {timeout!r}")
         parents = list(self._parents()) if follow_parents and propagate and self.parent is not None else []
         if self._ready is None:
             if parents or on_interval is not None or on_message is not None:
