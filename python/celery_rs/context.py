@@ -18,6 +18,7 @@ from celery_rs.errors import ImproperlyConfigured
 if TYPE_CHECKING:
     from celery_rs.backends import ResultBackend
     from celery_rs.transports import Outgoing, Transport
+    from celery_rs.wire import LamportClock
 
 
 class AppLike(Protocol):
@@ -37,12 +38,15 @@ class AppLike(Protocol):
     def control(self) -> Any: ...
     @property
     def loader(self) -> Any: ...
+    @property
+    def clock(self) -> "LamportClock": ...
     run_hooks: Any
     """What the loader wants to be told of each run (`before`, `after`), or None."""
     def compose(self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], **options: Any) -> "Outgoing":
         """A call as a message on its route; the options are those of `apply_async`."""
         ...
 
+    def bugreport(self) -> str: ...
     def publish(self, batch: Sequence["Outgoing"]) -> None: ...
     def sent(self, batch: Sequence["Outgoing"]) -> None:
         """Say that these are on their way, to whoever listens: the worker has a run's follow-ups, and sends them."""

@@ -9,7 +9,7 @@ import pytest
 from celery_rs.control import Control, ControlRequest, ask, tell
 from celery_rs.transports import Transport
 from celery_rs.transports.memory import MemoryTransport
-from celery_rs.wire import open_request
+from celery_rs.wire import LamportClock, open_request
 from tests.fake_worker import PATIENT, fake_workers
 
 BRIEF = 0.05
@@ -64,7 +64,7 @@ def test_a_request_that_nobody_waits_for_asks_for_no_reply(transport: Transport)
 
 
 def app_on(transport: Transport) -> Any:
-    return SimpleNamespace(transport=transport, conf=SimpleNamespace(control_exchange="celery"))
+    return SimpleNamespace(transport=transport, conf=SimpleNamespace(control_exchange="celery"), clock=LamportClock())
 
 
 def test_rate_limit_sends_celerys_arguments(transport: Transport) -> None:

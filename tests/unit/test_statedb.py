@@ -67,7 +67,7 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, text:
     path = tmp_path / "state"
     path.write_text(text)
 
-    with pytest.raises(StateFileError, match=r"is not a state file of celery-rs .* remove it, or name another"):
+    with pytest.raises(StateFileError, match=r"is not one of celery-rs .* remove it, or name another"):
         StateDb(path, Revokes()).load()
 
     assert path.read_text() == text

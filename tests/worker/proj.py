@@ -1,15 +1,18 @@
 """The tasks of the worker tests, run by real worker processes on a broker that the environment names."""
 
+import json
 import os
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
-from celery_rs import Celery, signals
+from celery_rs import Celery, Task, signals
 from celery_rs.errors import Ignore, Reject
+from celery_rs.worker.control import WorkerState, control_command
 
 app = Celery("proj", broker=os.environ["PROJ_BROKER"], backend=os.environ["PROJ_BROKER"])
+app.conf.update(json.loads(os.environ.get("PROJ_SETTINGS", "{}")))
 FOLDER = Path(os.environ["PROJ_FOLDER"])
 
 
@@ -116,6 +119,12 @@ def rejected_once(name: str) -> str:
     return name
 
 
+@app.task(acks_late=True)
+def rejected_always() -> None:
+    note("rejected-always")
+    raise Reject("again", requeue=True)
+
+
 @app.task(soft_time_limit=0.2)
 def softly() -> str:
     try:
@@ -184,3 +193,41 @@ def on_revoked(request: Any, terminated: bool, signum: int | None, expired: bool
 @signals.task_unknown.connect
 def on_unknown(name: str, exc: Exception, message: Any, **_: Any) -> None:
     tell(f"unknown {message.headers['task']} {type(exc).__name__}")
+
+
+@app.task
+def slowly_heard() -> None:
+    pass
+
+
+@signals.task_received.connect
+def hear_slowly(request: Any, **_: Any) -> None:
+    if request.name.endswith("slowly_heard"):
+        wait_for("heard.go")
+
+
+@control_command(args=[("name", str)], signature="<name>")
+def greet(state: WorkerState, name: str) -> object:
+    """Say hello."""
+    return {"ok": f"hello {name} from {state.hostname}"}
+
+
+@app.task
+def needing(megabytes: int) -> int:
+    """Who has had so much memory."""
+    bytearray(megabytes << 20).count(1)  # touches every page of it
+    return os.getpid()
+
+
+class Telling(Task[..., Any]):
+    """Notes that it failed, wherever it is told."""
+
+    def on_failure(self, exc: BaseException, *_: Any) -> None:
+        with (FOLDER / f"{self.request.args[0]}.failed").open("a") as file:
+            file.write(f"{type(exc).__name__}\n")
+
+
+@app.task(base=Telling, max_retries=1, default_retry_delay=0.1)
+def dies_again(name: str) -> None:
+    note(name)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -151,6 +151,15 @@ def test_the_state_file_keeps_what_was_revoked_for_the_next_worker(project: Proj
     assert project.lines("never") == []
 
 
+def test_the_setting_names_the_state_file_too(project: Project) -> None:
+    with project.worker("-c", "1", f"worker.state_db={project.folder}/%n.state") as worker:
+        project.app.control.revoke("one-id", reply=True, limit=1)
+        worker.terminate()
+        worker.wait(10)
+
+    assert list(json.loads((project.folder / "celery.state").read_text())["revoked"]) == ["one-id"]
+
+
 def forget_facts(project: Project) -> None:
     """So that only the file knows."""
     _version, facts = project.app.transport.facts.since(0)
@@ -165,7 +174,7 @@ def test_a_state_file_that_is_not_ours_stops_the_worker_in_one_line(project: Pro
     with pytest.raises(AssertionError) as told, project.worker("-c", "1", "--statedb", str(state)):
         pass
 
-    assert "is not a state file of celery-rs" in str(told.value)
+    assert "is not one of celery-rs" in str(told.value)
     assert "Traceback" not in str(told.value)
 
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime, tzinfo
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from celery_rs import context, signals
+from celery_rs import canvas, context, signals
 from celery_rs.app.asleep import is_asleep, lull, wake
 from celery_rs.app.autodiscover import Packages, discover
+from celery_rs.app.bugreport import as_text, report_of
 from celery_rs.app.builtins import BUILTINS
 from celery_rs.app.classes import LOGGING, PROGRAM, WORKER, resolve
 from celery_rs.app.current import task_in_use
@@ -33,10 +34,10 @@ from celery_rs.backends import ResultBackend, open_backend
 from celery_rs.config import Purpose, Settings, broker_url, from_words, zone
 from celery_rs.control import Control
 from celery_rs.errors import AlwaysEagerIgnored, ImproperlyConfigured, NotFinalized
-from celery_rs.results import AsyncResult
+from celery_rs.results import AsyncResult, ResultSet
 from celery_rs.signals import Signal
 from celery_rs.transports import Outgoing, Transport, open_transport
-from celery_rs.wire import Queue, new_id
+from celery_rs.wire import LamportClock, Queue, new_id
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -128,6 +129,7 @@ class Celery:
         self._backend: ResultBackend | None = None
         self.conf = Settings({**(changes or {}), **named, **settings})
         self.conf.on_first_reading(self._before_reading, self._after_reading)
+        self.clock = LamportClock()
         self.control = resolve(control or self.control_cls, "control_cls")(self)
         self.publisher = Publisher(self)
         self._tasks: TaskRegistry = resolve(self.registry_cls, "registry_cls")()
@@ -461,6 +463,7 @@ class Celery:
         try:
             task.bind(self)
         except BaseException:
+            task.adopt(self)  # as if it had never been tried
             if asleep:
                 lull(task)
             raise
@@ -545,9 +548,17 @@ class Celery:
         """Fire after_task_publish for messages that somebody else sends."""
         self.publisher.tell(batch)
 
+    def ResultSet(self, results: Iterable[AsyncResult[Any]], **options: Any) -> ResultSet:  # noqa: N802  (Celery's name)
+        """Some results, to be waited for together."""
+        return ResultSet(results, app=self, **options)
+
     def AsyncResult(self, id: str, **options: Any) -> AsyncResult[Any]:  # noqa: N802  (Celery's name)
         """The handle of a result by its id."""
         return AsyncResult(id, app=self, **options)
+
+    def signature(self, *args: Any, **kwargs: Any) -> canvas.Signature[Any]:
+        """A call that is written down, for this app: of a task, a name or a dict."""
+        return canvas.signature(*args, app=self, **kwargs)
 
     def select_queues(self, queues: Sequence[str] | str | None = None) -> None:
         """Let workers of this app consume from these queues only, unless they are told others."""
@@ -653,6 +664,10 @@ class Celery:
         self._tell("on_after_fork")
 
     # what it is
+
+    def bugreport(self) -> str:
+        """What somebody must know to help, as `celery-rs report` prints it; no secret is in it."""
+        return as_text(report_of(self))
 
     def __enter__(self) -> "Celery":
         return self

@@ -10,7 +10,6 @@ _BROKER = "send with send_task or apply_async, look with `celery-rs inspect`"
 ATTRIBUTES: Mapping[str, str] = {
     "amqp": "queues are in the settings task_queues and task_routes",
     "events": "use the signals of celery_rs.signals",
-    "clock": "there are no logical clocks; messages carry the time",
     "pool": _BROKER,
     "producer_pool": _BROKER,
     "connection": _BROKER,
@@ -20,8 +19,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "default_connection": _BROKER,
     "producer_or_acquire": _BROKER,
     "default_producer": _BROKER,
-    "GroupResult": "collect the AsyncResults in a list",
-    "ResultSet": "collect the AsyncResults in a list",
+    "GroupResult": "use app.ResultSet",
     "WorkController": "use app.Worker",
     "Beat": "call the task from cron or a systemd timer",
     "add_periodic_task": "call the task from cron or a systemd timer",

@@ -52,7 +52,14 @@ class Control:
         if connection is not None or channel is not None:
             raise NotSupported("a connection of one's own", "leave it out: the app's broker is used")
         arguments = {**(arguments or {}), **more}
-        request = ControlRequest(command, arguments, _nodes(destination), pattern, check_pattern(pattern, matcher))
+        request = ControlRequest(
+            command,
+            arguments,
+            _nodes(destination),
+            pattern,
+            check_pattern(pattern, matcher),
+            clock=self._app.clock.forward(),
+        )
         if command in _REVOKING and request.destination is None and pattern is None:
             record_revokes(self._app, ids_of(arguments.get("task_id", ())))
         base = self._app.conf.control_exchange
@@ -61,6 +68,7 @@ class Control:
             return None
 
         def heard(one: ControlReply) -> None:
+            self._app.clock.adjust(one.clock)
             if callback is not None:
                 callback({one.node: one.reply})
 

@@ -1,5 +1,6 @@
 """The meaning of the bytes, shared by both ends."""
 
+from celery_rs.wire.clock import LamportClock
 from celery_rs.wire.control import (
     ControlReply,
     ControlRequest,
@@ -19,13 +20,14 @@ from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, decode_meta, encode_meta, iso
 from celery_rs.wire.previews import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
-from celery_rs.wire.topology import Exchange, Queue
+from celery_rs.wire.topology import Exchange, Queue, worker_direct
 
 __all__ = [
     "ChordPart",
     "ControlReply",
     "ControlRequest",
     "Exchange",
+    "LamportClock",
     "Message",
     "Meta",
     "Queue",
@@ -47,4 +49,5 @@ __all__ = [
     "seal_reply",
     "seal_request",
     "supersedes",
+    "worker_direct",
 ]

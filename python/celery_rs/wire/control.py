@@ -8,7 +8,7 @@ import base64
 import fnmatch
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
@@ -36,7 +36,8 @@ class ReplyTo(NamedTuple):
 class ControlRequest:
     """A command for workers: the nodes in `destination`, else those whose name matches `pattern`, else all.
 
-    `ticket` and `reply_to` are there when a reply is wanted. `expires` is epoch seconds, 0 is never.
+    `ticket` and `reply_to` are there when a reply is wanted. `expires` is epoch seconds, 0 is never; `clock` is the
+    sender's logical time.
     """
 
     method: str
@@ -47,6 +48,7 @@ class ControlRequest:
     ticket: str | None = None
     reply_to: ReplyTo | None = None
     expires: float = 0.0
+    clock: int = field(default=0, compare=False)
 
     def is_for(self, node: str) -> bool:
         """Whether the worker of that name is meant."""
@@ -66,6 +68,7 @@ class ControlReply:
     node: str
     reply: Any
     ticket: str
+    clock: int = field(default=0, compare=False)
 
 
 def seal_request(request: ControlRequest, exchange: str) -> bytes:
@@ -80,13 +83,12 @@ def seal_request(request: ControlRequest, exchange: str) -> bytes:
     if request.ticket is not None and request.reply_to is not None:
         body["ticket"] = request.ticket
         body["reply_to"] = request.reply_to._asdict()
-    # No Lamport clock is kept: 0 never moves a Celery worker's.
-    return _seal(body, {"clock": 0, "expires": request.expires}, exchange, "", delivery_mode=2)
+    return _seal(body, {"clock": request.clock, "expires": request.expires}, exchange, "", delivery_mode=2)
 
 
 def seal_reply(reply: ControlReply, to: ReplyTo) -> bytes:
     """The reply as an envelope for the asker. Never raises: what JSON cannot carry becomes an error in its place."""
-    headers = {"ticket": reply.ticket, "clock": 0}
+    headers = {"ticket": reply.ticket, "clock": reply.clock}
     try:
         return _seal({reply.node: reply.reply}, headers, *to, delivery_mode=1)
     except (TypeError, ValueError, RecursionError) as error:
@@ -113,7 +115,7 @@ def open_reply(raw: bytes) -> ControlReply | Unreadable:
     except _Wrong as wrong:
         return Unreadable(str(wrong))
     ((node, reply),) = body.items()
-    return ControlReply(node, reply, ticket)
+    return ControlReply(node, reply, ticket, _clock(headers))
 
 
 class _Wrong(ValueError):
@@ -138,6 +140,7 @@ def _request(headers: Mapping[str, Any], body: Mapping[str, Any]) -> ControlRequ
         *_pattern(body.get("pattern"), body.get("matcher")),
         *_address(body.get("ticket"), body.get("reply_to")),
         _seconds(headers.get("expires") or 0),
+        _clock(headers),
     )
 
 
@@ -183,6 +186,12 @@ def _seconds(value: Any) -> float:
         return float(value) if isinstance(value, int | float) else 0.0
     except OverflowError:
         raise _Wrong("expected epoch seconds as expires, got", value) from None
+
+
+def _clock(headers: Mapping[str, Any]) -> int:
+    """Anybody may write to these exchanges: a time that no number of messages can reach is none."""
+    clock = headers.get("clock")
+    return clock if isinstance(clock, int) and 0 <= clock < 2**53 else 0
 
 
 def _address(ticket: Any, reply_to: Any) -> tuple[str | None, ReplyTo | None]:

@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -368,10 +369,14 @@ class Loop:
         self.counts.add(entry.envelope.task)
         # A cold shutdown kills on our orders, but nobody asked for the tasks to end.
         stopping = self.lifecycle.phase >= Phase.STOPPING and event.by_us == "terminate"
-        settling = "back" if stopping and entry.policy.late else settlement.of_loss(event.by_us, entry.policy)
+        settling = settlement.of_loss(event.by_us, entry.policy, entry.envelope.retries)
+        if stopping and entry.policy.late:
+            settling = "back"
         journal.lost(entry, event)
         if settling in ("back", "crashed"):
             self._completer.order(GiveBack([entry.tag], crashed=settling == "crashed"))
+        elif settling == "retry":
+            self._completer.order(self._endings.retry(entry, event))
         else:
             self._completer.order(self._endings.loss(entry, event, asked=not stopping))
         if signum is not None and event.by_us == "terminate" and not stopping:
@@ -391,6 +396,7 @@ class Loop:
 
     def _on_asked(self, event: inbox.Asked) -> None:
         request = event.request
+        self.app.clock.adjust(request.clock)
         reply = commands.run(request, self._state)
         if request.reply_to is not None and request.ticket is not None:
             to, ticket = request.reply_to, request.ticket
@@ -400,7 +406,7 @@ class Loop:
 
     def _seal(self, compute: Callable[[], object], ticket: str, to: ReplyTo) -> bytes:
         """In the completer's thread."""
-        return seal_reply(self._endings.answer(ticket, compute()), to)
+        return seal_reply(replace(self._endings.answer(ticket, compute()), clock=self.app.clock.forward()), to)
 
 
 def _now() -> Moment:

@@ -86,7 +86,7 @@ class State:
         }
 
     def clock(self) -> int:
-        return 0
+        return self.app.clock.value
 
     # limits
 

@@ -62,7 +62,7 @@ class StateDb:
                 self._save()
             except OSError as error:
                 logger.error(
-                    "worker: the state file %s cannot be written (%s); what is revoked now may be forgotten when it stops",
+                    "worker: the state file %s cannot be written (%s); what is revoked from now on may be forgotten",
                     self._path,
                     error.strerror,
                 )
@@ -99,5 +99,5 @@ def _read(path: Path) -> dict[str, float]:
     except (ValueError, TypeError, RecursionError):
         pass
     raise StateFileError(
-        f"the state file {path} is not a state file of celery-rs (it may be corrupt, or Celery's); remove it, or name another"
+        f"the state file {path} is not one of celery-rs (it may be corrupt, or Celery's); remove it, or name another"
     )

@@ -8,19 +8,19 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 from celery_rs import signals
 from celery_rs._core import RateLimiter
 from celery_rs.app import Celery
 from celery_rs.transports import Consumer
-from celery_rs.wire import Queue
+from celery_rs.wire import Queue, worker_direct
 from celery_rs.worker.autoscale import Autoscale, keepalive
 from celery_rs.worker.completer import Completer
 from celery_rs.worker.connect import Connecting
 from celery_rs.worker.deduplicate import without_repeats
-from celery_rs.worker.dispatcher import Caps, Dispatcher
+from celery_rs.worker.dispatcher import PARKED_MOST, Caps, Dispatcher
 from celery_rs.worker.endings import Endings
 from celery_rs.worker.handlers import Handlers, abandon
 from celery_rs.worker.inbox import Inbox, Signalled
@@ -49,6 +49,8 @@ FLUSH_S = 10.0
 """How long a stopping worker tries to write what is left."""
 CLOSE_S = 5.0
 """How long it waits for a part that needs the broker to end."""
+ALIVE_WITHIN_S = 4.0
+"""How long a new process may take to be ready, unless `worker_proc_alive_timeout` says."""
 
 
 class Worker:
@@ -65,10 +67,11 @@ class Worker:
         self.hostname = options.hostname
         app.loader.init_worker()
         if signals.celeryd_init.receivers:
-            signals.celeryd_init.send(self.hostname, instance=self, conf=app.conf, options=asdict(options))
+            given = {field.name: getattr(options, field.name) for field in fields(options)}
+            signals.celeryd_init.send(self.hostname, instance=self, conf=app.conf, options=given)
         self.autoscale = None if options.autoscale is None else Autoscale(*options.autoscale, keepalive(os.environ))
         self.concurrency: int = self._concurrency()
-        self.queues: Sequence[Queue] = app.queues(include=options.queues, exclude=options.exclude_queues)
+        self.queues: Sequence[Queue] = self._queues()
 
     def run(self, *, ready: Callable[[], None] = lambda: None) -> int:
         """Work; returns the exit code. `ready` is called once messages can be received.
@@ -90,7 +93,8 @@ class Worker:
     def _run(self, ready: Callable[[], None]) -> int:
         policies = self._policies()
         revokes = revokes_from_environment()
-        statedb = None if self.options.statedb is None else StateDb(Path(self.options.statedb), revokes)
+        state_file = self.options.statedb or self.app.conf["worker_state_db"]
+        statedb = None if state_file is None else StateDb(Path(state_file), revokes)
         if statedb is not None:
             statedb.load()
         lifecycle = self._lifecycle()
@@ -130,7 +134,7 @@ class Worker:
             obey(lifecycle, event.number, self.hostname, busy=False, now=time.monotonic())
 
         connecting = Connecting(box, watch, pool, lifecycle, hear)
-        return connecting.connect(self.app.transport, self.queues, Patience.at_start(self.app.conf))
+        return connecting.connect(self.app.read_transport, self.queues, Patience.at_start(self.app.conf))
 
     def _assemble(
         self,
@@ -145,9 +149,10 @@ class Worker:
         revokes: Revokes,
     ) -> Loop:
         """Start everything but the loop; `parts` stops it in reverse."""
-        conf, transport = self.app.conf, self.app.transport
+        conf, transport, written = self.app.conf, self.app.read_transport, self.app.transport
         parts.callback(within, CLOSE_S, "giving back what is held", consumer.close)
-        completer = Completer(transport, consumer, self.app.backend, box)
+        elsewhere = None if written is transport else written
+        completer = Completer(transport, consumer, self.app.backend, box, elsewhere)
         completer.start()
         parts.callback(completer.stop, FLUSH_S)
         receiver = Receiver(consumer, box, Tries(transport.describe(), Patience.while_running(conf)), transport)
@@ -163,9 +168,7 @@ class Worker:
         return Loop(
             self.app,
             hostname=self.hostname,
-            dispatcher=Dispatcher(
-                policies, limiter, Caps(conf["task_max_crashes"], conf["task_max_deliveries"]), revokes
-            ),
+            dispatcher=Dispatcher(policies, limiter, self._caps(), revokes),
             limiter=limiter,
             window=self._window(pool),
             lifecycle=lifecycle,
@@ -174,11 +177,15 @@ class Worker:
             box=box,
             completer=completer,
             receiver=receiver,
-            endings=Endings(self.hostname, policies),
+            endings=Endings(self.hostname, policies, self.app),
             counts=Counts(),
             state=lambda loop: State(loop, self.queues, receiver, self._queue),
             autoscale=self.autoscale,
         )
+
+    def _queues(self) -> list[Queue]:
+        queues = list(self.app.queues(include=self.options.queues, exclude=self.options.exclude_queues))
+        return [*queues, worker_direct(self.hostname)] if self.app.conf["worker_direct"] else queues
 
     def _concurrency(self) -> int:
         if self.autoscale is not None:
@@ -217,12 +224,18 @@ class Worker:
             self.concurrency,
             most=None if self.autoscale is None else self.autoscale.most,
             max_tasks_per_child=options.max_tasks_per_child or conf["worker_max_tasks_per_child"],
-            alive_within=conf["worker_proc_alive_timeout"],
+            alive_within=conf["worker_proc_alive_timeout"] or ALIVE_WITHIN_S,
             limits=(
                 options.soft_time_limit or conf["task_soft_time_limit"] or 0,
                 options.time_limit or conf["task_time_limit"] or 0,
             ),
         )
+
+    def _caps(self) -> Caps:
+        conf = self.app.conf
+        etas = conf["worker_eta_task_limit"]
+        caps = Caps(conf["task_max_crashes"], conf["task_max_deliveries"])
+        return caps if etas is None else caps._replace(etas=min(etas, PARKED_MOST))
 
     def _window(self, pool: Pool) -> Window:
         """An autoscaled pool grows to what is in hand, so it must be able to hold as much as it may become."""

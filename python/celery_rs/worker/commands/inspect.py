@@ -1,7 +1,6 @@
 """Commands that only look. Their replies are Celery's, field for field (docs/internals/wire-protocol.md, 6.3)."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -112,7 +111,7 @@ def registered(
 
 @command("report", kind="inspect", help="Versions and settings, for a bug report.")
 def report(state: WorkerState) -> Reply:
-    return {"ok": f"{state.hostname}: python {platform.python_version()}, {platform.platform()}"}
+    return {"ok": state.app.bugreport()}
 
 
 @command("hello", kind="inspect", hidden=True, help="What a Celery worker asks its neighbours when it starts.")
