@@ -8,34 +8,58 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celery_rs import errors, signals, states
-    from celery_rs.app import Celery, DuplicateTaskNameWarning, Task, current_app, current_task, get_task_logger
+    from celery_rs.app import (
+        Celery,
+        DuplicateTaskNameWarning,
+        Task,
+        app_or_default,
+        current_app,
+        current_task,
+        get_task_logger,
+        shared_task,
+    )
+    from celery_rs.app.current import bugreport
+    from celery_rs.canvas.signature import Signature, maybe_signature, signature
+    from celery_rs.canvas.signature import signature as subtask
     from celery_rs.errors import Ignore, Reject, Retry
     from celery_rs.results import AsyncResult, allow_join_result
-
-    __version__: str
+    from celery_rs.version import SERIES, VERSION, VERSION_BANNER, __version__, version_info, version_info_t
+    from celery_rs.wire import new_id as uuid
 
 _HOMES = {
-    "Celery": "celery_rs.app",
-    "Task": "celery_rs.app",
-    "current_app": "celery_rs.app",
-    "current_task": "celery_rs.app",
-    "get_task_logger": "celery_rs.app",
-    "DuplicateTaskNameWarning": "celery_rs.app",
-    "AsyncResult": "celery_rs.results",
-    "allow_join_result": "celery_rs.results",
-    "Ignore": "celery_rs.errors",
-    "Reject": "celery_rs.errors",
-    "Retry": "celery_rs.errors",
-}
+    "app": ("Celery", "Task", "app_or_default", "bugreport", "current_app", "current_task", "shared_task",
+            "get_task_logger", "DuplicateTaskNameWarning"),
+    "canvas": ("Signature", "maybe_signature", "signature"),
+    "results": ("AsyncResult", "allow_join_result"),
+    "errors": ("Ignore", "Reject", "Retry"),
+    "version": ("SERIES", "VERSION", "VERSION_BANNER", "__version__", "version_info", "version_info_t"),
+}  # fmt: skip
+_OTHER_NAMES = {"subtask": ("canvas", "signature"), "uuid": ("wire", "new_id")}
+_WHERE = {name: (room, name) for room, names in _HOMES.items() for name in names} | _OTHER_NAMES
 _MODULES = ("errors", "signals", "states")
+
+_WORKFLOWS = "call the next task with `link`, or from the task itself"
+_NOT_YET = {
+    **dict.fromkeys(("chain", "chord", "group", "chunks", "xmap", "xstarmap"), _WORKFLOWS),
+    "local": "use current_app and current_task",
+    "maybe_patch_concurrency": "there are no gevent and eventlet pools to patch for",
+}
+"""Celery's names that are not there yet."""
 
 __all__ = [
     "Celery",
     "Task",
+    "shared_task",
     "current_app",
     "current_task",
+    "app_or_default",
+    "bugreport",
     "get_task_logger",
     "DuplicateTaskNameWarning",
+    "Signature",
+    "signature",
+    "subtask",
+    "maybe_signature",
     "AsyncResult",
     "allow_join_result",
     "Ignore",
@@ -44,17 +68,28 @@ __all__ = [
     "errors",
     "signals",
     "states",
+    "uuid",
+    "VERSION",
+    "SERIES",
+    "VERSION_BANNER",
+    "version_info",
+    "version_info_t",
     "__version__",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
+    if name in _WHERE:
+        room, there = _WHERE[name]
+        if room == "results":
+            # A result without an app of its own asks for the fallback, which that room makes.
+            import_module("celery_rs.app")
+        value = getattr(import_module(f"{__name__}.{room}"), there)
     elif name in _MODULES:
         value = import_module(f"{__name__}.{name}")
-    elif name == "__version__":
-        value = import_module("importlib.metadata").version("celery-rs")
+    elif name in _NOT_YET:
+        # An AttributeError would lose its sentence on the way out of `from celery_rs import ...`.
+        raise ImportError(f"{__name__}.{name} is not supported yet; {_NOT_YET[name]}", name=__name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

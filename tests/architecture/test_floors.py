@@ -14,7 +14,7 @@ FLOORS = (
     (("worker",),),
     (("app",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
     (("backends",), ("transports",)),
-    (("wire",), ("serializers", "config"), ("errors", "states", "signals")),
+    (("wire",), ("serializers", "config"), ("errors", "states", "signals", "version")),
     (("_core",),),
 )
 PLACES = {

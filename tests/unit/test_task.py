@@ -261,8 +261,6 @@ def test_what_is_not_there_yet_is_refused_by_name() -> None:
 
     with pytest.raises(errors.NotSupported, match="the async task 'test_what_is_not_there_yet"):
         app.task(later)
-    with pytest.raises(errors.NotSupported, match="pydantic=True"):
-        app.task(pydantic=True)(lambda: None)
 
 
 def test_a_class_with_run_is_a_task() -> None:

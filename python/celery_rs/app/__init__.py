@@ -1,7 +1,8 @@
 """The application and its tasks: what user code holds."""
 
 from celery_rs.app.app import Celery
-from celery_rs.app.current import app_or_default, current_app, current_task
+from celery_rs.app.bugreport import Report, as_text, report_of
+from celery_rs.app.current import app_or_default, bugreport, current_app, current_task
 from celery_rs.app.loaders import DefaultLoader, Loader
 from celery_rs.app.log_format import ColorFormatter, TaskFormatter
 from celery_rs.app.logging import Logging, get_task_logger, level_of
@@ -16,6 +17,7 @@ __all__ = [
     "current_app",
     "current_task",
     "app_or_default",
+    "bugreport",
     "shared_task",
     "DefaultLoader",
     "Loader",
@@ -24,4 +26,7 @@ __all__ = [
     "TaskFormatter",
     "get_task_logger",
     "level_of",
+    "Report",
+    "as_text",
+    "report_of",
 ]

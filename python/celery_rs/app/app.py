@@ -180,7 +180,8 @@ class Celery:
 
     def either(self, default_key: str, *defaults: Any) -> Any:
         """The first value that is not None, else the setting."""
-        return next((value for value in defaults if value is not None), None) or self.conf[default_key]
+        given = next((value for value in defaults if value is not None), None)
+        return self.conf[default_key] if given is None else given
 
     @property
     def configured(self) -> bool:

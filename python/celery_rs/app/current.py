@@ -60,5 +60,10 @@ def app_or_default(app: Any = None) -> Any:
     return app_in_use() if app is None else app
 
 
+def bugreport(app: Any = None) -> str:
+    """What somebody must know to help with `app`, or the app in use here."""
+    return str(app_or_default(app).bugreport())
+
+
 current_app: Any = Current(app_in_use)
 current_task: Any = Current(task_in_use)

@@ -71,7 +71,7 @@ def warn_of_twin(name: str, kept: str) -> None:
 
 def function_of(task: Task[..., Any]) -> Any:
     """The function that was decorated; None for a class-based task."""
-    return getattr(type(task), "__dict__", {}).get("__wrapped__")
+    return vars(task.__class__).get("__wrapped__")  # not type(task), which hides the class of one that is asleep
 
 
 def _users_level() -> int:
@@ -80,4 +80,4 @@ def _users_level() -> int:
     ours = __name__.partition(".")[0] + "."
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(ours):
         frame, level = frame.f_back, level + 1
-    return level - 1
+    return level

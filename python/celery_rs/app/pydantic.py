@@ -12,6 +12,7 @@ from importlib import import_module
 from types import UnionType
 from typing import Any, NamedTuple
 
+from celery_rs.app.signatures import checker
 from celery_rs.app.task import Task
 from celery_rs.errors import ImproperlyConfigured
 
@@ -51,7 +52,10 @@ def with_models(
             args, kwargs = models.dumped(self, args, kwargs)
         return base.apply_async(self, args, kwargs, **call)
 
-    return {"run": run, "apply_async": apply_async}
+    attributes: dict[str, Any] = {"run": run, "apply_async": apply_async}
+    check = checker(function, bound=bound)
+    # `run` takes anything; what the function takes is checked at the call, as for every task.
+    return attributes if check is None else attributes | {"_checker": staticmethod(check)}
 
 
 class _Models:
