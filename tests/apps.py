@@ -7,7 +7,7 @@ from typing import Any
 from celery_rs import Celery
 from celery_rs._core import Envelope, open_envelopes, seal_envelopes
 from celery_rs.execution import Outcome, Work, execute
-from celery_rs.transports import Outgoing
+from celery_rs.transports import Completion, Outgoing
 from celery_rs.wire import TaskResult
 
 NODE = "w1@host"
@@ -56,6 +56,7 @@ def drain(app: Celery, queue: str = "celery") -> list[Outcome]:
         if outcome.record is not None:
             app.backend.store([outcome.record])
         app.publish(outcome.followups)
+        consumer.finish([Completion(delivery.tag)])
         outcomes.append(outcome)
     consumer.close()
     return outcomes
