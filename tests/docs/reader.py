@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -227,7 +227,7 @@ def _runs_a_worker(command: str) -> bool:
     return "celery-rs" in words and "worker" in words and not {"--help", "-h", "|"} & set(words)
 
 
-def _variables(words: list[str]) -> tuple[Mapping[str, str], list[str]]:
+def _variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
     """The `NAME=value` before a command, and the command."""
     split = next(place for place, word in enumerate(words) if "=" not in word)
     return dict(word.split("=", 1) for word in words[:split]), words[split:]
