@@ -120,3 +120,30 @@ def test_what_a_broker_promises_it_names(transport):
 def test_a_transport_describes_its_broker(transport):
     assert "\n" not in transport.describe()
     assert "://" in transport.describe()
+
+
+def test_what_waits_for_its_time_is_told_soonest_first(world, transport, send):
+    send("later", not_before=world.now() + 60)
+    send("sooner", not_before=world.now() + 30)
+    send("elsewhere", queue="other", not_before=world.now() + 10)
+    send("now")
+
+    kept = transport.delayed(["q"], 10)
+
+    assert [delayed.envelope.id for delayed in kept] == ["sooner", "later"]
+    assert kept[0].queue == "q"
+    assert kept[0].due == pytest.approx(world.now() + 30, abs=5)
+
+
+def test_no_more_of_what_waits_is_told_than_was_asked_for(world, transport, send):
+    send(*"abc", not_before=world.now() + 60)
+
+    assert len(transport.delayed(["q", "other"], 2)) == 2
+    assert transport.delayed([], 2) == []
+
+
+def test_what_is_due_waits_no_more(world, transport, send):
+    send("a", not_before=world.now() + 60)
+    world.pass_time(61)
+
+    assert transport.delayed(["q"], 10) == []

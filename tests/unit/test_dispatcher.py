@@ -363,3 +363,57 @@ def test_an_expiry_that_passes_after_the_pool_returned_the_job_is_noticed() -> N
     dispatcher.returned([entry.key], 0.0)
 
     assert len(dispatcher.release(later(2)).expired) == 1
+
+
+def test_more_near_etas_than_the_limit_wait_in_the_broker() -> None:
+    dispatcher = make(etas=1)
+
+    rulings = dispatcher.admit([delivery(eta=iso(NOW.wall + 1)) for _ in range(3)], NOW)
+
+    assert (dispatcher.parked, len(rulings.deferred)) == (1, 2)
+
+
+def test_a_revoked_task_goes_no_further_than_the_gate() -> None:
+    dispatcher = make()
+    dispatcher.revokes.add(["gone"], NOW.wall)
+
+    rulings = dispatcher.admit([delivery(id="gone", eta=iso(NOW.wall + 60)), delivery()], NOW)
+
+    assert [revoked.entry.envelope.id for revoked in rulings.revoked] == ["gone"]
+    assert (dispatcher.ready, dispatcher.in_hand, rulings.deferred) == (1, 2, {})
+
+
+def test_what_is_ready_or_parked_is_dropped_once_revoked() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id="ready"), delivery(id="parked", eta=iso(NOW.wall + 1)), delivery(id="kept")], NOW)
+
+    dispatcher.revokes.add(["ready", "parked"], NOW.wall)
+    dispatcher.recheck(NOW.wall)
+    rulings = dispatcher.release(NOW)
+
+    assert {revoked.entry.envelope.id for revoked in rulings.revoked} == {"ready", "parked"}
+    assert (dispatcher.ready, dispatcher.parked) == (1, 0)
+    assert dispatcher.release(NOW).revoked == []
+
+
+def test_a_recalled_task_that_was_revoked_meanwhile_is_not_ready_again() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(id="a"), delivery(id="b")], NOW)
+    taken = dispatcher.take(2, "proj.add")
+
+    dispatcher.revokes.add(["a"], NOW.wall)
+    dispatcher.returned([entry.key for entry in taken], NOW.wall)
+
+    assert [revoked.entry.envelope.id for revoked in dispatcher.release(NOW).revoked] == ["a"]
+    assert (dispatcher.ready, len(dispatcher.out)) == (1, 0)
+
+
+def test_new_time_limits_are_for_what_waits_and_what_comes() -> None:
+    dispatcher = make()
+    dispatcher.admit([delivery(), delivery(hard_limit=9.0)], NOW)
+
+    dispatcher.set_time_limits("proj.add", 1.0, 2.0)
+    dispatcher.admit([delivery()], NOW)
+
+    limits = [(entry.soft_limit, entry.hard_limit) for entry in dispatcher.take(3, "proj.add")]
+    assert limits == [(1.0, 2.0), (1.0, 9.0), (1.0, 2.0)]

@@ -240,10 +240,12 @@ def _retried(run: Run, retry: Retry) -> Outcome:
 
 def _rejected(run: Run, reject: Reject) -> Outcome:
     run.state, run.retval = states.REJECTED, reject
+    info = ExceptionInfo(reject)
     if reject.requeue:
-        return run.outcome("requeue", states.REJECTED, text_of(reject))
-    outcome = run.outcome("reject", states.REJECTED, text_of(reject), record=run.failure(states.FAILURE, reject, None))
-    _tell_failure(run, reject, ExceptionInfo(reject))
+        return run.outcome("requeue", states.REJECTED, text_of(reject), traceback=info.traceback)
+    record = run.failure(states.FAILURE, reject, None)
+    outcome = run.outcome("reject", states.REJECTED, text_of(reject), traceback=info.traceback, record=record)
+    _tell_failure(run, reject, info)
     return outcome
 
 
