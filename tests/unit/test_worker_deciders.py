@@ -65,6 +65,12 @@ def test_a_large_window_waits_for_a_worthwhile_batch() -> None:
     assert [window.open(in_hand) for in_hand in (99, 76, 75)] == [0, 0, 25]
 
 
+def test_a_slot_that_has_nothing_to_do_is_worth_a_fetch_of_its_own() -> None:
+    window = Window(slots=8, multiplier=None)
+
+    assert [window.open(in_hand) for in_hand in (8, 7, 6)] == [0, 1, 2]
+
+
 def test_parked_jobs_come_out_in_order_of_time_then_arrival() -> None:
     parking: Parking[str] = Parking()
     for job, until in [("late", 5.0), ("first", 1.0), ("second", 1.0)]:
@@ -172,6 +178,27 @@ def test_how_an_end_settles_its_message(end: str, policy: Policy, settling: str)
 )
 def test_how_the_death_of_a_child_settles_its_message(by_us: str | None, policy: Policy, settling: str) -> None:
     assert of_loss(by_us, policy) == settling  # type: ignore[arg-type]  # a literal from the table
+
+
+RETRIED = Policy(retry_on_worker_lost=True, max_retries=2)
+
+
+@pytest.mark.parametrize(
+    ("by_us", "policy", "retries", "settling"),
+    [
+        (None, RETRIED, 1, "retry"),
+        (None, RETRIED, 2, "done"),
+        (None, RETRIED._replace(max_retries=None), 99, "retry"),
+        (None, RETRIED._replace(late=True, reject_on_worker_lost=True), 0, "retry"),
+        (None, RETRIED._replace(late=True, reject_on_worker_lost=True), 2, "done"),
+        ("hard", RETRIED, 0, "done"),
+        ("terminate", RETRIED, 0, "done"),
+    ],
+)
+def test_a_lost_run_is_retried_as_often_as_its_task_allows(
+    by_us: str | None, policy: Policy, retries: int, settling: str
+) -> None:
+    assert of_loss(by_us, policy, retries) == settling  # type: ignore[arg-type]  # a literal from the table
 
 
 def test_an_unknown_task_goes_one_at_a_time() -> None:

@@ -1,12 +1,13 @@
 """A real worker process for a test, and a client that talks to it."""
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -23,8 +24,10 @@ class Project:
         self.app = proj.app
 
     @contextmanager
-    def worker(self, *options: str, name: str = "w1") -> Iterator["subprocess.Popen[str]"]:
-        """A worker that is ready; terminated, and if need be killed, at the end."""
+    def worker(
+        self, *options: str, name: str = "w1", ready: bool = True, settings: Mapping[str, object] | None = None
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """A worker that is ready, unless told otherwise; terminated, and if need be killed, at the end."""
         log = self.folder / f"{name}.log"
         command = [
             sys.executable,
@@ -40,10 +43,12 @@ class Project:
             *options,
         ]
         with log.open("w") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, text=True)
+            chosen = os.environ | {"PROJ_SETTINGS": json.dumps(settings or {})}
+            process = subprocess.Popen(command, stdout=output, stderr=output, text=True, env=chosen)
         try:
-            eventually(lambda: " ready." in log.read_text() or process.poll() is not None)
-            assert process.poll() is None, log.read_text()
+            if ready:
+                eventually(lambda: " ready." in log.read_text() or process.poll() is not None)
+                assert process.poll() is None, log.read_text()
             yield process
         finally:
             if process.poll() is None:

@@ -41,10 +41,11 @@ class Moment(NamedTuple):
 
 
 class Caps(NamedTuple):
-    """How often a message may kill its runner, and be delivered at all."""
+    """How often a message may kill its runner, and be delivered at all; how many may wait here for their ETA."""
 
     crashes: int = 3
     deliveries: int = 20
+    etas: int = PARKED_MOST
 
 
 class Entry:
@@ -211,7 +212,7 @@ class Dispatcher:
         elif envelope.expires is not None and envelope.expires <= now.wall:
             self._expire(entry, rulings)
         elif envelope.eta is not None and envelope.eta > now.wall:
-            if envelope.eta - now.wall > NEAR_S or len(self._parking) >= PARKED_MOST:
+            if envelope.eta - now.wall > NEAR_S or len(self._parking) >= self._caps.etas:
                 self._defer(entry, envelope.eta, rulings)
             else:
                 self._parking.hold(entry, until=now.mono + envelope.eta - now.wall)

@@ -20,7 +20,7 @@ from celery_rs.worker.resend import as_retry
 
 
 class Endings:
-    """Makes completions and burials. With an `app`, its tasks are told of failures that their process could not tell."""
+    """Makes completions and burials; with an `app`, tells its tasks of failures that their process could not tell."""
 
     def __init__(self, hostname: str, policies: dict[str, Policy], app: AppLike | None = None) -> None:
         self._hostname = hostname

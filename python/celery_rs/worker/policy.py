@@ -2,9 +2,11 @@
 
 from typing import Any, NamedTuple
 
+from celery_rs.execution import RETRY_DELAY
+
 
 class Policy(NamedTuple):
-    """Limits are seconds; `rate` is what `rate_limit` says, unparsed."""
+    """Limits and delays are seconds; `rate` is what `rate_limit` says, unparsed."""
 
     late: bool = False
     soft_limit: float | None = None
@@ -13,6 +15,9 @@ class Policy(NamedTuple):
     acks_on_failure: bool = True
     acks_on_timeout: bool = True
     reject_on_worker_lost: bool = False
+    retry_on_worker_lost: bool = False
+    max_retries: int | None = 3
+    retry_delay: float = RETRY_DELAY
     ignore_result: bool = False
     store_errors: bool = False
 
@@ -36,6 +41,9 @@ def policy_of(task: Any, conf: Any, *, soft_limit: float | None = None, hard_lim
         acks_on_failure=bool(jointly if on_failure is None else on_failure),
         acks_on_timeout=bool(jointly if on_timeout is None else on_timeout),
         reject_on_worker_lost=bool(option("reject_on_worker_lost", "task_reject_on_worker_lost")),
+        retry_on_worker_lost=bool(option("retry_on_worker_lost", "task_retry_on_worker_lost")),
+        max_retries=getattr(task, "max_retries", None),
+        retry_delay=getattr(task, "default_retry_delay", RETRY_DELAY),
         ignore_result=bool(option("ignore_result", "task_ignore_result")),
         store_errors=bool(option("store_errors_even_if_ignored", "task_store_errors_even_if_ignored")),
     )

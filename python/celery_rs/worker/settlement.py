@@ -6,11 +6,12 @@ rejected message becomes a dead letter in both cases: refusing is no reason to l
 
 from typing import Literal
 
-from celery_rs.execution import End
+from celery_rs.execution import End, is_spent
 from celery_rs.worker.policy import Policy
 
-Settling = Literal["done", "rejected", "bury", "back", "crashed"]
-"""Done and rejected finish it; bury makes it a dead letter; back returns it to its queue, crashed with a mark."""
+Settling = Literal["done", "rejected", "bury", "back", "crashed", "retry"]
+"""Done and rejected finish it; bury makes it a dead letter; back returns it to its queue, crashed with a mark; retry
+sends it once more, as a new message."""
 
 
 def of_end(end: End, policy: Policy) -> Settling:
@@ -24,8 +25,10 @@ def of_end(end: End, policy: Policy) -> Settling:
     return "done"
 
 
-def of_loss(by_us: Literal["hard", "terminate"] | None, policy: Policy) -> Settling:
-    """A run whose process died: by its hard limit, on request, or by itself."""
+def of_loss(by_us: Literal["hard", "terminate"] | None, policy: Policy, retries: int = 0) -> Settling:
+    """A run whose process died: by its hard limit, on request, or by itself. `retries` are those it has had."""
+    if by_us is None and policy.retry_on_worker_lost:
+        return "done" if is_spent(retries, policy.max_retries) else "retry"
     if not policy.late or by_us == "terminate":
         return "done"
     # A run that its hard limit killed would be killed again: without a mark it would go round for ever.

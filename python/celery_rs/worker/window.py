@@ -54,9 +54,9 @@ class Window:
         self._size = self.slots
 
     def open(self, in_hand: int) -> int:
-        """How many more to receive now; 0 until a worthwhile batch fits."""
+        """How many more to receive now; 0 until a worthwhile batch fits, unless a slot has nothing to do."""
         free = self.size - in_hand
-        return free if free >= max(1, self.size // 4) else 0
+        return free if free >= max(1, self.size // 4) or 0 <= in_hand < min(self.slots, self.size) else 0
 
 
 def percentile_90(values: Iterable[float]) -> float:

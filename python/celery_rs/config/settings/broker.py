@@ -62,16 +62,14 @@ BROKER = (
         True,
         "=",
         "a worker connects again after a loss",
-        state=NOT_YET,
-        why="a worker always tries again",
+        proof="tests/worker/test_worker_settings.py::test_a_worker_that_does_not_retry_ends_without_its_broker",
     ),
     flag(
         "broker_connection_retry_on_startup",
         None,
         "=",
         "the same for the first connection; None follows broker_connection_retry",
-        state=NOT_YET,
-        why="a worker that cannot start says why and ends; let its supervisor start it again",
+        proof="tests/worker/test_worker_settings.py::test_the_first_connection_has_a_setting_of_its_own",
     ),
     whole(
         "broker_connection_max_retries",
@@ -79,8 +77,7 @@ BROKER = (
         100,
         "=",
         "how often a worker tries to connect; None is for ever",
-        state=NOT_YET,
-        why="a worker tries for ever",
+        proof="tests/worker/test_worker_settings.py::test_a_worker_tries_to_reach_its_broker_as_often_as_it_was_told",
     ),
     flag(
         "broker_channel_error_retry",

@@ -1,0 +1,63 @@
+"""How often a broker that cannot be reached is tried again, and what the log says."""
+
+from typing import Any
+
+import pytest
+
+from celery_rs.errors import OperationalError
+from celery_rs.worker.reconnect import Patience, Rising, Tries
+
+AWAY = OperationalError("it is away")
+
+
+def conf(**changes: Any) -> dict[str, Any]:
+    return {
+        "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": None,
+        "broker_connection_max_retries": 100,
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "at_start", "while_running"),
+    [
+        ({}, 100, 100),
+        ({"broker_connection_max_retries": None}, None, None),
+        ({"broker_connection_retry": False}, 0, 0),
+        ({"broker_connection_retry_on_startup": False}, 0, 100),
+        ({"broker_connection_retry": False, "broker_connection_retry_on_startup": True}, 100, 0),
+    ],
+)
+def test_the_settings_say_how_often(changes: dict[str, Any], at_start: int | None, while_running: int | None) -> None:
+    chosen = conf(**changes)
+
+    assert (Patience.at_start(chosen).most, Patience.while_running(chosen).most) == (at_start, while_running)
+
+
+def test_delays_rise_to_half_a_minute_and_start_over_once_it_worked() -> None:
+    tries = Tries("broker", delays=Rising())
+
+    delays = [tries.failed(AWAY) for _ in range(16)]
+    tries.worked()
+
+    assert delays == [2.0 * n for n in range(1, 16)] + [30.0]
+    assert tries.failed(AWAY) == 2.0
+
+
+def test_the_last_failure_is_raised() -> None:
+    tries = Tries("broker", Patience(2), Rising())
+    tries.failed(AWAY)
+    tries.failed(AWAY)
+
+    with pytest.raises(OperationalError, match="it is away"):
+        tries.failed(AWAY)
+
+
+def test_the_log_says_what_happens_next(caplog: pytest.LogCaptureFixture) -> None:
+    Tries("sqlite:///x", Patience(3), Rising()).failed(AWAY)
+    Tries("sqlite:///x", Patience(None), Rising()).failed(AWAY)
+
+    assert caplog.messages == [
+        "consumer: Cannot connect to sqlite:///x: it is away. Trying again in 2.00 seconds... (1/3)",
+        "consumer: Cannot connect to sqlite:///x: it is away. Trying again in 2.00 seconds... (1)",
+    ]

@@ -1,0 +1,224 @@
+"""The settings of the worker's machinery, each seen to have its effect in a real worker."""
+
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from celery_rs.errors import WorkerLostError
+from celery_rs.wire import TaskResult
+from tests.worker.process import Project, eventually
+
+
+def processes(project: Project) -> list[int]:
+    """The pids of the pool, as the only worker tells them."""
+    (stats,) = (project.app.control.inspect(timeout=10, limit=1).stats() or {}).values()
+    pids: list[int] = stats["pool"]["processes"]
+    return pids
+
+
+@contextmanager
+def unreachable(project: Project) -> Iterator[Path]:
+    """The broker cannot be used: something lies where it keeps its locks; yields what."""
+    file = project.folder / "proj.sqlite3.d"
+    file.touch()
+    yield file
+
+
+def test_a_process_that_needs_too_much_memory_is_replaced(project: Project) -> None:
+    with project.worker("-c", "1", settings={"worker_max_memory_per_child": 200_000}):
+        before = project.proj.needing.delay(1).get(timeout=10)
+        light = project.proj.needing.delay(1).get(timeout=10)
+        heavy = project.proj.needing.delay(250).get(timeout=10)
+        after = project.proj.needing.delay(1).get(timeout=10)
+
+    assert before == light == heavy != after
+    assert "KiB of memory, more than 200000; it is replaced" in project.log()
+
+
+def test_a_process_that_is_not_ready_in_time_is_replaced(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROJ_HANGS", "1")
+
+    with project.worker("-c", "1", "-I", "tests.worker.hooked", settings={"worker_proc_alive_timeout": 0.3}):
+        eventually(lambda: "is starting for too long; it is killed" in project.log())
+
+        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+
+
+def test_a_soft_shutdown_waits_for_what_runs_and_then_ends_it(project: Project) -> None:
+    with project.worker("-c", "2", settings={"worker_soft_shutdown_timeout": 1.0}) as worker:
+        short, long = project.proj.hold.delay("short"), project.proj.hold_late.delay("long")
+        project.saw("short.started")
+        project.saw("long.started")
+        worker.send_signal(signal.SIGQUIT)
+        eventually(lambda: "Initiating Soft Shutdown, terminating in 1.0 seconds" in project.log())
+        project.let_go("short")
+
+        assert short.get(timeout=10) == "short"
+        assert worker.wait(10) == 1
+    assert project.app.transport.find(long.id).state == "ready"
+    assert "Cold shutdown" in project.log()
+
+
+def test_a_soft_shutdown_ends_early_when_nothing_runs_any_more(project: Project) -> None:
+    with project.worker("-c", "1", settings={"worker_soft_shutdown_timeout": 60}) as worker:
+        project.proj.hold.delay("short")
+        project.saw("short.started")
+        worker.send_signal(signal.SIGQUIT)
+        eventually(lambda: "Initiating Soft Shutdown" in project.log())
+        project.let_go("short")
+
+        assert worker.wait(10) == 1
+
+
+def test_a_soft_shutdown_waits_on_an_idle_worker_where_that_is_asked(project: Project) -> None:
+    settings = {"worker_soft_shutdown_timeout": 1.0, "worker_enable_soft_shutdown_on_idle": True}
+    with project.worker("-c", "1", settings=settings) as worker:
+        began = time.monotonic()
+        worker.send_signal(signal.SIGQUIT)
+
+        assert worker.wait(10) == 1
+        assert time.monotonic() - began > 0.9
+
+
+def test_a_late_task_that_has_succeeded_is_not_run_again(project: Project) -> None:
+    elsewhere = f"sqlite:///{project.folder}/results.sqlite3"
+    settings = {"worker_deduplicate_successful_tasks": True, "result_backend": elsewhere}
+    project.app.conf.update(result_backend=elsewhere)
+    with project.worker("-c", "1", name="first") as worker:
+        result = project.proj.hold_late.delay("late")
+        project.saw("late.started")
+        eventually(lambda: project.column("started") == [1])
+        worker.kill()
+        worker.wait()
+    # as if it had died between the two steps: the result is stored, the message not acknowledged
+    meta = b'{"status": "SUCCESS", "result": "stored", "traceback": null, "children": []}'
+    project.app.backend.store([TaskResult(result.id, "SUCCESS", 0, meta)])
+    with project.worker("-c", "1", name="second", settings=settings):
+        eventually(lambda: project.app.transport.find(result.id) is None)
+
+    assert result.get(timeout=1) == "stored"
+    assert len(project.lines("late.started")) == 1
+
+
+def test_the_pool_is_restarted_where_that_is_allowed(project: Project) -> None:
+    with project.worker("-c", "1", settings={"worker_pool_restarts": True}):
+        before = processes(project)
+        (reply,) = project.app.control.broadcast("pool_restart", reply=True, timeout=10, limit=1)
+        eventually(lambda: (after := processes(project)) and not set(after) & set(before))
+
+        assert list(reply.values()) == [{"ok": "reload started"}]
+        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+
+
+def test_the_pool_is_not_restarted_otherwise(project: Project) -> None:
+    with project.worker("-c", "1"):
+        (reply,) = project.app.control.broadcast("pool_restart", reply=True, timeout=10, limit=1)
+
+    assert "Pool restarts not enabled" in str(reply)
+
+
+def test_nothing_is_fetched_ahead_where_that_is_off(project: Project) -> None:
+    settings = {"worker_disable_prefetch": True, "worker_prefetch_multiplier": 8}
+    with project.worker("-c", "2", settings=settings):
+        project.proj.hold.delay("one")
+        project.proj.hold.delay("two")
+        project.saw("one.started")
+        project.saw("two.started")
+        waiting = [project.proj.add.delay(n, n) for n in range(3)]
+        eventually(lambda: project.app.transport.queues(["celery"])["celery"].ready == 3)
+        project.let_go("one")
+
+        assert [result.get(timeout=10) for result in waiting] == [0, 2, 4]
+        project.let_go("two")
+
+
+def test_a_task_whose_process_died_is_retried_and_then_fails(project: Project) -> None:
+    with project.worker("-c", "1", settings={"task_retry_on_worker_lost": True}):
+        result = project.proj.dies_again.delay("dies")
+        with pytest.raises(WorkerLostError, match="SIGKILL"):
+            result.get(timeout=20)
+
+    assert len(project.lines("dies")) == 2
+    assert project.lines("dies.failed") == ["WorkerLostError"]
+
+
+def test_a_pool_grows_to_what_waits_and_shrinks_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOSCALE_KEEPALIVE", "0.5")
+
+    with project.worker("--autoscale", "3,1"):
+        assert len(processes(project)) == 1
+        for n in range(3):
+            project.proj.hold.delay(f"held{n}")
+        for n in range(3):
+            project.saw(f"held{n}.started")
+        for n in range(3):
+            project.let_go(f"held{n}")
+        eventually(lambda: len(processes(project)) == 1)
+
+        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+    assert "Scaling up" in project.log()
+    assert "Scaling down" in project.log()
+
+
+def test_a_worker_tries_to_reach_its_broker_as_often_as_it_was_told(project: Project) -> None:
+    with (
+        unreachable(project),
+        project.worker("-c", "1", ready=False, settings={"broker_connection_max_retries": 1}) as worker,
+    ):
+        assert worker.wait(20) not in (0, None)
+
+    assert "Trying again in 2.00 seconds... (1/1)" in project.log()
+    assert "consumer: Cannot connect to sqlite" in project.log()
+    assert "Traceback" not in project.log()
+
+
+def test_a_worker_waits_for_its_broker_and_then_works(project: Project) -> None:
+    with unreachable(project) as file, project.worker("-c", "1", ready=False) as worker:
+        eventually(lambda: "Trying again in 2.00 seconds... (1/100)" in project.log())
+        file.unlink()
+        eventually(lambda: " ready." in project.log() or worker.poll() is not None)
+
+        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+
+
+def test_a_worker_without_its_broker_can_be_stopped(project: Project) -> None:
+    with unreachable(project), project.worker("-c", "1", ready=False) as worker:
+        eventually(lambda: "Trying again in" in project.log())
+        worker.send_signal(signal.SIGTERM)
+
+        assert worker.wait(10) == 0
+
+
+@pytest.mark.parametrize("settings", [{"broker_connection_retry": False}, {"broker_connection_max_retries": 0}])
+def test_a_worker_that_does_not_retry_ends_without_its_broker(project: Project, settings: dict[str, object]) -> None:
+    with unreachable(project), project.worker("-c", "1", ready=False, settings=settings) as worker:
+        assert worker.wait(10) not in (0, None)
+
+    assert "Trying again" not in project.log()
+    assert "Traceback" not in project.log()
+
+
+def test_the_first_connection_has_a_setting_of_its_own(project: Project) -> None:
+    settings: dict[str, object] = {"broker_connection_retry": False, "broker_connection_retry_on_startup": True}
+    with unreachable(project), project.worker("-c", "1", ready=False, settings=settings) as worker:
+        eventually(lambda: "Trying again in" in project.log())
+        worker.send_signal(signal.SIGTERM)
+
+        assert worker.wait(10) == 0
+
+
+def test_a_worker_ends_though_its_broker_does_not_answer(project: Project) -> None:
+    with project.worker("-c", "1") as worker:
+        project.proj.add.delay(1, 1).get(timeout=10)
+        with closing(sqlite3.connect(project.folder / "proj.sqlite3", isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")  # held to the end: nobody else writes
+            began = time.monotonic()
+            worker.send_signal(signal.SIGTERM)
+
+            assert worker.wait(30) == 0
+            assert time.monotonic() - began < 25
