@@ -498,3 +498,28 @@ def test_a_report_names_the_version_and_no_secret() -> None:
 
     assert celery_rs.__version__ in celery_rs.bugreport(app)
     assert "s3cret" not in app.bugreport()
+
+
+def test_a_program_may_run_a_worker_of_its_app(tmp_path: Path) -> None:
+    (tmp_path / "proj.py").write_text(
+        "import os, signal\n"
+        "from celery_rs import Celery, current_app, signals\n"
+        "app = Celery('proj', autofinalize=False, set_as_current=False)\n"
+        "@app.task\n"
+        "def add(x, y): return x + y\n"
+        "@signals.worker_ready.connect\n"
+        "def stop(**_): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "worker = app.Worker(pool='solo', queues='a,b', loglevel='INFO')\n"
+        "print(app.finalized, current_app == app, [queue.name for queue in worker.queues], worker.start())\n"
+    )
+
+    run = subprocess.run(
+        [sys.executable, "proj.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert run.stdout.endswith("True True ['a', 'b'] 0\n"), run.stderr
+
+
+def test_an_option_that_no_worker_has_is_one_line() -> None:
+    with pytest.raises(errors.ImproperlyConfigured, match=r"no option 'concurency'; did you mean 'concurrency'\?"):
+        make_app().Worker(concurency=2)

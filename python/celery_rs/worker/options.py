@@ -4,9 +4,14 @@
 (the command line, a test, a program) passes values; nothing here reads the environment.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from celery_rs.app import level_of
+from celery_rs.config import suggestion
+from celery_rs.errors import ImproperlyConfigured
 
 PoolName = Literal["prefork", "solo"]
 
@@ -42,3 +47,20 @@ class WorkerOptions:
     """worker_disable_prefetch"""
     statedb: str | None = None
     """worker_state_db: the file of revoked ids; `%n` and `%h` are filled in already."""
+    added: Mapping[str, Any] = field(default_factory=dict)
+    """The values of the options that the app has added to the worker's, for receivers of `celeryd_init`."""
+
+    @classmethod
+    def of(cls, **given: Any) -> "WorkerOptions":
+        """Options by name, as a program writes them: a level by its word, queues as a list or `"a,b"`, no hostname.
+
+        Raises ImproperlyConfigured for a name that is none.
+        """
+        known = [option.name for option in fields(cls)]
+        for name in given.keys() - set(known):
+            raise ImproperlyConfigured(f"a worker has no option {name!r}{suggestion(name, known)}")
+        said = {"hostname": f"celery@{os.uname().nodename}", **given}
+        for name in ("queues", "exclude_queues"):
+            value = said.get(name) or ()
+            said[name] = tuple(value.split(",") if isinstance(value, str) else value)
+        return cls(**said | {"loglevel": level_of(said.get("loglevel"))})

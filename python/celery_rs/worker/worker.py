@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from celery_rs import signals
 from celery_rs._core import RateLimiter
@@ -65,13 +66,25 @@ class Worker:
         self.app = app
         self.options = options
         self.hostname = options.hostname
+        app.set_current()
+        app.set_default()
         app.loader.init_worker()
+        app.finalize()
         if signals.celeryd_init.receivers:
             given = {field.name: getattr(options, field.name) for field in fields(options)}
-            signals.celeryd_init.send(self.hostname, instance=self, conf=app.conf, options=given)
+            signals.celeryd_init.send(self.hostname, instance=self, conf=app.conf, options=given | dict(options.added))
         self.autoscale = None if options.autoscale is None else Autoscale(*options.autoscale, keepalive(os.environ))
         self.concurrency: int = self._concurrency()
         self.queues: Sequence[Queue] = self._queues()
+
+    @classmethod
+    def of(cls, app: Celery, **options: Any) -> "Worker":
+        """A worker by its options, as `app.Worker(concurrency=2, queues=["a"])` makes one."""
+        return cls(app, WorkerOptions.of(**options))
+
+    def start(self) -> int:
+        """Celery's word for `run`."""
+        return self.run()
 
     def run(self, *, ready: Callable[[], None] = lambda: None) -> int:
         """Work; returns the exit code. `ready` is called once messages can be received.
