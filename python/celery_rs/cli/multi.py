@@ -94,6 +94,7 @@ class _Call:
         self.is_quiet = "--quiet" in words.own or ctx.obj.quiet
         self.is_verbose = "--verbose" in words.own
         self._above = ctx.find_root().command
+        self._has_app = ctx.obj.app is not None
         if "--no-color" in words.own:
             ctx.color = False
         if not words.names:
@@ -115,10 +116,9 @@ class _Call:
         return worker_nodes(self.words, self._above, worker)
 
     def nodes_of_an_app(self) -> list[WorkerNode]:
-        """For commands that start workers. Raises Failure without `-A`."""
-        if not {"-A", "--app"} & {
-            option for option, _ in (*self.words.options, *(given for _, given in self.words.of_some))
-        }:
+        """For commands that start workers. Raises Failure without an app."""
+        given = {option for option, _ in (*self.words.options, *(given for _, given in self.words.of_some))}
+        if not ({"-A", "--app"} & given or self._has_app):
             raise Failure(
                 "expected an app to take tasks from, got none; name its module: `celery-rs multi start 2 -A proj`",
                 ExitCode.USAGE,

@@ -126,5 +126,5 @@ def _indexes(which: str, nodes: Sequence[Node]) -> set[int]:
         else:
             found.add(-1)
         if not found <= set(range(len(nodes))):
-            raise ValueError(f"expected nodes by number (1 to {len(nodes)}) or name, got {part!r} in {which!r}")
+            raise ValueError(f"expected nodes by number (1 to {len(nodes)}) or name, got {which!r}")
     return found
