@@ -58,7 +58,7 @@ lint: .make/extension .make/group-lint .make/group-test ## formatting, lints and
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 
 docs: .make/extension .make/group-docs ## the site in docs/_build/html, any warning being an error
-	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 docs-reference: .make/extension ## docs/reference from the settings, the command line, the signals and the exceptions

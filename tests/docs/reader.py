@@ -17,6 +17,7 @@ from tests.worker.process import eventually
 
 SECONDS = 60
 _END = "\x1e"
+_MORE = "\x1f"
 _INTERPRETER = Path(__file__).with_name("interpreter.py")
 _MASKS = (
     # What differs from machine to machine and from run to run, on the page and on the screen alike.
@@ -186,9 +187,10 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def commands(block: str) -> list[tuple[str, str]]:
-    """The commands of a console block, each with what it is said to print."""
-    command, *rest = block.removeprefix("$ ").split("\n$ ")
-    return [(line, said) for line, _, said in (part.partition("\n") for part in (command, *rest))]
+    """The commands of a console block, each with what it is said to print; a line with `> ` continues a command."""
+    command, *rest = block.removeprefix("$ ").replace("\n> ", _MORE).split("\n$ ")
+    steps = (part.partition("\n") for part in (command, *rest))
+    return [(line.replace(_MORE, "\n"), said) for line, _, said in steps]
 
 
 def end(worker: "subprocess.Popen[bytes]") -> None:
