@@ -350,7 +350,7 @@ def test_the_envelope_of_a_linked_call_is_whole(add: Any, app: Celery) -> None:
 
     body = json.loads(envelope_of(outgoing).body)
 
-    empty = {"kwargs": {}, "options": {}, "subtask_type": None}
+    empty: dict[str, Any] = {"kwargs": {}, "options": {}, "subtask_type": None}
     assert body[2] == {
         "callbacks": [{"task": "proj.add", "args": [2], "immutable": False, **empty}],
         "errbacks": [{"task": "proj.add", "args": [3], "immutable": True, **empty}],

@@ -1,13 +1,13 @@
 """Signals and hooks of a run: which, in which order, with what."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from celery_rs import Celery, Task, errors, signals
 from celery_rs.app.loaders import Loader
-from celery_rs.execution import Request
 from tests.apps import call, make_app
 
 Told = list[tuple[str, dict[str, Any]]]
@@ -25,16 +25,15 @@ def told() -> Iterator[Told]:
     heard: Told = []
     receivers: list[tuple[signals.Signal, Callable[..., object]]] = []
     for name in OF_A_RUN:
-
-        def receive(name: str = name, **said: Any) -> None:
-            heard.append((name, said))
-
         signal = signals.SIGNALS[name]
-        signal.connect(receive, weak=False)
-        receivers.append((signal, receive))
+        receivers.append((signal, signal.connect(partial(_hear, heard, name), weak=False)))
     yield heard
     for signal, receive in receivers:
         signal.disconnect(receive)
+
+
+def _hear(heard: Told, name: str, /, **said: Any) -> None:
+    heard.append((name, said))
 
 
 class Hooked(Task[..., Any]):
@@ -226,15 +225,12 @@ def test_our_own_failure_is_an_internal_error_and_the_caller_hears_of_it(
     def add() -> int:
         return 1
 
-    def broken(self: Request) -> Any:
-        raise RuntimeError("ours")
+    def broken(value: object, limit: int = 0) -> str:
+        if value == 1:
+            raise RuntimeError("ours")
+        return repr(value)
 
-    from celery_rs.execution import run as room
-
-    monkeypatch.setattr(room, "preview", broken)
-    with pytest.raises(RuntimeError, match="ours"):
-        room.preview(1)
-    monkeypatch.setattr(room, "preview", lambda value, *_: broken(value) if value == 1 else repr(value))
+    monkeypatch.setattr("celery_rs.execution.run.preview", broken)
     outcome = call(app, add, task_id="id")
 
     assert (outcome.end, outcome.text) == ("failure", "RuntimeError('ours')")
