@@ -28,3 +28,8 @@ class Queue:
     auto_delete: bool = False
     max_priority: int | None = None
     queue_arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def worker_direct(node: str) -> Queue:
+    """The queue of one worker, where `worker_direct` is on: `apply_async(queue=worker_direct("w1@host"))`."""
+    return Queue(f"{node}.dq2", Exchange("C.dq2"), node)

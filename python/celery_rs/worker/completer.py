@@ -75,11 +75,20 @@ Order = Completion | Begin | Progress | GiveBack | Defer | Bury | Reply
 class Completer:
     """Thread: waits for orders; ends when it was told to and all orders are carried out."""
 
-    def __init__(self, transport: Transport, consumer: Consumer, backend: ResultBackend, inbox: Inbox) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        consumer: Consumer,
+        backend: ResultBackend,
+        inbox: Inbox,
+        elsewhere: Transport | None = None,
+    ) -> None:
+        """`elsewhere` is where calls are written to, if that is not where messages are read from."""
         self._transport = transport
         self._consumer = consumer
         self._backend = backend
         self._inbox = inbox
+        self._elsewhere = elsewhere
         self._orders: deque[Order] = deque()
         self._changed = threading.Condition()
         self._idle = True
@@ -146,7 +155,13 @@ class Completer:
                 self._write(partial(self._answer, order))
 
     def _finish(self, completions: Sequence[Completion]) -> None:
-        verdicts = settle.finish(completions, transport=self._transport, consumer=self._consumer, backend=self._backend)
+        verdicts = settle.finish(
+            completions,
+            transport=self._transport,
+            consumer=self._consumer,
+            backend=self._backend,
+            elsewhere=self._elsewhere,
+        )
         tags = [completion.tag for completion in completions]
         lost = [tag for tag, verdict in zip(tags, verdicts, strict=True) if verdict == "lost"]
         if lost:

@@ -16,14 +16,22 @@ CHORD_CLAIM_S = 30.0
 
 
 def finish(
-    batch: Sequence[Completion], *, transport: Transport, consumer: Consumer, backend: ResultBackend
+    batch: Sequence[Completion],
+    *,
+    transport: Transport,
+    consumer: Consumer,
+    backend: ResultBackend,
+    elsewhere: Transport | None = None,
 ) -> Sequence[Verdict]:
-    """Complete these deliveries; `lost` ones left no trace. Raises OperationalError, BackendError."""
-    if consumer.commits(backend):
+    """Complete these deliveries; `lost` ones left no trace. Raises OperationalError, BackendError.
+
+    `elsewhere` is where calls are written to, if that is not where messages are read from (broker_write_url).
+    """
+    if elsewhere is None and consumer.commits(backend):
         return consumer.finish(batch)
     held = set(consumer.holds([completion.tag for completion in batch]))
     ours = [completion for completion in batch if completion.tag in held]
-    strays = _publish([outgoing for completion in ours for outgoing in completion.followups], transport)
+    strays = _publish([outgoing for completion in ours for outgoing in completion.followups], elsewhere or transport)
     records = [completion.record for completion in ours if completion.record is not None]
     if records:
         backend.store(records)

@@ -329,7 +329,6 @@ ROUTING = (
         False,
         "CELERY_WORKER_DIRECT",
         "each worker also has a queue of its own, `<node>.dq2`",
-        state=NOT_YET,
-        why="give the worker a queue of its own with -Q",
+        proof="tests/settings/test_worker_effects.py::test_a_worker_may_have_a_queue_of_its_own",
     ),
 )

@@ -1,0 +1,145 @@
+"""What single settings make of a worker: real processes, whose settings are a module that the environment names."""
+
+import importlib
+import os
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celery_rs.errors import WorkerLostError
+from celery_rs.wire import worker_direct
+from celery_rs.worker import Worker, WorkerOptions
+from tests.apps import make_app
+from tests.worker.process import Project, environment, eventually
+
+Configure = Callable[[str], None]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    for name, value in environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    sys.modules.pop("tests.worker.proj", None)
+    proj = importlib.import_module("tests.worker.proj")
+    yield Project(tmp_path, proj)
+    proj.app.close()
+    sys.modules.pop("tests.worker.proj", None)
+
+
+@pytest.fixture
+def configure(project: Project, monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """Write the settings of the workers that are started next; this process keeps its own."""
+    monkeypatch.setenv("PYTHONPATH", f"{os.getcwd()}{os.pathsep}{project.folder}")
+
+    def configure(settings: str) -> None:
+        (project.folder / "worker_settings.py").write_text(settings)
+        project.app.conf.finalize()
+        monkeypatch.setenv("CELERY_CONFIG_MODULE", "worker_settings")
+
+    return configure
+
+
+def test_imports_and_include_are_imported_by_the_worker(project: Project, configure: Configure) -> None:
+    for name in ("first", "second"):
+        (project.folder / f"{name}_tasks.py").write_text(
+            f"from tests.worker.proj import app\n@app.task(name='{name}')\ndef task():\n    return '{name}'\n"
+        )
+    configure("imports = ['first_tasks']\ninclude = ['second_tasks']")
+
+    with project.worker("-c", "1"):
+        assert project.app.send_task("first").get(timeout=10) == "first"
+        assert project.app.send_task("second").get(timeout=10) == "second"
+
+
+def test_the_worker_is_as_the_settings_say() -> None:
+    app = make_app(worker_concurrency=3, task_queues=["a", "b"])
+
+    worker = Worker(app, WorkerOptions(hostname="w1@h"))
+
+    assert worker.concurrency == 3
+    assert [queue.name for queue in worker.queues] == ["a", "b"]
+    assert Worker(app, WorkerOptions(hostname="w1@h", concurrency=5)).concurrency == 5
+
+
+def test_the_pool_is_the_one_of_the_settings(project: Project, configure: Configure) -> None:
+    configure("worker_pool = 'solo'")
+
+    with project.worker():
+        assert "concurrency: 1 (solo)" in project.log()
+        assert project.proj.add.delay(1, 2).get(timeout=10) == 3
+
+
+def test_a_process_is_replaced_after_the_tasks_of_the_settings(project: Project, configure: Configure) -> None:
+    configure("worker_max_tasks_per_child = 1")
+
+    with project.worker("-c", "1"):
+        for name in ("a", "b"):
+            project.proj.noted.delay(name).get(timeout=10)
+
+    ((first, _), (second, _)) = (project.lines(name)[0].split() for name in ("a", "b"))
+    assert first != second
+
+
+def test_the_worker_takes_its_caps_from_the_settings(project: Project, configure: Configure) -> None:
+    configure("task_max_crashes = 1\ntask_max_deliveries = 2")
+    project.proj.noted.delay("too-often")
+    with closing(sqlite3.connect(project.folder / "proj.sqlite3")) as file, file:
+        file.execute("UPDATE messages SET deliveries = 2")
+
+    with project.worker("-c", "1"):
+        with pytest.raises(WorkerLostError, match="died"):
+            project.proj.dies_late.delay().get(timeout=20)
+        eventually(lambda: len(letters(project)) == 2)
+
+    assert len(project.lines("dies-late")) == 1
+    assert project.lines("too-often") == []
+    assert sorted(letter.reason for letter in letters(project)) == ["crashes", "deliveries"]
+
+
+def letters(project: Project) -> list[Any]:
+    return list(project.app.transport.dead.page().letters)
+
+
+def test_a_worker_without_remote_control_does_not_answer(project: Project, configure: Configure) -> None:
+    configure("worker_enable_remote_control = False")
+
+    with project.worker("-c", "1"):
+        assert project.app.control.ping(timeout=0.3) == []
+
+
+def test_commands_go_through_the_exchange_of_the_settings(project: Project, configure: Configure) -> None:
+    configure("control_exchange = 'elsewhere'")
+
+    with project.worker("-c", "1"):
+        assert project.app.control.ping(timeout=0.3) == []
+        project.app.conf.control_exchange = "elsewhere"
+        assert len(project.app.control.ping(timeout=10, limit=1)) == 1
+
+
+def test_a_worker_may_have_a_queue_of_its_own(project: Project, configure: Configure) -> None:
+    configure("worker_direct = True")
+
+    with project.worker("-c", "1", name="direct"), project.worker("-c", "1", "-Q", "celery", name="other"):
+        (node,) = [node for reply in project.app.control.ping(timeout=2) for node in reply if "direct" in node]
+        result = project.proj.noted.apply_async(("here",), queue=worker_direct(node))
+        assert result.get(timeout=10) == "here"
+
+    assert "here" in project.log("direct")
+
+
+def test_a_worker_reads_here_and_writes_there(project: Project, configure: Configure, tmp_path: Path) -> None:
+    there = make_app(broker_url=f"sqlite:///{tmp_path}/there.sqlite3")
+    there.conf.finalize()
+    configure(f"broker_write_url = {there.broker_url!r}")
+
+    with project.worker("-c", "1"):
+        result = project.proj.retried.delay(1)
+        eventually(lambda: there.transport.find(result.id) is not None)
+
+    assert project.app.transport.find(result.id) is None
+    there.close()
