@@ -41,6 +41,19 @@ def test_a_preload_option_has_its_default_and_its_variable(run: Run, write: Writ
     assert "{'tenant': 'eu'}" in run("-A", "proj", "call", "x").stdout
 
 
+def test_a_worker_option_is_told_to_who_hears_of_the_worker(run: Run, write: Write) -> None:
+    heard = """
+@signals.celeryd_init.connect
+def heard(options, **_):
+    print("rack", options["rack"], "processes", options["concurrency"])
+"""
+    write({"proj.py": APP + heard})
+
+    result = run("-A", "proj", "worker", "-P", "solo", "-c", "2", "--rack", "r7", "-X", "celery")
+
+    assert "rack r7 processes 2" in result.stdout
+
+
 def test_help_shows_them_where_there_is_an_app(run: Run, write: Write) -> None:
     write({"proj.py": APP})
 

@@ -1,7 +1,7 @@
 """control, inspect and status, asking workers that only answer."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,8 @@ import pytest
 
 from celery_rs.control import ControlRequest
 from celery_rs.transports.memory import MemoryTransport
+from celery_rs.worker import control_command
+from celery_rs.worker.commands import table
 from tests.cli.conftest import Run, error_of
 from tests.fake_worker import FakeWorker, fake_workers
 
@@ -96,6 +98,40 @@ def test_one_of_those_asked_does_not_answer(run: Run, broker: str) -> None:
 
     assert result.stdout == "w1@h: OK\n\n1 node online.\n"
     assert error_of(result, 69).startswith("no reply from w2@h within 0.5 s")
+
+
+@pytest.fixture
+def slow_command(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A control command of somebody's own, which is slow to answer."""
+    monkeypatch.setattr(table, "_rows", dict(table._rows))
+    monkeypatch.setattr(table, "_names", dict(table._names))
+
+    @control_command(name="slow_one", default_timeout=0.3)
+    def slow_one(state: Any, files: Sequence[str]) -> None:
+        """Takes its time."""
+
+    return "slow_one"
+
+
+def test_a_command_may_ask_for_more_patience(run: Run, broker: str, slow_command: str) -> None:
+    error = error_of(run("-b", broker, "control", slow_command, "a"), 69)
+    brief = error_of(run("-b", broker, "control", "-t", "0.05", slow_command, "a"), 69)
+
+    assert "within 0.3 s" in error
+    assert "within 0.05 s" in brief
+
+
+def test_a_command_that_wants_words_gets_one_at_least(run: Run, broker: str) -> None:
+    assert error_of(run("-b", broker, "control", "revoke"), 2) == "'revoke' takes <id> [id ...], got nothing"
+
+
+def test_the_commands_are_listed(run: Run, broker: str, slow_command: str) -> None:
+    listed = run("control", "--list").stdout
+
+    assert "rate_limit <task> <10/s | 5/m | 2/h | 0>" in listed
+    assert "slow_one" in listed
+    assert "Takes its time." in listed
+    assert "ping" in run("inspect", "--list").stdout
 
 
 def test_words_become_arguments_by_the_table(run: Run, broker: str) -> None:

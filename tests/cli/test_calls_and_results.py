@@ -10,7 +10,18 @@ from celery_rs._core import Envelope
 from celery_rs.app import Celery
 from celery_rs.transports import Delivery
 from celery_rs.wire import TaskResult
-from tests.cli.conftest import Run, error_of
+from tests.cli.conftest import Run, Write, error_of
+
+PROJ = """
+from celery_rs import Celery
+app = Celery("proj", broker="memory://proj-of-results", backend="memory://proj-of-results")
+
+@app.task(name="proj.add")
+def add(x, y): ...
+
+@app.task(name="proj.free", typing=False)
+def free(x, y): ...
+"""
 
 
 def the_message(broker: str, queue: str = "celery") -> Envelope:
@@ -45,6 +56,37 @@ def test_call_sends_to_the_queue_that_is_named(run: Run, broker: str) -> None:
     message = the_message(broker, "other")
     assert message.expires is not None
     assert message.routing_key == "other"
+
+
+def test_call_answers_programs_in_json(run: Run, broker: str) -> None:
+    document = json.loads(run("-b", broker, "call", "proj.add", "--json").stdout)
+
+    assert document == {"id": the_message(broker).id, "task": "proj.add"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-a", "[1]"), "missing 1 required positional argument: 'y'"),
+        (("-a", "[1, 2, 3]"), "takes 2 positional arguments but 3 were given"),
+        (("-k", '{"z": 1}'), "unexpected keyword argument 'z'"),
+    ],
+)
+def test_call_checks_the_arguments_of_a_task_that_it_knows(
+    run: Run, write: Write, words: tuple[str, ...], said: str
+) -> None:
+    write({"proj.py": PROJ})
+
+    error = error_of(run("-A", "proj", "call", "proj.add", *words), 2)
+
+    assert error.startswith("the task 'proj.add' does not take these arguments: ")
+    assert said in error
+
+
+def test_call_leaves_arguments_unchecked_where_the_task_says_so(run: Run, write: Write) -> None:
+    write({"proj.py": PROJ})
+
+    assert run("-A", "proj", "call", "proj.free", "-a", "[1]").exit_code == 0
 
 
 def test_call_can_wait_for_a_time(run: Run, broker: str) -> None:
@@ -87,6 +129,35 @@ def test_the_traceback_of_a_failed_task_is_printed_on_request(run: Run, broker: 
 
     assert result.stdout == "Tr\n x\n"
     assert result.exit_code == 1
+
+
+def test_a_result_answers_programs_in_json(run: Run, broker: str) -> None:
+    store(broker, states.SUCCESS, result={"a": [1]})
+
+    document = json.loads(run("-b", broker, "--result-backend", broker, "result", "id-1", "--json").stdout)
+
+    assert document == {"id": "id-1", "state": "SUCCESS", "result": {"a": [1]}, "error": None, "traceback": None}
+
+
+def test_a_failure_answers_programs_in_json_too(run: Run, broker: str) -> None:
+    store(broker, states.FAILURE, **FAILED)
+
+    result = run("-b", broker, "--result-backend", broker, "result", "id-1", "--json")
+
+    assert json.loads(result.stdout) == {
+        "id": "id-1", "state": "FAILURE", "result": None, "error": "ValueError('no')", "traceback": "Tr\n x\n"
+    }  # fmt: skip
+    assert error_of(result, 1) == "task id-1 ended in FAILURE with ValueError('no')"
+
+
+def test_a_result_can_be_read_by_its_task(run: Run, write: Write) -> None:
+    write({"proj.py": PROJ})
+    store("memory://proj-of-results", states.SUCCESS, result=4)
+
+    assert run("-A", "proj", "result", "id-1", "-t", "proj.add").stdout == "4\n"
+    assert error_of(run("-A", "proj", "result", "id-1", "-t", "proj.ad"), 2) == (
+        "no task 'proj.ad' in this app; did you mean 'proj.add'?"
+    )
 
 
 def test_an_unknown_id_is_not_waited_for(run: Run, broker: str) -> None:
@@ -132,6 +203,14 @@ def test_purge_counts_what_it_drops(run: Run, broker: str) -> None:
         "Purged 3 messages from 2 known task queues.\n"
     )
     assert run("-b", broker, "purge", "-f", "-Q", "a,b").stdout == "No messages purged from 2 queues.\n"
+
+
+def test_purge_answers_programs_in_json(run: Run, broker: str) -> None:
+    run("-b", broker, "call", "proj.add", "--queue", "a")
+
+    result = run("-b", broker, "purge", "--json", "-Q", "a,b", input="y\n")
+
+    assert json.loads(result.stdout) == {"purged": {"a": 1, "b": 0}}
 
 
 def test_purge_spares_the_excluded(run: Run, broker: str) -> None:

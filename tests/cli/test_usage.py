@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from celery_rs.cli import cli
 from celery_rs.cli.worker import worker
 from tests.cli.conftest import Run, Write, error_of
 
@@ -116,12 +119,50 @@ def test_no_command_shows_the_help(run: Run) -> None:
     assert "Usage: celery-rs" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["call", "control", "inspect", "purge", "result", "status", "worker"])
-def test_every_command_has_help(run: Run, command: str) -> None:
-    result = run(command, "--help")
+def tree(group: click.Group, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command and group, by the words that lead to it."""
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from tree(command, *path, name)
+
+
+def command_at(path: tuple[str, ...]) -> click.Command:
+    command: click.Command | None = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), name)
+    assert command is not None
+    return command
+
+
+@pytest.mark.parametrize("path", [*tree(cli)], ids=" ".join)
+def test_every_command_has_help_without_an_app_or_a_broker(run: Run, path: tuple[str, ...]) -> None:
+    result = run(*path, "--help")
 
     assert result.exit_code == 0
-    assert f"Usage: celery-rs {command}" in result.stdout
+    assert f"Usage: celery-rs {' '.join(path)} " in result.stdout
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("path", [(), *tree(cli)], ids=" ".join)
+def test_every_command_and_option_says_what_it_does(path: tuple[str, ...]) -> None:
+    command = command_at(path)
+    shown = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
+    silent = [option.opts for option in shown if not option.help]
+
+    assert command.help
+    assert not command.get_short_help_str(200).endswith("...")
+    assert silent == []
+
+
+def test_a_command_in_the_wrong_place_of_a_group_is_known(run: Run) -> None:
+    assert error_of(run("dead", "lits"), 2) == "no command 'lits'; did you mean 'list'?"
+    assert error_of(run("list", "bindings", "-A", "proj"), 2) == (
+        "-A is a global option: put it before the command, as in `celery-rs -A ... list bindings`"
+    )
 
 
 def test_the_help_of_control_lists_the_table(run: Run) -> None:

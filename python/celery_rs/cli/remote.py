@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from celery_rs.app import Celery
@@ -64,6 +65,8 @@ def ask_workers(
         named_app(ctx)  # its modules may add commands
     row = _row(ctx, kind, words[0])
     arguments = _arguments(ctx, row, words[1:])
+    if ctx.get_parameter_source("timeout") is ParameterSource.DEFAULT:
+        timeout = row.timeout
     app = any_app(ctx)
     replies = gather(app, row.name, arguments, timeout=timeout, destination=destination)
     print_replies(replies, as_json=as_json)
@@ -113,7 +116,7 @@ def _arguments(ctx: click.Context, row: Command, words: Sequence[str]) -> dict[s
     left = list(words)
     arguments: dict[str, Any] = {}
     for parameter in row.parameters:
-        if parameter.type == "rest":
+        if parameter.type == "rest" and (left or not parameter.required):
             arguments[parameter.name], left = left, []
         elif left:
             arguments[parameter.name] = _value(ctx, row, parameter, left.pop(0))

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from celery_rs.app import Celery
+from celery_rs.cli.app_command import added_values
 from celery_rs.cli.apps import named_app
 from celery_rs.cli.banner import banner, task_list
 from celery_rs.cli.daemon import Daemon, daemon_of, daemon_options, take_place
@@ -210,6 +211,7 @@ def worker(
             loglevel=loglevel,
             on_child=log.in_child,
             statedb=_statedb(app, hostname, statedb),
+            added=added_values(ctx, "worker"),
             **given,
         ),
     )
