@@ -32,6 +32,13 @@ def test_tests_that_are_named_exist(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_blocks_that_a_test_of_their_own_runs_name_it(page: Path) -> None:
+    tests = [block.words["tested"].partition("::") for block in blocks(page) if "tested" in block.words]
+
+    assert [f"{path}::{name}" for path, _, name in tests if not _defines(ROOT / path, name)] == []
+
+
 def test_make_targets_that_are_named_exist() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
