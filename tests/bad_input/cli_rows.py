@@ -152,6 +152,7 @@ REST = (
     ),
     Row("no app and no broker", ("expected an app", "got n"), "broker", before=()),
     Row("variable", ("CELERY_STATUS_JSON", "'perhaps'"), "status", variables={"CELERY_STATUS_JSON": "perhaps"}),
+    Row("loader", ("loader", "'no.such:Loader'"), "settings", before=("--loader", "no.such:Loader", "-A", "proj")),
     Row("no such directory", ("'nowhere'",), before=("--workdir", "nowhere", "-A", "proj")),
 )
 ROWS = (*APPS, *SETTINGS, *BROKERS, *OPTIONS, *REST)

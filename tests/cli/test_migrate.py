@@ -11,6 +11,7 @@ from celery_rs.app import Celery
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Delivery, open_transport
 from celery_rs.transports.memory import MemoryTransport
+from celery_rs.transports.memory.consumer import MemoryConsumer
 from tests.cli.conftest import Run, error_of
 
 
@@ -123,6 +124,21 @@ def test_a_message_leaves_only_when_it_has_arrived(
 
     assert error == "the destination is gone"
     assert len(taken(broker)) == 1
+
+
+def test_a_message_is_in_both_brokers_before_it_leaves_the_first(
+    run: Run, monkeypatch: pytest.MonkeyPatch, broker: str, target: str
+) -> None:
+    app_on(broker).send_task("proj.add")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OperationalError("the source is gone")
+
+    monkeypatch.setattr(MemoryConsumer, "finish", refuse)
+    error = error_of(run("migrate", "-t", "0", broker, target), 69)
+
+    assert error == "the source is gone"
+    assert len(taken(target)) == len(taken(broker)) == 1
 
 
 def test_from_file_to_file(run: Run, tmp_path: Path) -> None:

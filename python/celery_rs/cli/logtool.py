@@ -126,7 +126,10 @@ def stats(files: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{click.style(f'Tasks {label}:'.ljust(18), bold=True)} {count}")
     if whole.by_task:
         click.echo()
-        rows = [(name, *counts.values()) for name, counts in report["tasks"].items()]
+        rows = [
+            (name, *("-" if count is None else count for count in counts.values()))
+            for name, counts in report["tasks"].items()
+        ]
         print_table(("Task", "Received", "Succeeded", "Failed", "Retried", "Mean seconds"), rows)
 
 

@@ -146,7 +146,8 @@ def _refuse_unknown(app: Celery, pending: AsyncResult[Any]) -> None:
         return  # this broker cannot tell
     # Asked again: it may have ended between the two looks.
     if not known and pending.state == states.PENDING:
+        places = dict.fromkeys((app.backend.describe(), app.transport.describe()))
         raise Failure(
-            f"no task {pending.id!r} in {app.backend.describe()} or {app.transport.describe()}; check the id "
+            f"no task {pending.id!r} in {' or '.join(places)}; check the id "
             "(or it ignores its result, or the result has expired)"
         )
