@@ -147,3 +147,21 @@ def test_what_is_due_waits_no_more(world, transport, send):
     world.pass_time(61)
 
     assert transport.delayed(["q"], 10) == []
+
+
+def test_many_tasks_are_located_at_once(world, transport, send, take):
+    take("held")
+    send("later", not_before=world.now() + 60)
+    send("ready")
+
+    found = transport.locate(["held", "later", "ready", "nowhere"])
+
+    assert {id: place.state for id, place in found.items()} == {"held": "held", "later": "delayed", "ready": "ready"}
+
+
+def test_of_two_messages_of_a_task_the_one_that_somebody_holds_counts(world, transport, send, take):
+    take("a")
+    send("a", not_before=world.now() + 60)
+
+    assert transport.locate(["a"])["a"].state == "held"
+    assert transport.find("a").state == "held"

@@ -119,12 +119,6 @@ def rejected_once(name: str) -> str:
     return name
 
 
-@app.task(acks_late=True)
-def rejected_always() -> None:
-    note("rejected-always")
-    raise Reject("again", requeue=True)
-
-
 @app.task(soft_time_limit=0.2)
 def softly() -> str:
     try:
@@ -172,6 +166,13 @@ def exits(self: Any) -> None:
 @app.task(bind=True, max_retries=3)
 def retried_slowly(self: Any, name: str) -> None:
     note(name)
+    raise self.retry(countdown=3600)
+
+
+@app.task(bind=True, max_retries=3)
+def retried_after(self: Any, name: str) -> None:
+    note(f"{name}.started")
+    wait_for(f"{name}.go")
     raise self.retry(countdown=3600)
 
 
@@ -231,3 +232,23 @@ class Telling(Task[..., Any]):
 def dies_again(name: str) -> None:
     note(name)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(base=Telling, time_limit=0.2)
+def hardly_told(name: str) -> None:
+    time.sleep(30)  # the limit kills it
+
+
+def write_down(text: str) -> None:
+    with (FOLDER / "errbacks").open("a") as file:
+        file.write(f"{text}\n")
+
+
+@app.task
+def hear_of_id(task_id: str) -> None:
+    write_down(f"id {task_id}")
+
+
+@app.task
+def hear_of_error(request: Any, error: BaseException, traceback: str | None) -> None:
+    write_down(f"error {request.id} {error!r} {(traceback or '').strip().splitlines()[-1]}")

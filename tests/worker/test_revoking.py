@@ -115,6 +115,19 @@ def test_a_retry_of_a_revoked_task_is_its_end(project: Project) -> None:
     assert len(project.lines("again")) == 1
 
 
+def test_a_task_that_is_revoked_while_it_runs_is_not_retried(project: Project) -> None:
+    with project.worker("-c", "1"):
+        result = project.proj.retried_after.delay("again")
+        project.saw("again.started")
+
+        project.app.control.revoke(result.id, reply=True, limit=1)
+        project.let_go("again")
+        revoked(result)
+
+    assert len(project.lines("again.started")) == 1
+    assert project.column("task_id") == []
+
+
 def test_tasks_are_revoked_by_a_stamp(project: Project) -> None:
     with project.worker("-c", "1", "--prefetch-multiplier", "8"):
         project.proj.hold.delay("front")

@@ -17,6 +17,7 @@ Matcher = Literal["glob", "pcre"]
 Callback = Callable[[Replies], object]
 Answers = list[Replies] | None
 
+TIMEOUT_S = 1.0
 _REVOKING = ("revoke", "terminate")
 
 
@@ -36,7 +37,7 @@ class Control:
         destination: Destination = None,
         connection: Any = None,
         reply: bool = False,
-        timeout: float = 1.0,
+        timeout: float | None = None,
         limit: int | None = None,
         callback: Callback | None = None,
         channel: Any = None,
@@ -46,7 +47,7 @@ class Control:
     ) -> Answers:
         """Send any command; what else is named goes to it. With `reply`: the answers `{node: reply}` as they came.
 
-        Waiting ends with `limit` answers, those of all destinations, or after `timeout` seconds without one.
+        Waiting ends with `limit` answers, those of all destinations, or after `timeout` seconds (1) without one.
         Raises ValueError for a pattern that cannot be matched.
         """
         if connection is not None or channel is not None:
@@ -67,12 +68,14 @@ class Control:
             tell(self._app.transport, request, base=base)
             return None
 
+        seconds = TIMEOUT_S if timeout is None else timeout
+
         def heard(one: ControlReply) -> None:
             self._app.clock.adjust(one.clock)
             if callback is not None:
                 callback({one.node: one.reply})
 
-        replies = ask(self._app.transport, request, base=base, timeout=timeout, limit=limit, heard=heard)
+        replies = ask(self._app.transport, request, base=base, timeout=seconds, limit=limit, heard=heard)
         _warn_of_twins(replies)
         return [{one.node: one.reply} for one in replies]
 
@@ -114,7 +117,7 @@ class Control:
         task_id: str | Iterable[str],
         destination: Destination = None,
         terminate: bool = False,
-        signal: str = "SIGTERM",
+        signal: str | int | None = "SIGTERM",
         **options: Any,
     ) -> Answers:
         """Have these tasks never start; with `terminate`, end the processes of those that run.
@@ -125,7 +128,11 @@ class Control:
         return self.broadcast("revoke", arguments, destination, **options)
 
     def terminate(
-        self, task_id: str | Iterable[str], destination: Destination = None, signal: str = "SIGTERM", **options: Any
+        self,
+        task_id: str | Iterable[str],
+        destination: Destination = None,
+        signal: str | int | None = "SIGTERM",
+        **options: Any,
     ) -> Answers:
         """The same as `revoke` with `terminate`."""
         return self.revoke(task_id, destination, terminate=True, signal=signal, **options)
@@ -135,7 +142,7 @@ class Control:
         headers: Mapping[str, Any] | Sequence[str],
         destination: Destination = None,
         terminate: bool = False,
-        signal: str = "SIGTERM",
+        signal: str | int | None = "SIGTERM",
         **options: Any,
     ) -> Answers:
         """Have tasks that carry one of these stamps (`{name: value or values}`) never start in running workers."""

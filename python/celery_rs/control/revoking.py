@@ -11,7 +11,6 @@ from typing import Any
 from celery_rs import states
 from celery_rs.context import AppLike
 from celery_rs.errors import NotSupported, TaskRevokedError
-from celery_rs.transports import Transport, Whereabouts
 from celery_rs.wire import TaskResult, encode_failure, encode_meta
 
 REVOKED = "revoked"
@@ -37,23 +36,19 @@ def record_revokes(app: AppLike, ids: Sequence[str]) -> None:
     transport = app.transport
     if not transport.features.facts:
         return
-    places = {id: _put(transport, id) for id in ids}
-    idle = [id for id, place in places.items() if place is None or place.state not in _ELSEWHERE]
+    until = time.time() + REMEMBERED_S
+    for id in ids:
+        transport.facts.put(REVOKED, id, b"{}", until)
+    places = transport.locate(ids)
+    for id, place in places.items():
+        if place.due is not None:
+            transport.facts.put(REVOKED, id, b"{}", max(until, place.due + REMEMBERED_S))
+    idle = [id for id in ids if id not in places or places[id].state not in _ELSEWHERE]
     try:
         stored = app.backend.fetch(idle)
     except NotSupported:
         return  # results are not kept
     app.backend.store([_record(id, stored.get(id)) for id in idle if _may_be_overwritten(stored, id)])
-
-
-def _put(transport: Transport, id: str) -> Whereabouts | None:
-    """Put the fact; returns where the message was after that."""
-    until = time.time() + REMEMBERED_S
-    transport.facts.put(REVOKED, id, b"{}", until)
-    place = transport.find(id)
-    if place is not None and place.due is not None:
-        transport.facts.put(REVOKED, id, b"{}", max(until, place.due + REMEMBERED_S))
-    return place
 
 
 def _may_be_overwritten(stored: Mapping[str, TaskResult], id: str) -> bool:

@@ -245,6 +245,11 @@ class Dispatcher:
         self._unsettled.add(entry.tag)
         return Revoked(entry, match.stamps)
 
+    def is_revoked(self, entry: Entry, wall: float) -> Revoked | None:
+        """Whether the entry was revoked, at whatever stage it is."""
+        match = self.revokes.match(entry.envelope, wall) if self.revokes.active else None
+        return None if match is None else Revoked(entry, match.stamps)
+
     def recheck(self, wall: float) -> None:
         """Something was revoked: drop what is ready or parked here; the next `release` tells of it."""
 

@@ -22,7 +22,7 @@ from celery_rs.worker import commands, inbox, journal, settlement
 from celery_rs.worker.autoscale import Autoscale
 from celery_rs.worker.completer import Begin, Bury, Completer, Defer, GiveBack, Progress, Reply
 from celery_rs.worker.deadlines import Deadlines
-from celery_rs.worker.dispatcher import Dispatcher, Entry, Moment, Rulings
+from celery_rs.worker.dispatcher import Dispatcher, Entry, Moment, Revoked, Rulings
 from celery_rs.worker.endings import Endings
 from celery_rs.worker.lifecycle import Lifecycle, Phase
 from celery_rs.worker.notices import Notices
@@ -40,6 +40,9 @@ BEGUN_AFTER_S = 0.005
 """A job that has run this long is put on record as begun; a shorter one is finished before anybody asks."""
 STALLED_S = 0.1
 """Ready jobs that have waited this long while every child is busy go back for other workers."""
+
+REQUEUED_AGAIN_S = 0.5
+"""A message that a task has sent back before waits this long, or a task that always does so would never let go."""
 
 
 class Loop:
@@ -301,9 +304,12 @@ class Loop:
             self._completer.order(self._endings.expiry(expired))
             self._notices.revoked(expired.entry, expired=True)
         for revoked in rulings.revoked:
-            journal.revoked(revoked)
-            self._completer.order(self._endings.revocation(revoked))
-            self._notices.revoked(revoked.entry)
+            self._discard(revoked)
+
+    def _discard(self, revoked: Revoked) -> None:
+        journal.revoked(revoked)
+        self._completer.order(self._endings.revocation(revoked))
+        self._notices.revoked(revoked.entry)
 
     def _on_facts(self, event: inbox.FactsLearnt) -> None:
         """What was revoked while this worker did not listen; also before it was started."""
@@ -344,10 +350,18 @@ class Loop:
         self.window.observe(runtimes)
 
     def _settle_end(self, entry: Entry, outcome: Outcome) -> None:
+        if (
+            outcome.end in ("retry", "requeue")
+            and (revoked := self.dispatcher.is_revoked(entry, _now().wall)) is not None
+        ):
+            self._discard(revoked)  # it would be dropped when it comes back, and its caller wait until then
+            return
         settling = settlement.of_end(outcome.end, entry.policy)
         if settling == "bury":
             burial = Burial("rejected", outcome.text, outcome.record)
             self._completer.order(Bury({entry.tag: burial}))
+        elif settling == "back" and entry.redelivered:
+            self._completer.order(Defer({entry.tag: _now().wall + REQUEUED_AGAIN_S}))
         elif settling == "back":
             self._completer.order(GiveBack([entry.tag], front=False))
         else:

@@ -88,18 +88,27 @@ class MemoryTransport:
             return self.broker.purge(queue)
 
     def find(self, task_id: str) -> Whereabouts | None:
+        alive = self.locate([task_id])
+        if alive:
+            return alive[task_id]
         with self.broker.locked():
-            self.broker.promote()
-            for stored in self.broker.everything_stored():
-                if stored.task_id == task_id:
-                    holder = stored.holder.name if stored.holder else None
-                    return Whereabouts(
-                        stored.queue, stored.state, holder, stored.due, stored.crashes, stored.deliveries
-                    )
             for letter in self.broker.dead.values():
                 if letter.task_id == task_id:
                     return Whereabouts(letter.queue, "dead", None, None, letter.crashes, letter.deliveries)
             return None
+
+    def locate(self, task_ids: Collection[str]) -> dict[str, Whereabouts]:
+        wanted = frozenset(task_ids)
+        found = {}
+        with self.broker.locked():
+            self.broker.promote()
+            for stored in self.broker.everything_stored():  # what is held comes last, and counts
+                if stored.task_id in wanted:
+                    holder = stored.holder.name if stored.holder else None
+                    found[stored.task_id] = Whereabouts(
+                        stored.queue, stored.state, holder, stored.due, stored.crashes, stored.deliveries
+                    )
+        return found
 
     def delayed(self, queues: Sequence[str], limit: int) -> Sequence[Delayed]:
         with self.broker.locked():

@@ -1,7 +1,7 @@
 """What is where: counts by queue and state, what waits for its time, and the place of one task's message."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from celery_rs._core import open_envelopes
@@ -9,6 +9,9 @@ from celery_rs.transports.base import Delayed, QueueInfo, Whereabouts
 from celery_rs.transports.sqlite.database import Database
 
 _STATES: dict[int, Literal["ready", "held", "begun", "delayed"]] = {0: "ready", 1: "held", 2: "begun", 3: "delayed"}
+
+_AT_ONCE = 500
+"""Ids in one question: old SQLite takes no more than 999 parameters."""
 
 # One statement, so that a message on its way is counted once. Each part is answered from its own index.
 _COUNTS = """
@@ -65,17 +68,37 @@ def delayed(database: Database, queues: Sequence[str], limit: int) -> list[Delay
     return [Delayed(queue, due, envelope) for (queue, due, _), envelope in zip(rows, envelopes, strict=True)]
 
 
-def find(database: Database, task_id: str) -> Whereabouts | None:
+def locate(database: Database, task_ids: Collection[str]) -> dict[str, Whereabouts]:
     """Looks at every message: an index on it would cost each task more than people ask."""
+    ids = list(task_ids)
+    found: dict[str, Whereabouts] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        found |= _locate(database, ids[start : start + _AT_ONCE])
+    return found
+
+
+def _locate(database: Database, ids: Sequence[str]) -> dict[str, Whereabouts]:
+    now = database.clock()
     rows = database.read(
-        "SELECT m.queue, m.state, c.name, m.due, m.crashes, m.deliveries FROM messages AS m "
-        "LEFT JOIN consumers AS c ON c.id = m.holder WHERE m.task_id = ? LIMIT 1",
-        (task_id,),
+        "SELECT m.task_id, m.queue, m.state, c.name, m.due, m.crashes, m.deliveries FROM messages AS m "
+        "LEFT JOIN consumers AS c ON c.id = m.holder "
+        f"WHERE m.task_id IN ({', '.join('?' * len(ids))}) ORDER BY m.holder IS NOT NULL",  # what is held counts
+        ids,
     )
-    for queue, state, holder, due, crashes, deliveries in rows:
-        if due is not None and due <= database.clock():
-            return Whereabouts(queue, "ready", None, None, crashes, deliveries)
-        return Whereabouts(queue, _STATES[state], holder, due, crashes, deliveries)
+    found = {}
+    for task_id, queue, state, holder, due, crashes, deliveries in rows:
+        if due is not None and due <= now:
+            found[task_id] = Whereabouts(queue, "ready", None, None, crashes, deliveries)
+        else:
+            found[task_id] = Whereabouts(queue, _STATES[state], holder, due, crashes, deliveries)
+    return found
+
+
+def find(database: Database, task_id: str) -> Whereabouts | None:
+    """A dead letter is found, too."""
+    alive = locate(database, [task_id])
+    if alive:
+        return alive[task_id]
     rows = database.read(
         "SELECT queue, crashes, deliveries FROM dead WHERE task_id = ? ORDER BY id DESC LIMIT 1", (task_id,)
     )

@@ -1,6 +1,6 @@
 """The embedded broker's door: everything but consuming."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from celery_rs._core import seal_envelopes
@@ -91,6 +91,9 @@ class SqliteTransport:
 
     def find(self, task_id: str) -> Whereabouts | None:
         return census.find(self.database, task_id)
+
+    def locate(self, task_ids: Collection[str]) -> dict[str, Whereabouts]:
+        return census.locate(self.database, task_ids)
 
     def delayed(self, queues: Sequence[str], limit: int) -> Sequence[Delayed]:
         return census.delayed(self.database, queues, limit)
