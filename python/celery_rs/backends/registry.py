@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery_rs.backends.base import ResultBackend
-from celery_rs.config import load, mask_urls
+from celery_rs.config import load, mask_url
 from celery_rs.errors import ImproperlyConfigured
 
 _NOT_YET = (
@@ -49,7 +49,7 @@ def open_backend(
             "use 'sqlite:///results.sqlite3'"
         )
     raise ImproperlyConfigured(
-        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {mask_urls(url)!r}"
+        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {mask_url(url)!r}"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from celery_rs.config import mask_urls
 from celery_rs.errors import (
     BackendError,
     CeleryError,
@@ -58,14 +59,14 @@ def code_of(error: CeleryError) -> ExitCode:
 
 def print_error(message: str) -> None:
     """One line on stderr, whatever the message holds."""
-    line = " ".join(message.split())
+    line = mask_urls(" ".join(message.split()))
     plain = False if os.environ.get("NO_COLOR") else None
     click.echo(f"{click.style('Error', fg='red')}: {line}", err=True, color=plain)
 
 
 def print_note(message: str) -> None:
     """A line on stderr that is no error."""
-    click.echo(message, err=True)
+    click.echo(mask_urls(message), err=True)
 
 
 def print_json(document: Any) -> None:

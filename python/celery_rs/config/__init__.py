@@ -4,7 +4,7 @@ from celery_rs.config.brokers import Purpose, broker_url
 from celery_rs.config.checks import check_rate, check_seconds
 from celery_rs.config.conf import Complaint, Option, Settings
 from celery_rs.config.extensions import register_prefix
-from celery_rs.config.secrets import MASK, censor, is_secret, mask_urls
+from celery_rs.config.secrets import MASK, censor, is_secret, mask_url, mask_urls
 from celery_rs.config.settings import BY_NAME, GROUPS, NOT_YET, OLD_NAMES, REFUSED, SETTINGS, WORKS, Setting
 from celery_rs.config.sources import load
 from celery_rs.config.spelling import nearest, suggestion
@@ -32,6 +32,7 @@ __all__ = [
     "from_words",
     "is_secret",
     "load",
+    "mask_url",
     "mask_urls",
     "nearest",
     "register_prefix",

@@ -12,10 +12,11 @@ MASK = "********"
 
 _SECRET = re.compile(r"api|token|key|secret|pass|signature|database|credential|auth_kwargs", re.IGNORECASE)
 _NO_SECRET = re.compile(
-    r"routing_?key|key_?prefix|keepalive|binding_key|unacked|mutex_key|passive|bypass|key_?file|database_name",
+    r"routing_?key|key_?prefix|keepalive|binding_key|unacked_\w*key|passive|bypass|key_?file|database_name",
     re.IGNORECASE,
 )
 _TABLES = frozenset({"database_table_names", "database_table_schemas"})
+_URLS = ("_url", "result_backend")
 _OF_NAMES = frozenset({"task_routes", "task_annotations", "task_queues", "beat_schedule"})
 """Settings whose keys are the users' own names of tasks, queues and schedules."""
 
@@ -36,6 +37,11 @@ def mask_urls(text: str) -> str:
     return _URL.sub(lambda found: _masked(found[0]), text)
 
 
+def mask_url(text: str) -> str:
+    """What stands where a URL should, with its password masked even where it lacks a scheme."""
+    return mask_urls(text) if "://" in text else mask_urls(f"x://{text}").removeprefix("x://")
+
+
 def censor(name: str, value: Any) -> Any:
     """`value` of a setting or option without secrets."""
     if value is None or isinstance(value, bool):
@@ -46,7 +52,9 @@ def censor(name: str, value: Any) -> Any:
         return {key: censor("" if name in _OF_NAMES else str(key), item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [censor(name, item) for item in value]
-    return mask_urls(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return mask_url(value) if name.endswith(_URLS) else mask_urls(value)
 
 
 def _masked(url: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from celery_rs.config import mask_urls
+from celery_rs.config import mask_url
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports.base import Transport
 
@@ -18,7 +18,7 @@ def open_transport(url: str, options: Mapping[str, Any]) -> Transport:
     """`options` are broker_transport_options. Raises ImproperlyConfigured for a URL that makes no sense."""
     if url.count("://") > 1:
         raise ImproperlyConfigured(
-            f"expected one broker URL, got several in {mask_urls(url)!r}; failing over is not supported yet: "
+            f"expected one broker URL, got several in {mask_url(url)!r}; failing over is not supported yet: "
             "name one broker"
         )
     scheme, separator, rest = url.partition("://")
@@ -36,4 +36,4 @@ def open_transport(url: str, options: Mapping[str, Any]) -> Transport:
             f"expected a sqlite:// or memory:// broker, brokers like {scheme}:// are not supported yet; "
             "use 'sqlite:///tasks.sqlite3'"
         )
-    raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {mask_urls(url)!r}")
+    raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {mask_url(url)!r}")

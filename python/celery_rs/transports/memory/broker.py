@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from celery_rs._core import Envelope, open_envelopes, seal_envelopes, topic_matches
+from celery_rs.config import mask_urls
 from celery_rs.errors import NotSupported, OperationalError, Unroutable
 from celery_rs.transports.base import Burial, DeadLetter, Fact, Outgoing, Route, Tag
 from celery_rs.transports.memory.results import ResultRecords
@@ -103,7 +104,7 @@ class Broker:
             return _brokers.setdefault((os.getpid(), name), cls(name, clock, lease_s))
 
     def __str__(self) -> str:
-        return f"memory://{self.name} (in process {self._pid})"
+        return f"{mask_urls(f'memory://{self.name}')} (in process {self._pid})"
 
     def locked(self) -> threading.Condition:
         """`with broker.locked():` is one critical section. Refused in a forked child, which has but a dead copy."""
