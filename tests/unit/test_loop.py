@@ -10,7 +10,8 @@ from celery_rs import Celery, _core
 from celery_rs.execution import Outcome
 from celery_rs.transports import Delivery
 from celery_rs.worker import loop as module
-from celery_rs.worker.completer import Begin, GiveBack
+from celery_rs.worker.autoscale import Autoscale
+from celery_rs.worker.completer import Begin, Defer, GiveBack
 from celery_rs.worker.dispatcher import Caps, Dispatcher, Moment
 from celery_rs.worker.endings import Endings
 from celery_rs.worker.inbox import Delivered, Event, Inbox, Orphaned, Settled, Signalled
@@ -28,6 +29,7 @@ class FakePool:
     """One job at a time; the test says when it starts and ends."""
 
     size = 1
+    most = 9
 
     def __init__(self, world: "World", *, blocks: bool = False) -> None:
         self.blocks = blocks
@@ -44,6 +46,9 @@ class FakePool:
 
     def running(self) -> Sequence[Running]:
         return self.started
+
+    def resize(self, size: int) -> None:
+        self.size = size
 
     def recall(self, tags: Sequence[str] | None = None) -> None:
         running = {job.tag for job in self.started}
@@ -239,6 +244,59 @@ def test_what_ends_without_a_run_counts_as_in_hand_until_it_is_settled(world: Wo
     )
 
     assert seen == [1, 0]
+
+
+def test_a_message_that_is_sent_back_again_waits_a_little(world: World) -> None:
+    def send_back() -> None:
+        outcomes = [Outcome(job.tag, "requeue", "REJECTED", 0.001) for job in world.pool.jobs]
+        world.pool.jobs, world.pool.started = [], []
+        world.box.post(Finished(outcomes))
+
+    world.play(
+        world.bring(delivery("proj.late", tag="a.1.1")),
+        world.pool.start,
+        send_back,
+        world.bring(delivery("proj.late", tag="a.1.2")._replace(redelivered=True)),
+        world.pool.start,
+        send_back,
+    )
+
+    assert world.ordered(GiveBack) == [GiveBack(["a.1.1"], front=False)]
+    assert world.ordered(Defer) == [Defer({"a.1.2": 1_800_000_000.0 + world.now + 0.5})]
+
+
+def test_a_pool_that_scales_grows_to_what_is_in_hand_and_says_so(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    world.loop.autoscale = Autoscale(most=3, least=1, keepalive=30.0)
+
+    world.play(
+        world.bring(*[delivery() for _ in range(5)]),
+        world.pool.start,
+        world.pool.finish,
+        world.let_pass(0.01),
+        world.pool.finish,
+        world.let_pass(31.0),
+        lambda: world.box.post(Settled((), ())),
+    )
+
+    assert [line for line in caplog.messages if "Scaling" in line] == [
+        "Scaling up 2 processes.",
+        "Scaling down 2 processes.",
+    ]
+
+
+def test_the_bounds_of_scaling_can_be_changed_within_what_the_pool_can_have(world: World) -> None:
+    with pytest.raises(ValueError, match="Autoscale not enabled"):
+        world.loop.set_bounds(3, 1)
+    world.loop.autoscale = Autoscale(most=3, least=1)
+
+    assert world.loop.set_bounds(8, None) == (8, 1)
+    assert world.loop.set_bounds(None, 4) == (8, 4)
+    assert (world.pool.size, world.window.slots) == (4, 8)
+    with pytest.raises(ValueError, match="expected 0 <= min <= max <= 9, got max=10 min=4"):
+        world.loop.set_bounds(10, None)
 
 
 def test_a_hard_limit_is_enforced_once(world: World) -> None:

@@ -221,7 +221,11 @@ def needing(megabytes: int) -> int:
 
 
 class Telling(Task[..., Any]):
-    """Notes that it failed, wherever it is told."""
+    """Notes that it failed or is retried, wherever it is told."""
+
+    def on_retry(self, exc: BaseException, *_: Any) -> None:
+        with (FOLDER / f"{self.request.args[0]}.retried").open("a") as file:
+            file.write(f"{type(exc).__name__}\n")
 
     def on_failure(self, exc: BaseException, *_: Any) -> None:
         with (FOLDER / f"{self.request.args[0]}.failed").open("a") as file:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from celery_rs.errors import WorkerLostError
+from celery_rs.errors import TimeLimitExceeded, WorkerLostError
 from celery_rs.wire import TaskResult
 from tests.worker.process import Project, eventually
 
@@ -144,6 +144,7 @@ def test_a_task_whose_process_died_is_retried_and_then_fails(project: Project) -
             result.get(timeout=20)
 
     assert len(project.lines("dies")) == 2
+    assert project.lines("dies.retried") == ["WorkerLostError"]
     assert project.lines("dies.failed") == ["WorkerLostError"]
 
 
@@ -221,4 +222,39 @@ def test_a_worker_ends_though_its_broker_does_not_answer(project: Project) -> No
             worker.send_signal(signal.SIGTERM)
 
             assert worker.wait(30) == 0
-            assert time.monotonic() - began < 25
+            assert time.monotonic() - began < 15
+
+
+def test_a_worker_that_is_told_to_stop_again_ends_at_once(project: Project) -> None:
+    with project.worker("-c", "1") as worker:
+        project.proj.add.delay(1, 1).get(timeout=10)
+        with closing(sqlite3.connect(project.folder / "proj.sqlite3", isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")  # a clean end would take seconds
+            worker.send_signal(signal.SIGQUIT)
+            eventually(lambda: "Cold shutdown" in project.log())
+            began = time.monotonic()
+            worker.send_signal(signal.SIGQUIT)
+
+            assert worker.wait(30) == 1
+            assert time.monotonic() - began < 3
+
+
+def test_terminate_may_stand_for_quit(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REMAP_SIGTERM", "SIGQUIT")
+
+    with project.worker("-c", "1") as worker:
+        result = project.proj.hold_late.delay("late")
+        project.saw("late.started")
+        worker.send_signal(signal.SIGTERM)
+
+        assert worker.wait(10) == 1
+    assert project.app.transport.find(result.id).state == "ready"
+
+
+def test_a_task_hears_of_its_hard_limit_though_its_process_cannot_tell(project: Project) -> None:
+    with project.worker("-c", "1"):
+        with pytest.raises(TimeLimitExceeded):
+            project.proj.hardly_told.delay("hard").get(timeout=10)
+        project.saw("hard.failed")
+
+    assert project.lines("hard.failed") == ["TimeLimitExceeded"]

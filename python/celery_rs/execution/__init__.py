@@ -2,7 +2,7 @@
 
 from celery_rs.execution.eager import apply
 from celery_rs.execution.executor import execute
-from celery_rs.execution.failing import tell_failure
+from celery_rs.execution.failing import tell_failure, tell_retry
 from celery_rs.execution.followups import follow
 from celery_rs.execution.ids import invented_id
 from celery_rs.execution.outcome import End, Outcome
@@ -32,4 +32,5 @@ __all__ = [
     "is_spent",
     "printable",
     "tell_failure",
+    "tell_retry",
 ]

@@ -7,14 +7,14 @@ the worker waits.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from celery_rs import context
 from celery_rs.context import AppLike
-from celery_rs.errors import CeleryError
+from celery_rs.errors import CeleryError, Retry
 from celery_rs.execution.executor import find, read_body
 from celery_rs.execution.request import Request
-from celery_rs.execution.run import Run, failed
+from celery_rs.execution.run import Run, failed, retried
 from celery_rs.execution.work import Work
 from celery_rs.transports import Outgoing
 from celery_rs.wire import TaskResult
@@ -26,23 +26,32 @@ SLOW_S = 1.0
 
 def tell_failure(app: AppLike, work: Work, error: BaseException, *, hostname: str) -> Sequence[Outgoing]:
     """Tell the task and its app that it failed; what is to be sent then. Never raises."""
+    return _tell(app, work, hostname, "on_failure", lambda run: failed(run, error))
+
+
+def tell_retry(app: AppLike, work: Work, error: Exception, *, countdown: float, hostname: str) -> None:
+    """Tell the task and its app that it runs again after so many seconds. Never raises."""
+    _tell(app, work, hostname, "on_retry", lambda run: retried(run, Retry(exc=error, when=countdown)))
+
+
+def _tell(app: AppLike, work: Work, hostname: str, hook: str, step: Callable[[Run], object]) -> Sequence[Outgoing]:
     began = time.monotonic()
     try:
         request = Request.open(work, hostname, _nobody)
         task = find(app, work.task)
         read_body(app, request, work)
         with context.running(request):
-            failed(Run(app, task, request, work.id), error)
+            step(Run(app, task, request, work.id))
         return request.followups
     except CeleryError:
         return ()  # the message cannot be read, or its task is not known: nobody can be told
     except Exception:
-        log.exception("telling of the failure of task %s[%s] failed", work.task, work.id)
+        log.exception("telling task %s[%s] what became of it failed", work.task, work.id)
         return ()
     finally:
         took = time.monotonic() - began
         if took > SLOW_S:
-            log.warning("on_failure of task %s[%s] held up the worker for %.1f s", work.task, work.id, took)
+            log.warning("%s of task %s[%s] held up the worker for %.1f s", hook, work.task, work.id, took)
 
 
 def _nobody(record: TaskResult) -> None:

@@ -160,7 +160,7 @@ def _conclude(run: Run, ended: Ended) -> Outcome:
     if error is None:
         return _succeeded(run, ended.value)
     if isinstance(error, Retry):
-        return _retried(run, error)
+        return retried(run, error)
     if isinstance(error, Ignore):
         run.state, run.retval = states.IGNORED, error
         return run.outcome("ignore", states.IGNORED)
@@ -223,7 +223,7 @@ def _tell_failure(run: Run, error: BaseException, info: ExceptionInfo) -> None:
         )
 
 
-def _retried(run: Run, retry: Retry) -> Outcome:
+def retried(run: Run, retry: Retry) -> Outcome:
     request = run.request
     run.state, run.retval = states.RETRY, retry
     cause = retry if retry.exc is None else retry.exc

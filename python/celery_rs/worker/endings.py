@@ -10,8 +10,8 @@ from celery_rs import states
 from celery_rs._core import DecodeError, Envelope
 from celery_rs.context import AppLike
 from celery_rs.errors import TaskRevokedError, TimeLimitExceeded, WorkerLostError
-from celery_rs.execution import Work, failure_record, tell_failure
-from celery_rs.transports import Burial, Completion, Delivery, Outgoing, Tag
+from celery_rs.execution import Work, failure_record, tell_failure, tell_retry
+from celery_rs.transports import Burial, Completion, Delivery, Outgoing
 from celery_rs.wire import ControlReply, TaskResult
 from celery_rs.worker.dispatcher import Dead, Entry, Expired, Revoked
 from celery_rs.worker.policy import Policy
@@ -50,8 +50,11 @@ class Endings:
 
     def retry(self, entry: Entry, event: Lost) -> Completion:
         """A run whose process died and that is sent again, after the delay of the task's retries."""
-        again = as_retry(entry.envelope, due=time.time() + entry.policy.retry_delay)
-        return self._completion(entry, _died(event), states.RETRY)._replace(followups=[again])
+        error, delay = _died(event), entry.policy.retry_delay
+        if self._app is not None:
+            tell_retry(self._app, _work(entry), error, countdown=delay, hostname=self._hostname)
+        again = as_retry(entry.envelope, due=time.time() + delay)
+        return self._completion(entry, error, states.RETRY)._replace(followups=[again])
 
     def orphan(self, delivery: Delivery) -> Completion:
         """A task that a worker, dead since, had started under early acknowledgement."""
@@ -59,30 +62,20 @@ class Endings:
         if isinstance(envelope, DecodeError):
             return Completion(delivery.tag)
         error = WorkerLostError("the worker that ran it died; it had acknowledged the message when the task started")
-        followups = self._tell(delivery.tag, envelope, delivery.queue, error, redelivered=delivery.redelivered)
+        redelivered = delivery.redelivered
+        work = Work.of(delivery.tag, envelope, delivery.queue, redelivered=redelivered, announce=False, late=False)
+        followups = self._tell(work, error)
         return Completion(delivery.tag, "done", followups, self._record(envelope, error, states.FAILURE))
 
     def answer(self, ticket: str, reply: object) -> ControlReply:
         return ControlReply(self._hostname, reply, ticket)
 
     def _failure(self, entry: Entry, error: Exception) -> Completion:
-        followups = self._tell(
-            entry.tag,
-            entry.envelope,
-            entry.queue,
-            error,
-            redelivered=entry.redelivered,
-            late=entry.policy.late,
-        )
+        followups = self._tell(_work(entry), error)
         return self._completion(entry, error, states.FAILURE)._replace(followups=followups)
 
-    def _tell(
-        self, tag: Tag, envelope: Envelope, queue: str, error: Exception, *, redelivered: bool, late: bool = False
-    ) -> Sequence[Outgoing]:
-        if self._app is None:
-            return ()
-        work = Work.of(tag, envelope, queue, redelivered=redelivered, announce=False, late=late)
-        return tell_failure(self._app, work, error, hostname=self._hostname)
+    def _tell(self, work: Work, error: Exception) -> Sequence[Outgoing]:
+        return () if self._app is None else tell_failure(self._app, work, error, hostname=self._hostname)
 
     def _completion(self, entry: Entry, error: Exception, state: str) -> Completion:
         return Completion(entry.tag, record=self._record(entry.envelope, error, state))
@@ -93,6 +86,11 @@ class Endings:
         if ignored and not policy.store_errors:
             return None
         return failure_record(envelope, error, state=state, now=time.time())
+
+
+def _work(entry: Entry) -> Work:
+    late = entry.policy.late
+    return Work.of(entry.tag, entry.envelope, entry.queue, redelivered=entry.redelivered, announce=False, late=late)
 
 
 def _died(event: Lost) -> WorkerLostError:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from celery_rs.worker.inbox import Inbox, ThreadDied
@@ -20,6 +21,22 @@ def thread(name: str, run: Callable[[], None], box: Inbox) -> threading.Thread:
             box.post(ThreadDied(f"its thread {name!r} failed: {error!r}"))
 
     return threading.Thread(target=top, name=name, daemon=True)
+
+
+class Grace:
+    """How long the parts of a stopping worker may take together: the clock starts with the first that asks."""
+
+    def __init__(self, seconds: float, least: float = 1.0) -> None:
+        self._seconds = seconds
+        self._least = least
+        self._until: float | None = None
+
+    def left(self) -> float:
+        """Seconds; never less than `least`, so that each part gets its chance."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + self._seconds
+        return max(self._least, self._until - now)
 
 
 def within(seconds: float, what: str, call: Callable[[], None]) -> None:

@@ -42,14 +42,14 @@ from celery_rs.worker.revokes import Revokes, revokes_from_environment
 from celery_rs.worker.state import State
 from celery_rs.worker.statedb import StateDb
 from celery_rs.worker.stopping import obey
-from celery_rs.worker.threads import within
+from celery_rs.worker.threads import Grace, within
 from celery_rs.worker.watch import Watch
 from celery_rs.worker.window import Window
 
 FLUSH_S = 10.0
 """How long a stopping worker tries to write what is left."""
 CLOSE_S = 5.0
-"""How long it waits for a part that needs the broker to end."""
+"""How long it waits for all its parts that need the broker to end."""
 ALIVE_WITHIN_S = 4.0
 """How long a new process may take to be ready, unless `worker_proc_alive_timeout` says."""
 
@@ -163,21 +163,22 @@ class Worker:
     ) -> Loop:
         """Start everything but the loop; `parts` stops it in reverse."""
         conf, transport, written = self.app.conf, self.app.read_transport, self.app.transport
-        parts.callback(within, CLOSE_S, "giving back what is held", consumer.close)
+        grace = Grace(CLOSE_S)
+        parts.callback(lambda: within(grace.left(), "giving back what is held", consumer.close))
         elsewhere = None if written is transport else written
         completer = Completer(transport, consumer, self.app.backend, box, elsewhere)
         completer.start()
         parts.callback(completer.stop, FLUSH_S)
         receiver = Receiver(consumer, box, Tries(transport.describe(), Patience.while_running(conf)), transport)
         receiver.start()
-        parts.callback(receiver.stop, CLOSE_S)
+        parts.callback(lambda: receiver.stop(grace.left()))
         leases = Leases(consumer, box)
         leases.start()
-        parts.callback(leases.stop, CLOSE_S)
+        parts.callback(lambda: leases.stop(grace.left()))
         if conf["worker_enable_remote_control"]:
             listener = Listener(transport, box, self.hostname, f"{conf['control_exchange']}.pidbox")
             listener.start()
-            parts.callback(within, CLOSE_S, "leaving remote control", listener.stop)
+            parts.callback(lambda: within(grace.left(), "leaving remote control", listener.stop))
         return Loop(
             self.app,
             hostname=self.hostname,
