@@ -39,22 +39,26 @@ test-rust: .make/preflight
 	@echo "[test 1/2] Rust: the pure crate and the protocol model"
 	@cargo test --quiet -p celery-core
 
-test-python: .make/extension .make/group-test
+test-python: .make/extension .make/group-test .make/group-lint
 	@echo "[test 2/2] Python: pytest in $(JOBS) processes"
 	@BROKERS="$(BROKERS)" tests/brokers.sh $(PY) -m pytest -n $(JOBS) $(ARGS)
 
 lint: .make/extension .make/group-lint .make/group-test ## formatting, lints and types, Python and Rust
-	@echo "[lint 1/6] ruff format"
+	@echo "[lint 1/8] ruff format"
 	@$(PY) -m ruff format --check --quiet . || { echo "not formatted: run 'make format'"; exit 1; }
-	@echo "[lint 2/6] ruff check"
+	@echo "[lint 2/8] ruff check"
 	@$(PY) -m ruff check --quiet .
-	@echo "[lint 3/6] mypy --strict"
+	@echo "[lint 3/8] mypy --strict"
 	@$(PY) -m mypy
-	@echo "[lint 4/6] stubtest: _core.pyi against the built extension"
+	@echo "[lint 4/8] pyright: the package"
+	@$(PY) -m pyright --warnings
+	@echo "[lint 5/8] programs that use it: mypy and pyright, both strict"
+	@$(PY) -m pytest --quiet tests/typing
+	@echo "[lint 6/8] stubtest: _core.pyi against the built extension"
 	@$(PY) -m mypy.stubtest --concise celery_rs._core
-	@echo "[lint 5/6] cargo fmt"
+	@echo "[lint 7/8] cargo fmt"
 	@cargo fmt --all --check
-	@echo "[lint 6/6] cargo clippy"
+	@echo "[lint 8/8] cargo clippy"
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 
 docs: .make/extension .make/group-docs ## the site in docs/_build/html, any warning being an error

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.docs.pages import Block
@@ -17,7 +17,6 @@ from tests.worker.process import eventually
 
 SECONDS = 60
 _END = "\x1e"
-_MORE = "\x1f"
 _INTERPRETER = Path(__file__).with_name("interpreter.py")
 _MASKS = (
     # What differs from machine to machine and from run to run, on the page and on the screen alike.
@@ -64,6 +63,10 @@ class Reader:
         self._end_session()
         for worker in self._workers.values():
             end(worker)
+        for process in _processes_in(self.folder):
+            # One that a page has sent into the background, and did not come to stop.
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def _write(self, name: str, text: str) -> None:
         self._end_session()
@@ -187,10 +190,27 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def commands(block: str) -> list[tuple[str, str]]:
-    """The commands of a console block, each with what it is said to print; a line with `> ` continues a command."""
-    command, *rest = block.removeprefix("$ ").replace("\n> ", _MORE).split("\n$ ")
-    steps = (part.partition("\n") for part in (command, *rest))
-    return [(line.replace(_MORE, "\n"), said) for line, _, said in steps]
+    """The commands of a console block, each with what it is said to print; a command in quotes may go on after `> `."""
+    steps: list[tuple[str, str]] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            steps.append((line[2:], ""))
+            continue
+        command, said = steps.pop()
+        if line.startswith("> ") and _goes_on(command):
+            steps.append((f"{command}\n{line[2:]}", said))
+        else:
+            steps.append((command, f"{said}{line}\n"))
+    return steps
+
+
+def _goes_on(command: str) -> bool:
+    """Whether a quote is still open."""
+    try:
+        shlex.split(command)
+    except ValueError:
+        return True
+    return False
 
 
 def end(worker: "subprocess.Popen[bytes]") -> None:
@@ -225,8 +245,21 @@ def alike(text: str, folder: Path) -> str:
 
 
 def _runs_a_worker(command: str) -> bool:
+    """Whether the command goes on until it is stopped."""
+    if set(command) & set(";|&\n"):
+        return False
     words = shlex.split(command, comments=True)
-    return "celery-rs" in words and "worker" in words and not {"--help", "-h", "|"} & set(words)
+    return "celery-rs" in words and "worker" in words and not {"--help", "-h", "--detach", "-D"} & set(words)
+
+
+def _processes_in(folder: Path) -> list[int]:
+    """The processes whose working directory that is, as far as the kernel tells (Linux)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is not ours to look at
+            if (process / "cwd").readlink() == folder:
+                found.append(int(process.name))
+    return found
 
 
 def _variables(words: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.docs.pages import Block
 from tests.docs.reader import Reader, alike, commands, contains, matches, reading
+from tests.worker.process import eventually
 
 
 @pytest.fixture
@@ -67,8 +68,21 @@ def test_a_block_that_says_nothing_of_what_becomes_of_it_fails(reader: Reader) -
         reader.take(block("python", "forgotten = True\n"))
 
 
+def test_what_a_page_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+
+    with reading(home) as reader:
+        reader.take(block("console", "$ sleep 600 > /dev/null 2>&1 & echo $! > pid\n"))
+
+    left = Path("/proc", (home / "pid").read_text().strip())
+    eventually(lambda: not (left / "cwd").exists())
+
+
 def test_a_command_may_go_on_in_the_next_line() -> None:
-    assert commands("$ echo 'one\n> two'\none\ntwo\n$ true\n") == [("echo 'one\ntwo'", "one\ntwo"), ("true", "")]
+    typed = "$ echo 'one\n> two'\none\n> two\n$ true\n"
+
+    assert commands(typed) == [("echo 'one\ntwo'", "one\n> two\n"), ("true", "")]
 
 
 def test_ids_hosts_and_times_are_the_same_everywhere(tmp_path: Path) -> None:
