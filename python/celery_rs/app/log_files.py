@@ -6,7 +6,7 @@ group sets a umask for the worker (`--umask 027`): then that alone decides.
 
 import logging
 import os
-from typing import TextIO
+from io import TextIOWrapper
 
 PRIVATE = 0o600
 SHARED = 0o666
@@ -30,7 +30,7 @@ class LogFile(logging.FileHandler):
             self._reopen()
         super().emit(record)
 
-    def _open(self) -> TextIO:
+    def _open(self) -> TextIOWrapper:
         stream = open(  # noqa: SIM115  (it stays open until it is rotated)
             self.baseFilename, "a", encoding="utf-8", errors="backslashreplace", opener=self._opener
         )

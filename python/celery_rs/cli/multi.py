@@ -136,9 +136,9 @@ def _start(call: _Call) -> int:
 
 def _start_one(call: _Call, node: WorkerNode) -> int:
     if call.is_verbose:
-        call.say(f"\t{shlex.join(node.command)}")
+        call.say(f"    {shlex.join(node.command)}")
     code = node.start()
-    call.say(f"\t> {node.node}: {_good('OK') if code == ExitCode.OK else _bad(f'FAILED (exit code {code})')}")
+    call.say(f"  > {node.node}: {_good('OK') if code == ExitCode.OK else _bad(f'FAILED (exit code {code})')}")
     return code
 
 
@@ -221,10 +221,10 @@ def _signalled(call: _Call, nodes: Sequence[WorkerNode]) -> dict[int, WorkerNode
     for node in nodes:
         pid = node.send(call.signal)
         if pid is None:
-            call.say(f"\t> {node.node}: {_bad('DOWN')}")
+            call.say(f"  > {node.node}: {_bad('DOWN')}")
         else:
             found[pid] = node
-            call.say(f"\t> {node.node}: {call.signal.name.removeprefix('SIG')} -> {pid}")
+            call.say(f"  > {node.node}: {call.signal.name.removeprefix('SIG')} -> {pid}")
     return found
 
 
@@ -232,7 +232,7 @@ def _wait(call: _Call, found: dict[int, WorkerNode]) -> None:
     if found:
         noun = "node" if len(found) == 1 else "nodes"
         call.say(f"> Waiting for {len(found)} {noun} -> {', '.join(map(str, found))}...")
-        wait_until_gone(list(found), lambda pid: call.say(f"\t> {found[pid].node}: {_good('OK')}"))
+        wait_until_gone(list(found), lambda pid: call.say(f"  > {found[pid].node}: {_good('OK')}"))
 
 
 def _signal(command: str, words: tuple[str, ...]) -> tuple[signal.Signals, tuple[str, ...]]:
