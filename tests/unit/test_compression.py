@@ -69,6 +69,18 @@ def test_a_tasks_own_compression_wins_over_the_setting() -> None:
     assert app.compose(own.name, (), {}).message.compression == "application/x-gzip"
 
 
+def test_a_task_or_a_setting_that_names_no_method_is_refused_where_it_is_made() -> None:
+    with pytest.raises(
+        errors.ImproperlyConfigured, match=r"^task 'proj.t': unknown compression 'zip', expected one of"
+    ):
+
+        @make_app().task(name="proj.t", compression="zip")
+        def t() -> None: ...
+
+    with pytest.raises(errors.ImproperlyConfigured, match="task_compression"):
+        make_app(task_compression="zip")
+
+
 def test_a_retry_is_compressed_as_its_call_was() -> None:
     app = make_app()
 

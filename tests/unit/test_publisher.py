@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from celery_rs import errors
-from celery_rs.wire import new_id
 from celery_rs.context import running
 from celery_rs.execution import Request
+from celery_rs.wire import new_id
 from tests.apps import call, drain, envelope_of, make_app
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -287,6 +287,22 @@ def test_publishing_gives_up_after_the_last_attempt(pauses: list[float]) -> None
         )
 
     assert pauses == [1, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("policy", "complaint"),
+    [
+        ("often", "retry_policy must be a dict, got 'often'"),
+        ({"retries": 3}, "unknown key 'retries' in retry_policy, expected one of 'max_retries', 'interval_start', "),
+        ({"max_retries": "many"}, "retry_policy: max_retries must be a whole number, not below 0, got 'many'"),
+        ({"interval_max": -1}, "retry_policy: interval_max must be seconds, not below 0, got -1"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(policy: Any, complaint: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        make_app().send_task("proj.add", retry_policy=policy)
+
+    assert str(caught.value).startswith(complaint)
 
 
 def test_publishing_is_not_repeated_where_that_is_off(pauses: list[float]) -> None:

@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery_rs.app.announce import Draft, announce, tell
-from celery_rs.app.options import check_call, delivery_mode, patience
+from celery_rs.app.options import check_call, check_policy, delivery_mode, patience
 from celery_rs.app.router import Destination, Router
 from celery_rs.app.times import NEVER, check_limits, expiry, moment
 from celery_rs.canvas import embedded
@@ -93,6 +93,8 @@ class Publisher:
         retry_policy: Mapping[str, Any] | None = None,
     ) -> AsyncResult[Any]:
         """Compose a call, hand it to the broker, and count it among the running task's children."""
+        if retry_policy is not None:
+            check_policy(retry_policy)
         if before_task_publish.receivers:
             # A receiver may change how often it is tried
             retry_policy = dict(retry_policy or self._app.conf.task_publish_retry_policy)

@@ -30,7 +30,7 @@ from celery_rs.execution import (
 )
 from celery_rs.execution import Request as Context
 from celery_rs.results import AsyncResult, EagerResult, denied_join_result
-from celery_rs.serializers import serializer
+from celery_rs.serializers import compression_type, serializer
 from celery_rs.wire import TaskResult, encode_meta, new_id
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ FROM_SETTINGS: dict[str, str] = {
     "acks_on_failure": "task_acks_on_failure",
     "acks_on_timeout": "task_acks_on_timeout",
     "reject_on_worker_lost": "task_reject_on_worker_lost",
+    "retry_on_worker_lost": "task_retry_on_worker_lost",
     "retry_on_worker_lost": "task_retry_on_worker_lost",
     "ignore_result": "task_ignore_result",
     "store_errors_even_if_ignored": "task_store_errors_even_if_ignored",
@@ -89,6 +90,7 @@ class Task(Generic[P, R]):
     acks_on_failure: bool | None = None
     acks_on_timeout: bool | None = None
     reject_on_worker_lost: bool | None = None
+    retry_on_worker_lost: bool | None = None
     retry_on_worker_lost: bool | None = None
     throws: tuple[type[BaseException], ...] = ()
     expires: float | datetime | None = None
@@ -554,6 +556,11 @@ class Task(Generic[P, R]):
                 f"got {self.soft_time_limit!r} and {self.time_limit!r}"
             )
         check_rate(f"task {self.name!r}: rate_limit", self.rate_limit)
+        if self.compression is not None:
+            try:
+                compression_type(self.compression)
+            except ImproperlyConfigured as error:
+                raise ImproperlyConfigured(f"task {self.name!r}: {error}") from None
         for option, instead in _REFUSED.items():
             if getattr(self, option) is not None:
                 raise NotSupported(f"task {self.name!r}: {option} of its own", instead)

@@ -4,7 +4,7 @@ A retry runs at once, deeper; a callback is called as the app calls tasks, so it
 set.
 """
 
-import socket
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,7 +48,7 @@ def _request(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], said: Ma
         kwargsrepr=preview(dict(kwargs)),
         is_eager=True,
         called_directly=False,
-        hostname=socket.gethostname(),
+        hostname=os.uname().nodename,
         parent_id=None if parent is None else parent.id,
         root_id=(None if parent is None else parent.root_id) or said["id"],
         timelimit=None if limits == [None, None] else limits,
