@@ -8,11 +8,12 @@ from celery_rs.transports.backoff import Backoff
 from celery_rs.worker.deadlines import Deadlines
 from celery_rs.worker.lifecycle import Lifecycle, Phase
 from celery_rs.worker.parking import Parking
-from celery_rs.worker.policy import Policy
+from celery_rs.worker.policy import Policy, policy_of
 from celery_rs.worker.pools import Running
 from celery_rs.worker.runtimes import BATCH_MOST, Runtimes
 from celery_rs.worker.settlement import of_end, of_loss
 from celery_rs.worker.window import MOST_ASKED, Window
+from tests.apps import make_app
 
 
 def test_a_new_window_is_the_free_slots() -> None:
@@ -228,3 +229,20 @@ def test_backoff_doubles_up_to_its_limit_and_starts_over() -> None:
     backoff.reset()
 
     assert (delays, backoff.next()) == ([0.1, 0.2, 0.4, 0.5], 0.1)
+
+
+def test_a_task_says_itself_that_it_is_retried_and_else_the_settings_do() -> None:
+    app = make_app(task_retry_on_worker_lost=True)
+
+    @app.task(max_retries=7, default_retry_delay=5)
+    def by_the_settings() -> None: ...
+
+    @app.task(retry_on_worker_lost=False)
+    def by_itself() -> None: ...
+
+    policies = [policy_of(app.tasks[task.name], app.conf) for task in (by_the_settings, by_itself)]
+
+    assert [(policy.retry_on_worker_lost, policy.max_retries, policy.retry_delay) for policy in policies] == [
+        (True, 7, 5),
+        (False, 3, 180),
+    ]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,16 @@ from celery_rs.wire import TaskResult
 from tests.worker.process import Project, eventually
 
 
+def stats(project: Project) -> dict[str, Any]:
+    """What the only worker tells of itself."""
+    (told,) = (project.app.control.inspect(timeout=10, limit=1).stats() or {}).values()
+    found: dict[str, Any] = told
+    return found
+
+
 def processes(project: Project) -> list[int]:
-    """The pids of the pool, as the only worker tells them."""
-    (stats,) = (project.app.control.inspect(timeout=10, limit=1).stats() or {}).values()
-    pids: list[int] = stats["pool"]["processes"]
+    """The pids of its pool."""
+    pids: list[int] = stats(project)["pool"]["processes"]
     return pids
 
 
@@ -153,6 +160,7 @@ def test_a_pool_grows_to_what_waits_and_shrinks_again(project: Project, monkeypa
 
     with project.worker("--autoscale", "3,1"):
         assert len(processes(project)) == 1
+        assert stats(project)["autoscaler"] == {"max": 3, "min": 1, "current": 1, "qty": 0}
         for n in range(3):
             project.proj.hold.delay(f"held{n}")
         for n in range(3):
@@ -258,3 +266,27 @@ def test_a_task_hears_of_its_hard_limit_though_its_process_cannot_tell(project: 
         project.saw("hard.failed")
 
     assert project.lines("hard.failed") == ["TimeLimitExceeded"]
+
+
+def test_a_worker_tells_of_its_pool_as_celery_does(project: Project) -> None:
+    with project.worker("-c", "2", "--time-limit", "20", "--soft-time-limit", "10", "--max-tasks-per-child", "5"):
+        pool = stats(project)["pool"]
+
+    assert len(pool["processes"]) == 2
+    assert {name: pool[name] for name in ("max-concurrency", "max-tasks-per-child", "timeouts")} == {
+        "max-concurrency": 2,
+        "max-tasks-per-child": 5,
+        "timeouts": [10.0, 20.0],
+    }
+    assert pool["put-guarded-by-semaphore"] is False
+    assert pool["writes"]["strategy"] == "fair"
+
+
+def test_a_pool_grows_and_shrinks_by_command(project: Project) -> None:
+    with project.worker("-c", "1"):
+        project.app.control.broadcast("pool_grow", {"n": 2}, reply=True, timeout=10, limit=1)
+        eventually(lambda: len(processes(project)) == 3)
+        project.app.control.broadcast("pool_shrink", {"n": 2}, reply=True, timeout=10, limit=1)
+        eventually(lambda: len(processes(project)) == 1)
+
+        assert project.proj.add.delay(1, 1).get(timeout=10) == 2

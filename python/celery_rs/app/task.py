@@ -59,7 +59,6 @@ FROM_SETTINGS: dict[str, str] = {
     "acks_on_timeout": "task_acks_on_timeout",
     "reject_on_worker_lost": "task_reject_on_worker_lost",
     "retry_on_worker_lost": "task_retry_on_worker_lost",
-    "retry_on_worker_lost": "task_retry_on_worker_lost",
     "ignore_result": "task_ignore_result",
     "store_errors_even_if_ignored": "task_store_errors_even_if_ignored",
     "store_eager_result": "task_store_eager_result",
@@ -90,7 +89,6 @@ class Task(Generic[P, R]):
     acks_on_failure: bool | None = None
     acks_on_timeout: bool | None = None
     reject_on_worker_lost: bool | None = None
-    retry_on_worker_lost: bool | None = None
     retry_on_worker_lost: bool | None = None
     throws: tuple[type[BaseException], ...] = ()
     expires: float | datetime | None = None

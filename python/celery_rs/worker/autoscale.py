@@ -35,6 +35,10 @@ class Autoscale:
             return self.most
         return wanted if now - self._busy_at >= self.keepalive else present
 
+    def describe(self, present: int, in_hand: int) -> dict[str, int]:
+        """The `autoscaler` part of `inspect stats`."""
+        return {"max": self.most, "min": self.least, "current": present, "qty": in_hand}
+
     def due(self, present: int, in_hand: int) -> float | None:
         """When the pool may shrink, if nothing else happens; None: it is as small as it should be."""
         return self._busy_at + self.keepalive if present > max(self.least, in_hand) else None

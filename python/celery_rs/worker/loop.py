@@ -195,7 +195,7 @@ class Loop:
         if len(self._deadlines):
             times.append(self._deadlines.soonest(self.pool.running()))
         if self.autoscale is not None:
-            times.append(self.autoscale.due(self.pool.size, self._demand()))
+            times.append(self.autoscale.due(self.pool.size, self.demand()))
         if self.lifecycle.phase == Phase.SOFT:
             times.append(self.lifecycle.soft_until)
         due = [when for when in times if when is not None]
@@ -218,11 +218,11 @@ class Loop:
                 self._begin(entries)  # its next chance would be after the run
 
     def _scale(self, scale: Autoscale, now: float) -> None:
-        size = scale.size(self.pool.size, self._demand(), now)
+        size = scale.size(self.pool.size, self.demand(), now)
         if size != self.pool.size:
             self.resize(size)
 
-    def _demand(self) -> int:
+    def demand(self) -> int:
         """How many tasks would run now if the pool had room for all."""
         return self.dispatcher.ready + len(self.dispatcher.out)
 

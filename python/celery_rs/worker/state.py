@@ -74,6 +74,8 @@ class State:
     def stats(self) -> Mapping[str, object]:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         loop = self._loop
+        scale = loop.autoscale
+        scaling = {} if scale is None else {"autoscaler": scale.describe(loop.pool.size, loop.demand())}
         return {
             "total": dict(loop.counts.total),
             "pid": os.getpid(),
@@ -83,6 +85,7 @@ class State:
             "broker": {"transport": loop.app.transport.describe()},
             "prefetch_count": loop.window.size,
             "rusage": {name.removeprefix("ru_"): getattr(usage, name) for name in _USAGE},
+            **scaling,
         }
 
     def clock(self) -> int:
