@@ -117,7 +117,7 @@ def test_status_counts_the_worker(project: Path, worker: RunningWorker) -> None:
 
 
 def test_purge_drops_what_waits(project: Path, worker: RunningWorker) -> None:
-    celery_rs(project, "call", "proj.add", "--queue", "idle")
+    celery_rs(project, "call", "proj.add", "-a", "[2, 2]", "--queue", "idle")
 
     assert celery_rs(project, "purge", "-f", "-Q", "idle").stdout == "Purged 1 message from 1 known task queue.\n"
 
@@ -197,7 +197,7 @@ def test_the_log_goes_to_a_file_when_asked(project: Path) -> None:
     assert "w1@test ready." in (project / "w1@test.log").read_text()
 
 
-@pytest.mark.parametrize("command", [("worker",), ("call", "proj.add"), ("purge", "-f"), ("status",)])
+@pytest.mark.parametrize("command", [("worker",), ("call", "proj.add", "-a", "[2, 2]"), ("purge", "-f"), ("status",)])
 def test_a_database_that_is_none_is_one_line(project: Path, command: tuple[str, ...]) -> None:
     (project / "tasks.sqlite3").write_bytes(b"this is no database, and long enough to be seen as one" * 100)
 
