@@ -97,6 +97,29 @@ def test_records_expire(world):
     assert list(backend.store([record("a", "STARTED")])) == [True], "what expired supersedes nothing"
 
 
+def test_failures_have_an_expiry_of_their_own(world):
+    backend = world.backend(expires=60.0, failure_expires=600.0)
+    backend.store([record("a", "FAILURE"), record("b")])
+
+    world.pass_time(70)
+    assert set(backend.fetch(["a", "b"])) == {"a"}
+
+    world.pass_time(600)
+    assert backend.fetch(["a", "b"]) == {}
+
+
+def test_failures_can_be_kept_for_ever_or_go_sooner(world):
+    kept = world.backend(expires=60.0, failure_expires=0)
+    kept.store([record("a", "FAILURE")])
+    world.pass_time(10 * 365 * 86_400)
+    assert set(kept.fetch(["a"])) == {"a"}
+
+    sooner = world.backend(expires=None, failure_expires=60.0)
+    sooner.store([record("b", "FAILURE"), record("c")])
+    world.pass_time(70)
+    assert set(sooner.fetch(["b", "c"])) == {"c"}
+
+
 def test_a_cleanup_drops_what_has_expired_and_nothing_else(world):
     backend = world.backend(expires=60.0)
     backend.store([record("old")])

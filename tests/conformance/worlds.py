@@ -28,7 +28,7 @@ class World(Protocol):
 
     def transport(self, faults: Faults | None = None) -> Transport: ...
     def consume(self, *queues: str, faults: Faults | None = None) -> Consumer: ...
-    def backend(self, expires: float | None = 86_400.0) -> ResultBackend: ...
+    def backend(self, expires: float | None = 86_400.0, failure_expires: float | None = None) -> ResultBackend: ...
     def put_raw(self, queue: str, envelope: bytes) -> None:
         """Any bytes as a message, as only a foreign client would send them."""
         ...
@@ -74,8 +74,8 @@ class MemoryWorld:
         self.living.append(consumer)
         return consumer
 
-    def backend(self, expires: float | None = 86_400.0) -> MemoryBackend:
-        return MemoryBackend(self.name, expires=expires)
+    def backend(self, expires: float | None = 86_400.0, failure_expires: float | None = None) -> MemoryBackend:
+        return MemoryBackend(self.name, expires=expires, failure_expires=failure_expires)
 
     def put_raw(self, queue: str, envelope: bytes) -> None:
         with self.broker.locked():
@@ -134,8 +134,8 @@ class SqliteWorld:
         self._living.append(consumer)
         return consumer
 
-    def backend(self, expires: float | None = 86_400.0) -> SqliteBackend:
-        backend = SqliteBackend(self._database(), expires=expires)
+    def backend(self, expires: float | None = 86_400.0, failure_expires: float | None = None) -> SqliteBackend:
+        backend = SqliteBackend(self._database(), expires=expires, failure_expires=failure_expires)
         self._opened.append(backend)
         return backend
 

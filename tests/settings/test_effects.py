@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from celery_rs._core import seal_envelopes
 from celery_rs.app.router import Router
+from celery_rs.backends import Patience, RetryingBackend
 from celery_rs.backends.memory import MemoryBackend
 from celery_rs.config import Settings
-from celery_rs.errors import ImproperlyConfigured
+from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.transports import Route
 from celery_rs.wire import Exchange, TaskResult
 from celery_rs.worker.policy import policy_of
@@ -221,6 +223,84 @@ def test_a_result_store_that_cannot_be_opened_is_one_line() -> None:
 
     with pytest.raises(ImproperlyConfigured, match=r"^override_backends: expected a result store with a class method"):
         _ = app.backend
+
+
+class Failing:
+    """A store that fails so often before it answers."""
+
+    def __init__(self, store: Any, failures: int) -> None:
+        self.store, self.failures, self.asked = store, failures, 0
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            self.asked += 1
+            if self.asked <= self.failures:
+                raise BackendError("the store is away")
+            return getattr(self.store, name)(*arguments)
+
+        return call
+
+
+def app_with_failing_store(failures: int, **settings: Any) -> Any:
+    app = make_app(**settings)
+    app.backend.store([TaskResult("id", "SUCCESS", 0, b'{"status": "SUCCESS", "result": 7}')])
+    app._backend = Failing(app.backend, failures)
+    return app
+
+
+QUICKLY = {"result_backend_base_sleep_between_retries_ms": 1, "result_backend_max_sleep_between_retries_ms": 2}
+
+
+def test_a_client_asks_a_failing_store_again_where_the_setting_says_so() -> None:
+    app = app_with_failing_store(3, result_backend_always_retry=True, **QUICKLY)
+    assert app.AsyncResult("id").state == "SUCCESS"
+
+    app = app_with_failing_store(3, result_backend_always_retry=True, **QUICKLY)
+    assert app.AsyncResult("id").get(timeout=10) == 7
+
+    with pytest.raises(BackendError, match="the store is away"):
+        _ = app_with_failing_store(1).AsyncResult("id").state
+
+
+def test_a_client_asks_as_often_as_the_setting_says() -> None:
+    app = app_with_failing_store(9, result_backend_always_retry=True, result_backend_max_retries=2, **QUICKLY)
+
+    with pytest.raises(BackendError, match="the store is away"):
+        _ = app.AsyncResult("id").state
+
+    assert app.backend.asked == 3
+
+
+def test_the_pauses_between_tries_are_those_of_the_settings() -> None:
+    pauses: list[float] = []
+    store: Any = Failing(make_app().backend, 5)
+    conf = Settings(
+        {"result_backend_base_sleep_between_retries_ms": 100, "result_backend_max_sleep_between_retries_ms": 200}
+    )
+    first, most = conf.result_backend_base_sleep_between_retries_ms, conf.result_backend_max_sleep_between_retries_ms
+
+    RetryingBackend(store, Patience(inf, first / 1000, most / 1000), sleep=pauses.append).forget(["id"])
+
+    assert all(0.05 <= pause <= 0.1 for pause in pauses[:1])
+    assert all(0.1 <= pause <= 0.2 for pause in pauses[1:])
+    assert len(pauses) == 5
+
+
+def test_a_timeout_ends_the_asking() -> None:
+    app = app_with_failing_store(10**9, result_backend_always_retry=True, **QUICKLY)
+    began = time.monotonic()
+
+    with pytest.raises(BackendError):
+        app.AsyncResult("id").get(timeout=0.05)
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_store_that_is_asked_again_looks_like_itself() -> None:
+    app = make_app(result_backend_always_retry=True)
+
+    assert repr(app.AsyncResult("id").backend) == repr(app.backend)
+    assert app.AsyncResult("id").backend.describe() == app.backend.describe()
 
 
 def test_threads_share_one_result_store() -> None:

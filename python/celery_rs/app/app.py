@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast, overload
 
 from celery_rs import canvas, context, signals
 from celery_rs.app.asleep import is_asleep, lull, wake
@@ -30,7 +30,7 @@ from celery_rs.app.registry import TaskRegistry
 from celery_rs.app.shared import Declaration, share, shared_with
 from celery_rs.app.signatures import checker
 from celery_rs.app.task import Task as TaskOf
-from celery_rs.backends import ResultBackend, open_backend
+from celery_rs.backends import Patience, ResultBackend, RetryingBackend, open_backend
 from celery_rs.config import Purpose, Settings, broker_url, from_words, zone
 from celery_rs.control import Control
 from celery_rs.errors import AlwaysEagerIgnored, ImproperlyConfigured, NotFinalized
@@ -41,6 +41,7 @@ from celery_rs.wire import LamportClock, Queue, new_id
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T", bound=TaskOf[..., Any])
 
 _EMBEDDED = "sqlite://"
 
@@ -357,7 +358,11 @@ class Celery:
             return self._declare(function[0], options)
         return lambda function: self._declare(function, options)
 
-    def register_task(self, task: TaskOf[..., Any] | type[TaskOf[..., Any]], **options: Any) -> TaskOf[..., Any]:
+    @overload
+    def register_task(self, task: type[T], **options: Any) -> T: ...
+    @overload
+    def register_task(self, task: T, **options: Any) -> T: ...
+    def register_task(self, task: Any, **options: Any) -> Any:
         """Add a task made of a class; one of the same name is replaced, with a warning."""
         made: TaskOf[..., Any] = task() if isinstance(task, type) else task
         made.__dict__.update(options)
@@ -627,9 +632,24 @@ class Celery:
                         self.backend_url,
                         self.conf.result_backend_transport_options,
                         expires=self.conf.result_expires,
+                        failure_expires=self.conf.result_failure_expires,
                         overrides=self.conf.override_backends or self.loader.override_backends,
                     )
         return backend
+
+    @property
+    def asked_backend(self) -> ResultBackend:
+        """The result store as clients ask it: again when it fails, if the settings say so."""
+        conf = self.conf
+        if not conf["result_backend_always_retry"]:
+            return self.backend
+        patience = Patience(
+            conf["result_backend_max_retries"],
+            conf["result_backend_base_sleep_between_retries_ms"] / 1000,
+            conf["result_backend_max_sleep_between_retries_ms"] / 1000,
+        )
+        # It has the rest of the interface by delegation, which types do not see.
+        return cast(ResultBackend, RetryingBackend(self.backend, patience))
 
     def flush(self, seconds: float) -> None:
         """Wait at most so long for what was published to be confirmed."""

@@ -2,5 +2,6 @@
 
 from celery_rs.backends.base import ChordClaim, ResultBackend
 from celery_rs.backends.registry import open_backend
+from celery_rs.backends.retrying import Patience, RetryingBackend
 
-__all__ = ["ChordClaim", "ResultBackend", "open_backend"]
+__all__ = ["ChordClaim", "Patience", "ResultBackend", "RetryingBackend", "open_backend"]

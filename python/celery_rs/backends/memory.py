@@ -15,16 +15,25 @@ from celery_rs.wire import ChordPart, TaskResult
 
 
 class MemoryBackend:
-    """See `backends.base.ResultBackend`. Records go `expires` seconds after their last change (None: never)."""
+    """See `backends.base.ResultBackend`. Records go `expires` seconds after their last change (None: never).
+
+    Failures go `failure_expires` seconds after theirs (0: never), or as other records do (None).
+    """
 
     place: Literal["parent", "child"] = "parent"
 
     def __init__(
-        self, name: str = "", *, expires: float | None = 86_400.0, clock: Callable[[], float] = time.time
+        self,
+        name: str = "",
+        *,
+        expires: float | None = 86_400.0,
+        failure_expires: float | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.broker = Broker.named(name, clock)
         self._results = self.broker.results
         self._results.expires = expires
+        self._results.failure_expires = failure_expires
 
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         with self.broker.locked():

@@ -19,9 +19,10 @@ def open_backend(
     options: Mapping[str, Any],
     *,
     expires: float | None,
+    failure_expires: float | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> ResultBackend:
-    """None and `disabled` keep no results; `options` are result_backend_transport_options, `expires` is seconds.
+    """None and `disabled` keep no results; `options` are result_backend_transport_options, the others are seconds.
 
     `overrides` are stores of the user's own: kind of URL → class, or import path, that has an `open` like those here.
     A store in the broker's own file shares the broker's connection, and is written in the broker's transactions.
@@ -37,11 +38,11 @@ def open_backend(
         case "sqlite":
             from celery_rs.backends.sqlite import SqliteBackend
 
-            return SqliteBackend.open(url, options, expires=expires or None)
+            return SqliteBackend.open(url, options, expires=expires or None, failure_expires=failure_expires)
         case "memory":
             from celery_rs.backends.memory import MemoryBackend
 
-            return MemoryBackend(rest, expires=expires or None)
+            return MemoryBackend(rest, expires=expires or None, failure_expires=failure_expires)
     kind = scheme.partition("+")[0].lower()
     if kind in _NOT_YET.split() or scheme.lower() in _NOT_YET.split():
         raise ImproperlyConfigured(

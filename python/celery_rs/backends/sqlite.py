@@ -23,19 +23,26 @@ _IDS_AT_ONCE = 500
 
 
 class SqliteBackend:
-    """See `backends.base.ResultBackend`. Records go `expires` seconds after their last change (None: never)."""
+    """See `backends.base.ResultBackend`. Records go `expires` seconds after their last change (None: never).
+
+    Failures go `failure_expires` seconds after theirs (0: never), or as other records do (None).
+    """
 
     place: Literal["parent", "child"] = "parent"
 
-    def __init__(self, database: Database, *, expires: float | None = 86_400.0) -> None:
+    def __init__(
+        self, database: Database, *, expires: float | None = 86_400.0, failure_expires: float | None = None
+    ) -> None:
         # `Consumer.finish` of the same file writes into this table, in its own transaction.
         self.database = database
-        self.table = ResultTable(expires)
+        self.table = ResultTable(expires, failure_expires_s=failure_expires)
 
     @classmethod
-    def open(cls, url: str, options: Mapping[str, Any], *, expires: float | None) -> "SqliteBackend":
+    def open(
+        cls, url: str, options: Mapping[str, Any], *, expires: float | None, failure_expires: float | None = None
+    ) -> "SqliteBackend":
         """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
-        return cls(open_database(url, options), expires=expires)
+        return cls(open_database(url, options), expires=expires, failure_expires=failure_expires)
 
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         with _in_words_of_the_store(), self.database.transaction() as tx:

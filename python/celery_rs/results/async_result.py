@@ -75,7 +75,7 @@ class AsyncResult(Generic[R]):
     @property
     def backend(self) -> "ResultBackend":
         """The result store; printing it shows which."""
-        return self._backend or self.app.backend
+        return self._backend or self.app.asked_backend
 
     # reading
 

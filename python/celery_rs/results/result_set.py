@@ -29,7 +29,7 @@ class ResultSet:
 
     @property
     def backend(self) -> Any:
-        return self.results[0].backend if self.results else self.app.backend
+        return self.results[0].backend if self.results else self.app.asked_backend
 
     # which
 

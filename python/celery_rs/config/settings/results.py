@@ -60,9 +60,8 @@ RESULTS = (
         "result_failure_expires",
         None,
         "CELERY_RESULT_FAILURE_EXPIRES",
-        "the same for failures; None follows result_expires",
-        state=NOT_YET,
-        why="failures expire as results do: set result_expires",
+        "the same for failures; 0 keeps them, None follows result_expires",
+        proof="tests/conformance/test_backend_records.py::test_failures_have_an_expiry_of_their_own",
     ),
     seconds(
         "result_chord_expires",
@@ -131,9 +130,8 @@ RESULTS = (
         "result_backend_always_retry",
         False,
         "CELERY_RESULT_BACKEND_ALWAYS_RETRY",
-        "ask the store again when it fails",
-        state=NOT_YET,
-        why="a worker always writes again, a client asks once",
+        "clients ask a store again when it fails; workers do in any case",
+        proof="tests/settings/test_effects.py::test_a_client_asks_a_failing_store_again_where_the_setting_says_so",
     ),
     Setting(
         "result_backend_max_retries",
@@ -142,8 +140,7 @@ RESULTS = (
         inf,
         "CELERY_RESULT_BACKEND_MAX_RETRIES",
         "how often",
-        NOT_YET,
-        why="a worker always writes again, a client asks once",
+        proof="tests/settings/test_effects.py::test_a_client_asks_as_often_as_the_setting_says",
     ),
     whole(
         "result_backend_base_sleep_between_retries_ms",
@@ -151,8 +148,7 @@ RESULTS = (
         10,
         "CELERY_RESULT_BACKEND_BASE_SLEEP_BETWEEN_RETRIES_MS",
         "the first pause, in milliseconds; it doubles",
-        state=NOT_YET,
-        why="the pauses are fixed; leave it out",
+        proof="tests/settings/test_effects.py::test_the_pauses_between_tries_are_those_of_the_settings",
     ),
     whole(
         "result_backend_max_sleep_between_retries_ms",
@@ -160,8 +156,7 @@ RESULTS = (
         10000,
         "CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS",
         "the longest pause",
-        state=NOT_YET,
-        why="the pauses are fixed; leave it out",
+        proof="tests/settings/test_effects.py::test_the_pauses_between_tries_are_those_of_the_settings",
     ),
     anything(
         "override_backends",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from celery_rs import states
 from celery_rs.wire import ChordPart, TaskResult, supersedes
 
 DAY_S = 86_400.0
@@ -30,13 +31,18 @@ class Chord:
 
 
 class ResultRecords:
-    """Records by task id and chords by group, forgotten `expires` seconds after their last change (None: never)."""
+    """Records by task id and chords by group, forgotten `expires` seconds after their last change (None: never).
+
+    Failures are forgotten `failure_expires` seconds after theirs (0: never), or as other records are (None).
+    """
 
     def __init__(self, clock: Callable[[], float], expires: float | None = DAY_S) -> None:
         self.expires = expires
+        self.failure_expires: float | None = None
         self._clock = clock
-        # Both in the order of their last change, so that what expires is always in front.
+        # Each in the order of its last change, so that what expires is always in front.
         self._records: dict[str, tuple[TaskResult, float]] = {}
+        self._failures: dict[str, tuple[TaskResult, float]] = {}
         self._chords: dict[str, Chord] = {}
 
     def store(self, record: TaskResult) -> bool:
@@ -45,17 +51,19 @@ class ResultRecords:
         known = self.get(record.task_id)
         if known and not supersedes(record.state, record.attempt, over=known.state, over_attempt=known.attempt):
             return False
-        self._records.pop(record.task_id, None)
-        self._records[record.task_id] = (record, self._clock())
+        self.forget(record.task_id)
+        apart = record.state == states.FAILURE and self.failure_expires is not None
+        (self._failures if apart else self._records)[record.task_id] = (record, self._clock())
         return True
 
     def get(self, task_id: str) -> TaskResult | None:
         self.expire()
-        found = self._records.get(task_id)
+        found = self._records.get(task_id) or self._failures.get(task_id)
         return found[0] if found else None
 
     def forget(self, task_id: str) -> None:
         self._records.pop(task_id, None)
+        self._failures.pop(task_id, None)
 
     def open_chord(self, group: str, size: int) -> None:
         self._chord(group).size = size
@@ -106,10 +114,16 @@ class ResultRecords:
 
     def expire(self) -> None:
         """Drop what has not changed for long enough."""
+        _drop_older(self._failures, self._clock(), self.failure_expires)
+        _drop_older(self._records, self._clock(), self.expires)
         if self.expires is None:
             return
         horizon = self._clock() - self.expires
-        for task_id in list(takewhile(lambda key: self._records[key][1] <= horizon, self._records)):
-            del self._records[task_id]
         for group in list(takewhile(lambda key: self._chords[key].touched_at <= horizon, self._chords)):
             del self._chords[group]
+
+
+def _drop_older(records: dict[str, tuple[TaskResult, float]], now: float, lasts: float | None) -> None:
+    if lasts:
+        for task_id in list(takewhile(lambda key: records[key][1] <= now - lasts, records)):
+            del records[task_id]

@@ -34,17 +34,22 @@ END
 
 
 class ResultTable:
-    """Records and chords, forgotten `expires_s` seconds after their last change (None or 0: never)."""
+    """Records and chords, forgotten `expires_s` seconds after their last change (0: never).
 
-    def __init__(self, expires_s: float | None = DAY_S) -> None:
+    Failures have a length of time of their own, unless that is None.
+    """
+
+    def __init__(self, expires_s: float | None = DAY_S, *, failure_expires_s: float | None = None) -> None:
         self._expires_s = expires_s
+        self._failure_expires_s = expires_s if failure_expires_s is None else failure_expires_s
 
-    def expiry(self, now: float) -> float | None:
-        return now + self._expires_s if self._expires_s else None
+    def expiry(self, now: float, state: str = states.SUCCESS) -> float | None:
+        """When a record of that state, or a chord, goes; None is never."""
+        lasts = self._failure_expires_s if state == states.FAILURE else self._expires_s
+        return now + lasts if lasts else None
 
     def store(self, tx: Transaction, records: Sequence[TaskResult], now: float) -> list[bool]:
         """Which were written."""
-        expires = self.expiry(now)
         written = [
             tx.execute(
                 _STORE,
@@ -53,7 +58,7 @@ class ResultTable:
                     record.state,
                     states.precedence(record.state),
                     record.attempt,
-                    expires,
+                    self.expiry(now, record.state),
                     record.meta,
                     now,
                 ),
