@@ -38,7 +38,7 @@ Put this line into ~/.bashrc, ~/.zshrc, or ~/.config/fish/completions/celery-rs.
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the script that lets SHELL complete commands.
 
-    It completes commands, options, modules after -A, and the names of tasks and queues of an app that can be
+    It completes commands, options, modules after -A, remote commands, and the names of the tasks of an app that can be
     imported.
     """
     kind = get_completion_class(shell)
