@@ -1,6 +1,7 @@
 """The receiver: it receives what it was allowed, by who knew what had come, and outlives its broker's failures."""
 
 import threading
+import time
 from collections.abc import Iterator
 from queue import Queue
 from typing import Any
@@ -9,9 +10,9 @@ import pytest
 
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Received
-from celery_rs.worker.inbox import Delivered, Inbox
+from celery_rs.worker.inbox import Delivered, Inbox, ThreadDied
 from celery_rs.worker.receiver import Receiver
-from celery_rs.worker.reconnect import Tries
+from celery_rs.worker.reconnect import Patience, Rising, Tries
 from tests.messages import delivery
 from tests.worker.process import eventually
 
@@ -91,3 +92,29 @@ def test_nothing_is_received_after_the_stop(receiver: Receiver, consumer: FakeCo
     receiver.allow(1, handled=0)
 
     assert consumer.limits == []
+
+
+def test_a_broker_that_was_asked_often_enough_ends_the_worker(consumer: Any, box: Inbox) -> None:
+    receiver = Receiver(consumer, box, Tries("memory://", Patience(1), Rising(0.0)))
+    receiver.start()
+    consumer.answers.put(OperationalError("it is away"))
+    consumer.answers.put(OperationalError("it is gone"))
+
+    receiver.allow(3, handled=0)
+
+    eventually(lambda: box.take() == [ThreadDied("the broker cannot be reached (it is gone)")], SECONDS)
+    receiver.stop()
+
+
+def test_a_broker_that_does_not_answer_is_not_waited_for_without_end(consumer: Any, box: Inbox) -> None:
+    consumer.wake = lambda: None  # it is deaf
+    receiver = Receiver(consumer, box, Tries("memory://"))
+    receiver.start()
+    receiver.allow(1, handled=0)
+    assert consumer.asked.acquire(timeout=SECONDS)
+    began = time.monotonic()
+
+    receiver.stop(0.05)
+
+    assert time.monotonic() - began < SECONDS / 2
+    consumer.answers.put(Received(()))

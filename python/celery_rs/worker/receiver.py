@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Consumer, Transport
 from celery_rs.wire import Queue
-from celery_rs.worker.inbox import Delivered, FactsLearnt, Inbox
+from celery_rs.worker.inbox import Delivered, FactsLearnt, Inbox, ThreadDied
 from celery_rs.worker.reconnect import Tries
 from celery_rs.worker.threads import thread
 
@@ -73,6 +73,13 @@ class Receiver:
         self._thread.join(grace)
 
     def _run(self) -> None:
+        try:
+            self._receive_all()
+        except OperationalError as error:  # tried often enough
+            self._inbox.post(ThreadDied(f"the broker cannot be reached ({error})"))
+
+    def _receive_all(self) -> None:
+        """Until the stop. Raises OperationalError."""
         while (limit := self._next_limit()) is not None:
             try:
                 self._change_queues()
