@@ -213,6 +213,24 @@ def test_wrong_arguments_are_the_reply(method: str, arguments: dict[str, Any]) -
     assert asked(FakeState(), method, **arguments)["error"].startswith("TypeError(")
 
 
+def test_a_refusal_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    asked(FakeState(), "pool_restart")
+
+    (record,) = caplog.records
+    assert record.getMessage().endswith("ValueError('Pool restarts not enabled')")
+    assert not record.exc_info
+
+
+@pytest.mark.usefixtures("table")
+def test_a_command_of_ones_own_that_fails_shows_where(caplog: pytest.LogCaptureFixture) -> None:
+    @inspect_command
+    def broken(state: Any) -> object:
+        raise ValueError("mine")
+
+    assert asked(FakeState(), "broken") == {"error": "ValueError('mine')"}
+    assert "in broken" in caplog.text
+
+
 def test_a_command_of_ones_own_joins_the_table() -> None:
     try:
 

@@ -37,7 +37,7 @@ def memdump(state: WorkerState, samples: int = 10) -> Reply:
     "objgraph",
     kind="inspect",
     args="[type=Request] [num=200 [depth=10]]",
-    help="How many objects of a type there are; Celery draws a picture of them.",
+    help="Not there: Celery draws a picture of objects of a type; the answer says how many there are.",
 )
 def objgraph(state: WorkerState, type: str = "Request", num: int = 200, max_depth: int = 10) -> Reply:
     """The picture needs the package objgraph, which is none of ours: it is refused, with the count at hand."""
