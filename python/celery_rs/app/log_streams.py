@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterable
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
 _LONGEST = 8192
 """Characters after which a line without an end becomes a line of the log all the same."""
@@ -104,7 +104,8 @@ class LoggingProxy:
         """Of the stream beneath; bytes are not logged."""
         if self._beneath is None:
             raise OSError("this process has no such stream")
-        return self._beneath.buffer
+        buffer: Any = self._beneath.buffer  # of whatever stream the program has put there
+        return cast(BinaryIO, buffer)
 
     def __enter__(self) -> "LoggingProxy":
         return self

@@ -84,7 +84,7 @@ def check_policy(policy: Any) -> None:
             raise TypeError(f"unknown key {name!r} in retry_policy, expected one of {', '.join(map(repr, _POLICY))}")
         if value is None and name == "max_retries":
             continue
-        if isinstance(value, bool) or not isinstance(value, _POLICY[name]) or not value >= 0:
+        if isinstance(value, bool) or not isinstance(value, _POLICY[name]) or not (value or 0) >= 0:
             kind = "a whole number" if _POLICY[name] is int else "seconds"
             raise TypeError(f"retry_policy: {name} must be {kind}, not below 0, got {value!r}")
 

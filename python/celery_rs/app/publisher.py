@@ -35,7 +35,6 @@ _OF_THE_TASK = (
     "time_limit", "soft_time_limit", "ignore_result",
 )  # fmt: skip
 _NO_EMBED: dict[str, Any] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-_LINKED = frozenset({"link", "link_error"})
 _SENDING = frozenset({"timeout", "confirm_timeout"})
 _PLANS = 4096
 
@@ -78,7 +77,8 @@ class Publisher:
     @property
     def eager(self) -> bool:
         """Whether tasks run where they are called: the setting, at the price of a look."""
-        self._refresh()
+        if self._version != self._app.conf.version:
+            self._refresh()
         return self._eager
 
     def send(
@@ -123,7 +123,8 @@ class Publisher:
 
         Raises TypeError for arguments or options that make no sense, EncodeError for values that cannot travel.
         """
-        self._refresh()
+        if self._version != self._app.conf.version:
+            self._refresh()
         plan = self._plans.get(task) or self._plan(task)
         if options or plan.destination is None:
             chosen, destination, writer = self._chosen(plan, task, args, kwargs, options)
@@ -143,8 +144,10 @@ class Publisher:
         hard, soft = get("time_limit"), get("soft_time_limit")
         if hard is not None or soft is not None:
             check_limits(time_limit=hard, soft_time_limit=soft)
-        headers, stamps = get("headers"), get("stamps")
-        embed = _NO_EMBED if _LINKED.isdisjoint(chosen) else _embed(chosen)
+        headers, stamps, mode = get("headers"), get("stamps"), get("delivery_mode")
+        if mode is not None:
+            mode = delivery_mode(mode)
+        embed = _embed(chosen) if "link" in chosen or "link_error" in chosen else _NO_EMBED
         body = _body(writer, args, kwargs, embed)
         compression = get("compression")
         if compression is not None:
@@ -178,7 +181,7 @@ class Publisher:
             JSON.dumps(headers, "headers") if headers else b"",
             get("reply_to") or self._reply_to,
             priority,
-            delivery_mode(get("delivery_mode")) or self._default_mode,
+            self._default_mode if mode is None else mode,
             expiration,
         )
         if destination.queue.exchange.name:
@@ -290,7 +293,7 @@ class Publisher:
             destination = plan.destination
         else:
             destination = self._router.destination(merged)
-        name = merged["serializer"]
+        name = str(merged["serializer"])
         return merged, destination, plan.writer if name == plan.writer.name else serializer(name)
 
     def _ancestry(self, task_id: str, get: Any) -> tuple[str | None, str | None, int]:

@@ -129,7 +129,8 @@ def _arguments(ctx: click.Context, row: Command, words: Sequence[str]) -> dict[s
 
 def _value(ctx: click.Context, row: Command, parameter: Parameter, word: str) -> Any:
     if parameter.type == "integer":
-        return int(click.INT(word, None, ctx))
+        whole: Any = click.INT(word, None, ctx)
+        return int(whole)
     if parameter.type == "switch":
         return click.BOOL.convert(word, None, ctx)
     return word

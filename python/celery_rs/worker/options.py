@@ -59,8 +59,9 @@ class WorkerOptions:
         known = [option.name for option in fields(cls)]
         for name in given.keys() - set(known):
             raise ImproperlyConfigured(f"a worker has no option {name!r}{suggestion(name, known)}")
-        said = {"hostname": f"celery@{os.uname().nodename}", **given}
+        said: dict[str, Any] = {"hostname": f"celery@{os.uname().nodename}", **given}
         for name in ("queues", "exclude_queues"):
             value = said.get(name) or ()
             said[name] = tuple(value.split(",") if isinstance(value, str) else value)
-        return cls(**said | {"loglevel": level_of(said.get("loglevel"))})
+        said["loglevel"] = level_of(said.get("loglevel"))
+        return cls(**said)
