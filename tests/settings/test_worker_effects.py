@@ -121,6 +121,14 @@ def test_commands_go_through_the_exchange_of_the_settings(project: Project, conf
         assert len(project.app.control.ping(timeout=10, limit=1)) == 1
 
 
+def test_old_names_are_read_and_warned_of(project: Project, configure: Configure) -> None:
+    configure("CELERYD_POOL = 'solo'")
+
+    with project.worker():
+        assert "concurrency: 1 (solo)" in project.log()
+        assert "names of settings from before Celery 4: CELERYD_POOL; Celery 6 will not read them" in project.log()
+
+
 def test_a_worker_may_have_a_queue_of_its_own(project: Project, configure: Configure) -> None:
     configure("worker_direct = True")
 

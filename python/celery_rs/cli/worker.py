@@ -20,7 +20,7 @@ from celery_rs.cli.groups import grouped, refused
 from celery_rs.cli.nodes import Node, node_named
 from celery_rs.cli.notify import tell_ready
 from celery_rs.cli.options import COMMA_SEPARATED, LOG_LEVEL, Seconds, ValueKind
-from celery_rs.cli.output import ExitCode, Failure, count_of
+from celery_rs.cli.output import ExitCode, Failure, count_of, print_note
 from celery_rs.cli.pidfile import holding
 from celery_rs.cli.root import refuse_pickle_as_root, warn_of_risks
 from celery_rs.cli.worker_files import WorkerLog, checked, path_of
@@ -226,6 +226,7 @@ def worker(
             erased = sum(app.transport.purge(queue.name) for queue in running.queues)
             click.echo(f"purge: Erased {count_of(erased, 'message')} from the {_queues(running)}.\n")
         warn_of_risks(app)
+        _warn_of_old_names(app)
         if not ctx.obj.quiet and not launch_of(ctx).is_detached:
             _greet(app, running)
         held.enter_context(log.of_what_is_printed())
@@ -291,6 +292,15 @@ def _say_ready(ctx: click.Context, app: Celery, running: Worker, daemon: Daemon)
     where = "" if daemon.logfile else "; it has no --logfile, so what it logs is lost"
     line = f"{running.hostname} is running in the background (pid {os.getpid()}){where}"
     launch_of(ctx).ready("" if ctx.obj.quiet else line)
+
+
+def _warn_of_old_names(app: Celery) -> None:
+    names = app.conf.deprecated_settings
+    if names:
+        print_note(
+            f"Warning: names of settings from before Celery 4: {', '.join(names)}; Celery 6 will not read them: "
+            "`celery-rs upgrade settings FILE` renames them"
+        )
 
 
 def _queues(running: Worker) -> str:

@@ -35,7 +35,7 @@ GENERAL = (
         checks.timezone,
         None,
         "CELERY_TIMEZONE",
-        "zone of times in messages, and of times without one; None is UTC",
+        "zone of times in messages; None is UTC",
         proof="tests/unit/test_publisher.py::test_times_are_written_in_the_apps_zone",
     ),
     names(
