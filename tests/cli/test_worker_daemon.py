@@ -312,6 +312,7 @@ cli(["worker", *sys.argv[1:]], obj=proj.app)
     ("option", "value", "said"),
     [
         ("--uid", "no such user", "--uid: there is no user 'no such user'"),
+        ("--uid", "4294967295", "--uid: there is no user '4294967295'"),
         ("--gid", "no such group", "--gid: there is no group 'no such group'"),
         ("--umask", "9", "--umask: expected an octal number such as 027, got '9'"),
         ("--executable", "/no/such/python", "--executable: /no/such/python cannot be run: No such file or directory"),

@@ -1,6 +1,7 @@
 """What the worker command is made of: node names, the pid file, the log, the banner."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -143,6 +144,12 @@ def test_the_banner_tells_the_bounds_of_an_autoscaled_pool() -> None:
 
     assert ".> concurrency: {min=3, max=10} (prefork)" in text
     assert ".> task events: OFF (workers send no events yet)" in text
+
+
+def test_the_banner_names_a_loader_of_the_projects() -> None:
+    assert re.search(r"app: +proj:0x[0-9a-f]+$", plain_banner(Celery("proj", broker="memory://")), re.MULTILINE)
+    own = plain_banner(Celery("proj", broker="memory://", loader="default"))
+    assert re.search(r"app: +proj:0x[0-9a-f]+ \(celery_rs\.app\.loaders\.DefaultLoader\)$", own, re.MULTILINE)
 
 
 def test_celerys_own_tasks_are_listed_only_on_request() -> None:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 import click
 
-from celery_rs.app import Celery
+from celery_rs.app import Celery, Loader
 from celery_rs.wire import Queue
 
 _ART = r"""
@@ -45,7 +45,7 @@ def banner(
         f"{platform.platform()} {now:%Y-%m-%d %H:%M:%S}",
         "",
         "[config]",
-        f".> app:         {app.main or '__main__'}:{id(app):#x}",
+        f".> app:         {app.main or '__main__'}:{id(app):#x}{_loader(app)}",
         f".> transport:   {app.transport.describe()}",
         f".> results:     {app.backend.describe()}",
         f".> concurrency: {size} ({pool})",
@@ -65,6 +65,12 @@ def task_list(names: Iterable[str], *, builtins: bool) -> str:
     """The `[tasks]` block; Celery's own tasks only when asked for."""
     shown = sorted(name for name in names if builtins or not name.startswith("celery."))
     return "\n".join(["[tasks]", *(f"  . {name}" for name in shown)]) + "\n"
+
+
+def _loader(app: Celery) -> str:
+    """The loader, if it is not the usual one."""
+    kind = type(app.loader)
+    return "" if kind is Loader else f" ({kind.__module__}.{kind.__qualname__})"
 
 
 def _queue_line(queue: Queue) -> str:

@@ -14,6 +14,7 @@ from celery_rs.cli.groups import grouped
 from celery_rs.cli.output import ExitCode, Failure
 
 GROUP = "Daemon"
+_LARGEST = 2**32 - 1
 _NAMES = ("logfile", "pidfile", "uid", "gid", "umask", "executable")
 
 
@@ -83,7 +84,7 @@ def _option(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Call
 def _umask(value: str | int, called: str) -> int:
     try:
         mask = value if isinstance(value, int) else int(value, 8)
-    except ValueError:
+    except (ValueError, TypeError):
         mask = -1
     if not 0 <= mask <= 0o777:
         raise Failure(f"{called}: expected an octal number such as 027, got {value!r}", ExitCode.USAGE)
@@ -97,8 +98,8 @@ def _become(daemon: Daemon) -> None:
     if (user is None or user.uid == os.geteuid()) and group == os.getegid():
         return
     if os.geteuid() != 0:
-        called = daemon.called["uid" if user else "gid"]
-        wanted = daemon.uid if user else daemon.gid
+        is_user = user is not None and user.uid != os.geteuid()
+        called, wanted = daemon.called["uid" if is_user else "gid"], daemon.uid if is_user else daemon.gid
         raise Failure(
             f"{called} {wanted} needs root, and this is user {os.geteuid()}; start it as root, or as that user",
             ExitCode.USAGE,
@@ -119,19 +120,25 @@ class _User(NamedTuple):
 
 
 def _user(given: str | int, called: str) -> _User:
+    number = _number(given)
     try:
-        known = pwd.getpwuid(int(given)) if str(given).isdecimal() else pwd.getpwnam(str(given))
-    except (KeyError, OverflowError):
-        if str(given).isdecimal():
-            return _User(int(given), int(given), None)  # a number is a user even where no name belongs to it
+        known = pwd.getpwnam(str(given)) if number is None else pwd.getpwuid(number)
+    except (KeyError, ValueError):
+        if number is not None:
+            return _User(number, number, None)  # a number is a user even where no name belongs to it
         raise Failure(f"{called}: there is no user {given!r}; see `getent passwd`", ExitCode.USAGE) from None
     return _User(known.pw_uid, known.pw_gid, known.pw_name)
 
 
 def _group(given: str | int, called: str) -> int:
-    if str(given).isdecimal():
-        return int(given)
+    number = _number(given)
     try:
-        return grp.getgrnam(str(given)).gr_gid
-    except KeyError:
+        return grp.getgrnam(str(given)).gr_gid if number is None else number
+    except (KeyError, ValueError):
         raise Failure(f"{called}: there is no group {given!r}; see `getent group`", ExitCode.USAGE) from None
+
+
+def _number(given: str | int) -> int | None:
+    """The id that is given as a number; the largest one means *leave it*, and is none."""
+    text = str(given)
+    return int(text) if text.isdecimal() and int(text) < _LARGEST else None
