@@ -3,7 +3,7 @@
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,15 @@ def stats(project: Project) -> dict[str, Any]:
     return found
 
 
-def processes(project: Project) -> list[int]:
-    """The pids of its pool."""
-    pids: list[int] = stats(project)["pool"]["processes"]
+def processes(project: Project, count: int, *, without: Collection[int] = ()) -> list[int]:
+    """The pids of its pool, once there are so many and none of those."""
+    pids: list[int] = []
+
+    def hold() -> bool:
+        pids[:] = stats(project)["pool"]["processes"]
+        return len(pids) == count and not set(pids) & set(without)
+
+    eventually(hold)
     return pids
 
 
@@ -114,9 +120,9 @@ def test_a_late_task_that_has_succeeded_is_not_run_again(project: Project) -> No
 
 def test_the_pool_is_restarted_where_that_is_allowed(project: Project) -> None:
     with project.worker("-c", "1", settings={"worker_pool_restarts": True}):
-        before = processes(project)
+        before = processes(project, 1)
         (reply,) = project.app.control.broadcast("pool_restart", reply=True, timeout=10, limit=1)
-        eventually(lambda: (after := processes(project)) and not set(after) & set(before))
+        processes(project, 1, without=before)
 
         assert list(reply.values()) == [{"ok": "reload started"}]
         assert project.proj.add.delay(1, 1).get(timeout=10) == 2
@@ -159,7 +165,7 @@ def test_a_pool_grows_to_what_waits_and_shrinks_again(project: Project, monkeypa
     monkeypatch.setenv("AUTOSCALE_KEEPALIVE", "0.5")
 
     with project.worker("--autoscale", "3,1"):
-        assert len(processes(project)) == 1
+        processes(project, 1)
         assert stats(project)["autoscaler"] == {"max": 3, "min": 1, "current": 1, "qty": 0}
         for n in range(3):
             project.proj.hold.delay(f"held{n}")
@@ -167,7 +173,7 @@ def test_a_pool_grows_to_what_waits_and_shrinks_again(project: Project, monkeypa
             project.saw(f"held{n}.started")
         for n in range(3):
             project.let_go(f"held{n}")
-        eventually(lambda: len(processes(project)) == 1)
+        processes(project, 1)
 
         assert project.proj.add.delay(1, 1).get(timeout=10) == 2
     assert "Scaling up" in project.log()
@@ -270,9 +276,9 @@ def test_a_task_hears_of_its_hard_limit_though_its_process_cannot_tell(project: 
 
 def test_a_worker_tells_of_its_pool_as_celery_does(project: Project) -> None:
     with project.worker("-c", "2", "--time-limit", "20", "--soft-time-limit", "10", "--max-tasks-per-child", "5"):
+        processes(project, 2)
         pool = stats(project)["pool"]
 
-    assert len(pool["processes"]) == 2
     assert {name: pool[name] for name in ("max-concurrency", "max-tasks-per-child", "timeouts")} == {
         "max-concurrency": 2,
         "max-tasks-per-child": 5,
@@ -285,8 +291,8 @@ def test_a_worker_tells_of_its_pool_as_celery_does(project: Project) -> None:
 def test_a_pool_grows_and_shrinks_by_command(project: Project) -> None:
     with project.worker("-c", "1"):
         project.app.control.broadcast("pool_grow", {"n": 2}, reply=True, timeout=10, limit=1)
-        eventually(lambda: len(processes(project)) == 3)
+        processes(project, 3)
         project.app.control.broadcast("pool_shrink", {"n": 2}, reply=True, timeout=10, limit=1)
-        eventually(lambda: len(processes(project)) == 1)
+        processes(project, 1)
 
         assert project.proj.add.delay(1, 1).get(timeout=10) == 2
