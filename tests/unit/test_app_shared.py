@@ -136,6 +136,20 @@ def test_a_block_in_which_nothing_is_shared_leaves_no_trace() -> None:
     assert "lib.inside" not in make_app().tasks
 
 
+def shipped(x: int) -> int:
+    """What a pickle names."""
+    return x
+
+
+def test_a_task_is_pickled_by_its_name() -> None:
+    app = make_app()
+    task = app.task(shipped)
+
+    with using_app(app):
+        assert pickle.loads(pickle.dumps(task)) is task
+    assert task.__name__ == "shipped"
+
+
 def test_an_app_is_pickled_as_what_its_constructor_was_given() -> None:
     app = make_app(task_default_queue="q")
     app.config_from_object({"task_default_priority": 3})

@@ -367,7 +367,8 @@ class Celery:
         made: TaskOf[..., Any] = task() if isinstance(task, type) else task
         made.__dict__.update(options)
         if not made.name:
-            made.name = self.gen_task_name(type(made).__name__, type(made).__module__)
+            kind: Any = type(made)
+            made.name = self.gen_task_name(kind.__name__, kind.__module__)
         name = made.name
         known = self._tasks.get(name)
         if known is not None and known is not made and name not in self._taken:

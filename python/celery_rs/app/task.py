@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, cast
 
 from celery_rs import errors
@@ -17,7 +18,7 @@ from celery_rs.app.options import check_call
 from celery_rs.app.signatures import Checker, checker
 from celery_rs.canvas import Signature, embedded, maybe_signature
 from celery_rs.config import check_rate, check_seconds
-from celery_rs.context import RequestStack, current_request, running
+from celery_rs.context import RequestStack, current_app, current_request, running
 from celery_rs.errors import Ignore, ImproperlyConfigured, NotSupported, Retry
 from celery_rs.execution import (
     BACKOFF_MAX,
@@ -578,9 +579,23 @@ class Task(Generic[P, R]):
     def _takes_self(self) -> bool:
         return hasattr(self.run, "__func__")
 
+    @property
+    def __name__(self) -> str:
+        kind: Any = type(self)
+        return str(kind.__name__)
+
+    def __reduce__(self) -> Any:
+        return _task_again, (self.name, type(self).__module__)
+
     def __repr__(self) -> str:
         app = "no app" if self._app is None else self._app.main or "__main__"
         return f"<@task: {self.name} of {app}>"
+
+
+def _task_again(name: str, module: str) -> Any:
+    """The task of that name in the app in use, where a pickle of it is read."""
+    import_module(module)
+    return current_app().tasks[name]
 
 
 _BY_POSITION_OR_NAME = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

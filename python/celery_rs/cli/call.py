@@ -64,6 +64,7 @@ def call(
 
 def _check_arguments(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
     """As `delay` does, where the app has that task: the worker's refusal would come too late for whoever types this."""
+    app.finalize()
     task = app.tasks.get(name)
     if task is None or not task.typing:
         return

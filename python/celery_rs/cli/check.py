@@ -61,6 +61,7 @@ def gather(app: Celery, asked: Callable[[], dict[str, list[str]]]) -> Facts:
     )
     try:
         _ = app.transport, app.backend  # what cannot be opened at all says so here; nothing is connected
+        app.finalize()
         tasks = [_task_facts(app, task) for name, task in app.tasks.items() if not name.startswith("celery.")]
         default = [queue.name for queue in app.queues()]
     except ImproperlyConfigured as error:

@@ -69,6 +69,7 @@ def result(
 def _handle(ctx: click.Context, app: Celery, task_id: str, name: str | None) -> AsyncResult[Any]:
     if name is None or not names_an_app(ctx):
         return app.AsyncResult(task_id)
+    app.finalize()
     task = app.tasks.get(name)
     if task is None:
         raise click.UsageError(f"no task {name!r} in this app; {commands.hint(name, app.tasks)}")

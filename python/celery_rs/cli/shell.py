@@ -85,6 +85,7 @@ def names_for(app: Celery, *, tasks: bool) -> dict[str, Any]:
     names: dict[str, Any] = {"app": app, "celery": app}
     names |= {name: getattr(package, name) for name in _NAMES if name in package.__all__}
     if tasks:
+        app.finalize()
         own = ((name, task) for name, task in app.tasks.items() if not name.startswith("celery."))
         names |= {name.rpartition(".")[2]: task for name, task in own}
     return names
