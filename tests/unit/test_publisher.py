@@ -187,6 +187,7 @@ def test_all_that_a_call_says_reaches_the_envelope() -> None:
         ({"task_id": 7}, TypeError, "task_id must be a string, got 7"),
         ({"headers": ["a"]}, TypeError, "headers must be a dict, got ['a']"),
         ({"ignore_result": "no"}, TypeError, "ignore_result must be True or False, got 'no'"),
+        ({"stamped_headers": "a"}, TypeError, "stamped_headers must be a list of strings, got 'a'"),
         ({"retries": -1}, TypeError, "retries must be a whole number, not below 0, got -1"),
         ({"delivery_mode": 3}, TypeError, "delivery_mode must be 1 ('transient') or 2 ('persistent'), got 3"),
         ({"timeout": 0}, TypeError, "timeout must be seconds, above 0, got 0"),
@@ -198,6 +199,20 @@ def test_options_that_make_no_sense_are_refused(options: Any, error: type[Except
         compose(**options)
 
     assert str(caught.value).startswith(complaint)
+
+
+def test_a_call_needs_a_name_and_arguments() -> None:
+    app = make_app()
+
+    @app.task
+    def add(x: int, y: int) -> None: ...
+
+    with pytest.raises(TypeError, match=r"^the name of a task must be a string, got 5$"):
+        app.send_task(5)  # type: ignore[arg-type]  # the point
+    with pytest.raises(TypeError, match=r"^args must be a list or tuple and kwargs a dict, got 5 and \{\}$"):
+        add.apply_async(5)  # type: ignore[arg-type]  # the point
+    with pytest.raises(TypeError, match=r"^args must be a list or tuple and kwargs a dict, got \(1, 2\) and 'k'$"):
+        add.apply_async((1, 2), "k")  # type: ignore[arg-type]  # the point
 
 
 def test_arguments_that_cannot_travel_are_named() -> None:

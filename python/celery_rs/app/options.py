@@ -122,6 +122,11 @@ def _mapping(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a dict, got {value!r}")
 
 
+def _names(name: str, value: Any) -> None:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise TypeError(f"{name} must be a list of strings, got {value!r}")
+
+
 def _flag(name: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {value!r}")
@@ -159,6 +164,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "replaced_task_nesting": _whole,
     "headers": _mapping,
     "stamps": _mapping,
+    "stamped_headers": _names,
     "ignore_result": _flag,
     "mandatory": _flag,
     "immediate": _not_immediate,

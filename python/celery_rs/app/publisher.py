@@ -254,6 +254,8 @@ class Publisher:
         self._plans.pop(task, None)
 
     def _plan(self, name: str) -> _Plan:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a task must be a string, got {name!r}")
         task: Task[..., Any] | None = self._app.declared(name)
         options = (
             {} if task is None else {key: value for key in _OF_THE_TASK if (value := getattr(task, key)) is not None}

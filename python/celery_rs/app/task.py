@@ -303,7 +303,14 @@ class Task(Generic[P, R]):
         check = self._checker
         if check is None:
             check = self._checker = checker(self._function(), bound=self._takes_self()) or _anything
-        check(*args, **kwargs)
+        try:
+            check(*args, **kwargs)
+        except TypeError:
+            if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+                raise TypeError(
+                    f"args must be a list or tuple and kwargs a dict, got {args!r} and {kwargs!r}"
+                ) from None
+            raise
 
     def retry(
         self,
