@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from celery_rs import Celery, errors
 from celery_rs.results import AsyncResult, ResultSet, awaiting
 from celery_rs.wire import TaskResult, encode_failure, encode_meta
 from tests.apps import call, make_app
+from tests.worker.process import eventually
 
 PATIENCE = 10.0
 
@@ -184,6 +186,60 @@ def test_throw_ends_the_waiting_of_then(app: Celery) -> None:
     awaiting.watcher(app.backend).drop("id", result._hear)
 
     assert [repr(error) for error in got] == ["KeyError('gone')"]
+
+
+def test_a_handler_of_errors_that_raises_leaves_those_who_wait_for_others_alone(
+    app: Celery, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = threading.Event()
+    got: list[BaseException] = []
+
+    def raises(_: object) -> None:
+        raise KeyError("mine")
+
+    app.AsyncResult("a").then(raises, on_error=raises)
+    app.AsyncResult("b").then(lambda _: called.set(), on_error=got.append)
+    app.backend.store([record("a", "SUCCESS", 1)])
+    eventually(lambda: [entry.getMessage() for entry in caplog.records])
+    app.backend.store([record("b", "SUCCESS", 2)])
+
+    assert called.wait(PATIENCE)
+    assert got == []
+    assert [entry.getMessage() for entry in caplog.records] == ["the handler of an error of a result raised"]
+
+
+def test_a_record_that_cannot_be_read_is_the_error_of_its_own_result(app: Celery) -> None:
+    called = threading.Event()
+    got: list[BaseException] = []
+
+    app.AsyncResult("b").then(lambda _: called.set())
+    app.AsyncResult("a").then(print, on_error=got.append)
+    app.backend.store([TaskResult("a", "SUCCESS", 0, b"[]")])
+    eventually(lambda: got)
+    app.backend.store([record("b", "SUCCESS", 2)])
+
+    assert called.wait(PATIENCE)
+    assert [type(error) for error in got] == [errors.ContentError]
+
+
+def test_a_store_that_nobody_waits_for_is_not_kept(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awaiting, "IDLE_S", 0.01)
+    app.backend.store([record("id", "SUCCESS", 5)])
+    assert asyncio.run(asyncio.wait_for(_awaited(app.AsyncResult("id")), PATIENCE)) == 5
+
+    kept = weakref.ref(app.backend)
+    app.close()
+
+    eventually(lambda: kept() is None)
+
+
+def test_all_who_wait_for_a_store_that_is_asked_again_share_a_thread() -> None:
+    app = make_app(result_backend_always_retry=True)
+
+    assert app.AsyncResult("a").backend is app.AsyncResult("b").backend
+    app.conf.result_backend_max_retries = 1
+    app.close()
+    assert app.AsyncResult("a").backend is app.AsyncResult("b").backend
 
 
 def test_a_store_that_cannot_be_asked_goes_to_on_error() -> None:

@@ -1,8 +1,11 @@
 """`app.conf` as Celery's users know it: its methods, what they read, and what they leave unread."""
 
 import builtins
+import os
+import signal
 import subprocess
 import sys
+import threading
 import types
 import warnings
 from collections.abc import Iterator
@@ -175,6 +178,80 @@ def test_settings_are_shown_line_by_line() -> None:
     assert "hunter2" in conf.humanize(False, False)
     assert "task_serializer: 'json'" in conf.humanize(with_defaults=True).splitlines()
     assert conf.table(True).keys() == BY_NAME.keys()
+
+
+def test_a_first_lookup_that_failed_is_tried_again() -> None:
+    conf = Settings()
+    fails = [KeyError("before"), KeyError("defaults")]
+
+    def before() -> None:
+        if len(fails) == 2:
+            raise fails.pop(0)
+        conf.read_from({"task_default_queue": "mine"})
+
+    def defaults() -> dict[str, Any]:
+        if fails:
+            raise fails.pop(0)
+        return {"control_exchange": "x"}
+
+    conf.on_first_reading(before, lambda: None)
+    conf.add_defaults(defaults)
+
+    for cause in ("before", "defaults"):
+        with pytest.raises(KeyError, match=cause):
+            _ = conf.timezone
+        assert not conf.was_read
+    assert (conf.task_default_queue, conf.control_exchange) == ("mine", "x")
+
+
+def test_first_lookups_of_settings_and_of_tasks_in_two_threads_do_not_wait_for_each_other() -> None:
+    app = make_app()
+    inside, go_on = threading.Event(), threading.Event()
+
+    @app.task(name="t")
+    def t() -> None: ...
+
+    def configured(**_: Any) -> None:
+        inside.set()
+        go_on.wait(10)
+        assert t.name == "t"  # as whoever schedules tasks does here
+
+    app.on_after_configure.connect(configured, weak=False)
+    looks = threading.Thread(target=lambda: app.conf.timezone, daemon=True)
+    uses = threading.Thread(target=lambda: app.tasks, daemon=True)
+    looks.start()
+    assert inside.wait(10)
+    uses.start()
+    uses.join(0.05)  # time to take whatever it takes first
+    go_on.set()
+
+    for thread in (looks, uses):
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_forked_child_looks_up_settings_though_another_thread_was_doing_so() -> None:
+    app = make_app()
+    inside, go_on = threading.Event(), threading.Event()
+
+    def configured(**_: Any) -> None:
+        inside.set()
+        go_on.wait(10)
+
+    app.on_after_configure.connect(configured, weak=False)
+    looks = threading.Thread(target=lambda: app.conf.timezone)
+    looks.start()
+    assert inside.wait(10)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        app.conf.task_default_queue = "mine"
+        os._exit(app.conf.task_default_queue != "mine")
+    status = os.waitpid(pid, 0)[1]
+    go_on.set()
+    looks.join()
+
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_the_signals_of_an_app_come_around_the_first_lookup() -> None:

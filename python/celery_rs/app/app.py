@@ -128,7 +128,9 @@ class Celery:
         self._transport: Transport | None = None
         self._read_transport: Transport | None = None
         self._backend: ResultBackend | None = None
-        self.conf = Settings({**(changes or {}), **named, **settings})
+        self._asked: tuple[ResultBackend, Patience, ResultBackend] | None = None
+        """The result store, how patiently it is asked, and who does that: one, since who waits shares a thread."""
+        self.conf = Settings({**(changes or {}), **named, **settings}, lock=self._lock)
         self.conf.on_first_reading(self._before_reading, self._after_reading)
         self.clock = LamportClock()
         self.control = resolve(control or self.control_cls, "control_cls")(self)
@@ -644,13 +646,17 @@ class Celery:
         conf = self.conf
         if not conf["result_backend_always_retry"]:
             return self.backend
+        store = self.backend
         patience = Patience(
             conf["result_backend_max_retries"],
             conf["result_backend_base_sleep_between_retries_ms"] / 1000,
             conf["result_backend_max_sleep_between_retries_ms"] / 1000,
         )
-        # It has the rest of the interface by delegation, which types do not see.
-        return cast(ResultBackend, RetryingBackend(self.backend, patience))
+        known = self._asked
+        if known is None or known[:2] != (store, patience):
+            # It has the rest of the interface by delegation, which types do not see.
+            known = self._asked = (store, patience, cast(ResultBackend, RetryingBackend(store, patience)))
+        return known[2]
 
     def flush(self, seconds: float) -> None:
         """Wait at most so long for what was published to be confirmed."""
@@ -663,6 +669,7 @@ class Celery:
             transport, self._transport = self._transport, None
             reading, self._read_transport = self._read_transport, None
             backend, self._backend = self._backend, None
+            self._asked = None
         if transport is not None:
             transport.flush(FLUSH_S)
             transport.close()
@@ -674,11 +681,13 @@ class Celery:
     def after_fork(self) -> None:
         """In the child: forget the parent's connections, which must not be closed from here."""
         self._lock = threading.RLock()
+        self.conf.after_fork(self._lock)
         self._local = threading.local()
         self.oid = new_id()
         transport, self._transport = self._transport, None
         reading, self._read_transport = self._read_transport, None
         backend, self._backend = self._backend, None
+        self._asked = None
         for connection in (transport, reading, backend):
             if connection is not None:
                 connection.after_fork()

@@ -53,11 +53,13 @@ class Complaint(NamedTuple):
 class Settings(MutableMapping[str, Any]):
     """Reading and setting raise ImproperlyConfigured for unknown names and values of the wrong kind."""
 
-    def __init__(self, changes: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, changes: Mapping[str, Any] | None = None, *, lock: Any = None) -> None:
+        """`lock` is a reentrant one that whoever listens to the first lookup holds too, lest the two wait for each
+        other."""
         self.version = 0
         self.was_read = False
         """Whether anybody has looked up a setting."""
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
         self._before: Callable[[], object] | None = None
         self._after: Callable[[], object] | None = None
         self._prepare: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None
@@ -215,16 +217,18 @@ class Settings(MutableMapping[str, Any]):
 
     def __delitem__(self, name: str) -> None:
         """Take back what was set on this object; the layers below show again."""
-        del self._changes[_known(name)]
-        self._changed()
+        with self._lock:
+            del self._changes[_known(name)]
+            self._changed()
 
     def update(  # type: ignore[override]  # one signature instead of four overloads
         self, changes: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **more: Any
     ) -> None:
         """Set several; all of them or, when one is wrong, none."""
         wanted = dict(changes, **more)
-        self._changes |= self._checked(wanted, strict=wanted.get("strict_config", self._strict()))
-        self._changed()
+        with self._lock:
+            self._changes |= self._checked(wanted, strict=wanted.get("strict_config", self._strict()))
+            self._changed()
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         """Set it unless somebody has; a source that has not been read is not asked. Returns the value."""
@@ -235,24 +239,27 @@ class Settings(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Take back all that was set on this object."""
-        self._changes = {}
-        self._changed()
+        with self._lock:
+            self._changes = {}
+            self._changed()
 
     def add_defaults(self, defaults: Defaults) -> None:
         """Values for what nobody else sets, or a function that returns them at the first lookup; the first wins."""
-        if callable(defaults):
-            self._waiting.append(defaults)
-        else:
-            self._defaults = self._checked(defaults, strict=self._strict()) | self._defaults
-        self._changed()
+        with self._lock:
+            if callable(defaults):
+                self._waiting.append(defaults)
+            else:
+                self._defaults = self._checked(defaults, strict=self._strict()) | self._defaults
+            self._changed()
 
     def read_from(
         self, source: Any, *, namespace: str | None = None, silent: bool = False, force: bool = False
     ) -> None:
         """Take settings from a mapping, a module, an object or the dotted path of one: now with `force`, else at the
         first lookup. `silent` makes a source that cannot be imported an empty one."""
-        self._pending = (source, namespace, silent)
-        self._changed()
+        with self._lock:
+            self._pending = (source, namespace, silent)
+            self._changed()
         if force:
             self._all()
 
@@ -265,6 +272,10 @@ class Settings(MutableMapping[str, Any]):
     def prepare_source(self, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
         """Have `change` see what a source says, by the names in it, and return what it is to say."""
         self._prepare = change
+
+    def after_fork(self, lock: Any) -> None:
+        """In the child: another thread of the parent may have held the lock, and is not there to release it."""
+        self._lock = lock
 
     # inside
 
@@ -281,24 +292,36 @@ class Settings(MutableMapping[str, Any]):
             if first:
                 # What is called here may look up settings itself: it sees what there is so far.
                 self.was_read = True
-                self._call(self._before)
-            if self._pending is not None:
-                pending, self._pending = self._pending, None
-                try:
-                    self._source, self._old = self._read(*pending)
-                except BaseException:
-                    self._pending = pending
-                    self.was_read = not first
-                    raise
-            waiting, self._waiting = self._waiting, []
-            for defaults in waiting:
-                self._defaults = self._checked(defaults(), strict=self._strict()) | self._defaults
+            try:
+                if first:
+                    self._call(self._before)
+                self._take_up()
+            except BaseException:
+                self.was_read = not first  # the next lookup tries again, and does not go on without them
+                raise
             merged = DEFAULTS | self._defaults | self._source | self._changes | self._environment
             self._merged = merged
             if first:
                 self._call(self._after)
                 return self._all()
             return merged
+
+    def _take_up(self) -> None:
+        """Read what has been named and not been read yet; what cannot be read stays named."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            try:
+                self._source, self._old = self._read(*pending)
+            except BaseException:
+                self._pending = pending
+                raise
+        while self._waiting:
+            defaults = self._waiting.pop(0)
+            try:
+                self._defaults = self._checked(defaults(), strict=self._strict()) | self._defaults
+            except BaseException:
+                self._waiting.insert(0, defaults)
+                raise
 
     def _call(self, listener: Callable[[], object] | None) -> None:
         if listener is not None:

@@ -253,7 +253,10 @@ class AsyncResult(Generic[R]):
         if isinstance(what, Exception):
             self.on_ready.throw(what)
         else:
-            self._keep(what.meta)
+            try:
+                self._keep(what.meta)
+            except errors.CeleryError as error:  # a record that cannot be read
+                self.on_ready.throw(error)
 
     # what it sent, and who sent it
 

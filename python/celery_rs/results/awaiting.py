@@ -1,7 +1,8 @@
 """Waiting for many results at once: one thread per result store, whoever waits and for how many.
 
 It serves `await result` and `result.then`. It starts when somebody waits, looks for newcomers twenty times a second,
-and ends when nobody has waited for a while. asyncio is not imported: who awaits has done so.
+and ends when nobody has waited for a while; then nothing here keeps the store. asyncio is not imported: who awaits has
+done so.
 """
 
 import os
@@ -10,7 +11,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from celery_rs.backends import ResultBackend
 from celery_rs.wire import TaskResult
@@ -72,16 +73,17 @@ class Watcher:
             tell(what)
 
 
-_watchers: "WeakKeyDictionary[ResultBackend, Watcher]" = WeakKeyDictionary()
+_watchers: "WeakValueDictionary[int, Watcher]" = WeakValueDictionary()
+"""By the id of the store, which lives as long as its watcher; that lives as long as its thread."""
 _making = threading.Lock()
 
 
 def watcher(backend: ResultBackend) -> Watcher:
     """The watcher of that store."""
     with _making:
-        found = _watchers.get(backend)
+        found = _watchers.get(id(backend))
         if found is None:
-            found = _watchers[backend] = Watcher(backend)
+            found = _watchers[id(backend)] = Watcher(backend)
         return found
 
 

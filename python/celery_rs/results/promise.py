@@ -56,4 +56,7 @@ class Promise:
                     log.exception("a callback of the result %s raised", self.value)
                 reason = error
         if reason is not None and on_error is not None:
-            on_error(reason)
+            try:
+                on_error(reason)
+            except Exception:
+                log.exception("the handler of an error of a result raised")
