@@ -238,6 +238,20 @@ def test_workers_that_are_not_there_are_down(tmp_path: Path) -> None:
     assert f"> celery1@{HOST}: DOWN" in stopped.stdout
 
 
+@pytest.mark.parametrize(("file", "problem"), [("folder", "Is a directory"), ("notes.txt", "holds no process id")])
+def test_what_is_no_pid_file_is_told_in_one_line_and_left_alone(tmp_path: Path, file: str, problem: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("not a pid")
+
+    stopped = celery_rs(tmp_path, "multi", "stop", "w", f"--pidfile={file}")
+
+    assert stopped.returncode == 73
+    assert stopped.stderr.startswith("Error: --pidfile")
+    assert problem in stopped.stderr
+    assert stopped.stderr.count("\n") == 1
+    assert (tmp_path / file).exists()
+
+
 def test_what_keeps_a_worker_from_starting_is_seen(tmp_path: Path) -> None:
     failed = celery_rs(tmp_path, "multi", "start", "1", app="nowhere")
 

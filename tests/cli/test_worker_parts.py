@@ -5,6 +5,8 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from celery_rs.app import Celery
 from celery_rs.cli.banner import banner, task_list
 from celery_rs.cli.nodes import Node, is_per_process, node_named, path_for
 from celery_rs.cli.output import ExitCode, Failure
-from celery_rs.cli.pidfile import holding
+from celery_rs.cli.pidfile import holding, live_owner
 
 
 @pytest.fixture
@@ -70,14 +72,35 @@ def test_a_pid_file_is_there_while_it_is_held(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", ["", "garbage", "-1", "0", "99999999999999999999"])
+@pytest.mark.parametrize("content", ["", "-1", "0", "99999999999999999999"])
 def test_a_pid_file_of_nobody_is_taken_over(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "w.pid"
     path.write_text(content)
+    os.utime(path, (0, 0))
 
     with holding(path):
         assert path.read_text() == f"{os.getpid()}\n"
     assert capsys.readouterr().err.startswith(f"Removed the stale pid file {path}")
+
+
+def test_an_empty_pid_file_that_was_made_this_moment_is_somebodys(tmp_path: Path) -> None:
+    path = tmp_path / "w.pid"
+    path.touch()
+
+    with pytest.raises(Failure, match="was taken by another process this moment"), holding(path):
+        pass
+    assert path.exists()
+
+
+@pytest.mark.parametrize("take", [holding, live_owner])
+def test_a_file_that_is_no_pid_file_is_left_alone(tmp_path: Path, take: Callable[[Path], Any]) -> None:
+    path = tmp_path / "proj.py"
+    path.write_text("app = Celery()")
+
+    with pytest.raises(Failure, match="holds no process id; choose another") as refused, ExitStack() as held:
+        held.enter_context(take(path))
+    assert refused.value.code == ExitCode.CANNOT_CREATE
+    assert path.read_text() == "app = Celery()"
 
 
 def test_a_pid_file_of_a_process_that_died_is_taken_over(tmp_path: Path) -> None:
@@ -106,7 +129,7 @@ def test_a_pid_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_no_pid_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(Failure, match="cannot be removed: Is a directory"), holding(tmp_path):
+    with pytest.raises(Failure, match="cannot be read: Is a directory"), holding(tmp_path):
         pass
     assert capsys.readouterr().err == ""
 

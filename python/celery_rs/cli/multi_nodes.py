@@ -17,7 +17,8 @@ import click
 
 from celery_rs.cli.multi_words import Given, Words, nodes_of, options_for
 from celery_rs.cli.nodes import Node, path_for
-from celery_rs.cli.pidfile import is_alive, owner
+from celery_rs.cli.output import Failure
+from celery_rs.cli.pidfile import is_alive, live_owner
 
 PIDFILE = "%n.pid"
 LOGFILE = "%n%I.log"
@@ -38,21 +39,21 @@ class WorkerNode(NamedTuple):
         return subprocess.run(self.command, stdout=subprocess.DEVNULL, check=False).returncode
 
     def pid(self) -> int | None:
-        """Its process, if there is one. The file of a process that has died is removed."""
-        found = owner(self.pidfile)
-        if found is not None and is_alive(found):
-            return found
-        self.pidfile.unlink(missing_ok=True)
-        return None
+        """Its process, if there is one. The file of a process that has died is removed. Raises Failure."""
+        return live_owner(self.pidfile)
 
     def send(self, number: signal.Signals) -> int | None:
-        """Signal it; the process that got the signal, None when there was none."""
+        """Signal it; the process that got the signal, None when there was none. Raises Failure."""
         found = self.pid()
         if found is not None:
             try:
                 os.kill(found, number)
             except ProcessLookupError:
                 return None
+            except PermissionError:
+                raise Failure(
+                    f"process {found} of {self.pidfile} is another user's; stop it as that user or as root"
+                ) from None
         return found
 
 

@@ -1,11 +1,18 @@
-"""A pid file: held while its process lives, taken over when that has died."""
+"""A pid file: held while its process lives, taken over when that has died.
+
+What is in the way and is no pid file is left alone: a path that was mistyped may be anybody's file.
+"""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from celery_rs.cli.output import ExitCode, Failure, print_note
+
+_WRITTEN_WITHIN_S = 5.0
+"""An empty file this young is being written by the process that has just created it."""
 
 
 @contextmanager
@@ -18,8 +25,8 @@ def holding(path: Path, called: str = "--pidfile") -> Iterator[None]:
     try:
         yield
     finally:
-        if owner(path) == os.getpid():
-            with suppress(FileNotFoundError):
+        with suppress(OSError, Failure):
+            if _pid_in(path, called) == os.getpid():
                 path.unlink()
 
 
@@ -35,31 +42,65 @@ def _create(path: Path, called: str) -> None:
             with os.fdopen(descriptor, "w") as file:
                 file.write(f"{os.getpid()}\n")
             return
-    raise Failure(f"{called} {path} was taken by another process this moment", ExitCode.CANNOT_CREATE)
+    raise _taken(path, called)
 
 
 def _remove_stale(path: Path, called: str) -> None:
     """Remove the file of a dead process; one of a live process is an error."""
-    holder = owner(path)
+    holder = _pid_in(path, called)
     if holder is not None and holder != os.getpid() and is_alive(holder):
         raise Failure(
             f"Pidfile ({path}) already exists. Seems we're already running? (pid: {holder}); "
             "stop that worker or choose another file",
             ExitCode.CANNOT_CREATE,
         )
+    _remove(path, called)
+    print_note(f"Removed the stale pid file {path}{f' of process {holder}' if holder else ''}.")
+
+
+def live_owner(path: Path, called: str = "--pidfile") -> int | None:
+    """The process that holds the file, if it lives; the file of one that has died is removed.
+
+    Raises Failure (73) for a file that is no pid file, or that cannot be read or removed.
+    """
+    holder = _pid_in(path, called)
+    if holder is not None and is_alive(holder):
+        return holder
+    _remove(path, called)
+    return None
+
+
+def _pid_in(path: Path, called: str) -> int | None:
+    """The pid in the file; None when there is no file, or an empty one that nobody is writing."""
+    try:
+        text = path.read_text(errors="replace").strip()
+        age = time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Failure(f"{called} {path} cannot be read: {error.strerror}", ExitCode.CANNOT_CREATE) from None
+    if not text:
+        if 0 <= age < _WRITTEN_WITHIN_S:
+            raise _taken(path, called)
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise Failure(
+            f"{called} {path} is a file that holds no process id; choose another, or remove it if nobody needs it",
+            ExitCode.CANNOT_CREATE,
+        ) from None
+
+
+def _remove(path: Path, called: str) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise Failure(f"{called} {path} cannot be removed: {error.strerror}", ExitCode.CANNOT_CREATE) from None
-    print_note(f"Removed the stale pid file {path}{f' of process {holder}' if holder else ''}.")
 
 
-def owner(path: Path) -> int | None:
-    """The pid in the file; None when it is not there or holds no pid."""
-    try:
-        return int(path.read_text().strip())
-    except (OSError, ValueError):
-        return None
+def _taken(path: Path, called: str) -> Failure:
+    return Failure(f"{called} {path} was taken by another process this moment", ExitCode.CANNOT_CREATE)
 
 
 def is_alive(pid: int) -> bool:
