@@ -518,6 +518,8 @@ def test_a_program_may_run_a_worker_of_its_app(tmp_path: Path) -> None:
     )
 
     assert run.stdout.endswith("True True ['a', 'b'] 0\n"), run.stderr
+    assert "INFO/MainProcess] Connected to sqlite:///" in run.stderr
+    assert " ready.\n" in run.stderr
 
 
 def test_an_option_that_no_worker_has_is_one_line() -> None:

@@ -26,8 +26,6 @@ from celery_rs.cli.root import refuse_pickle_as_root, warn_of_risks
 from celery_rs.cli.worker_files import WorkerLog, checked, path_of
 from celery_rs.worker import PoolName, Worker, WorkerOptions, usable_processors
 
-logger = logging.getLogger("celery.worker")
-
 _POOLS: dict[str, PoolName] = {"prefork": "prefork", "processes": "prefork", "solo": "solo"}
 _POOLS_NOT_YET = ("eventlet", "gevent", "threads", "custom")
 _NO_BEAT = "there is no scheduler yet; start periodic tasks from cron or a systemd timer with `celery-rs call`"
@@ -230,7 +228,7 @@ def worker(
         if not ctx.obj.quiet and not launch_of(ctx).is_detached:
             _greet(app, running)
         held.enter_context(log.of_what_is_printed())
-        code = running.run(ready=lambda: _say_ready(ctx, app, running, daemon))
+        code = running.run(ready=lambda: _say_ready(ctx, running, daemon))
     stay(ctx)
     ctx.exit(code)
 
@@ -285,9 +283,7 @@ def _greet(app: Celery, running: Worker) -> None:
         click.echo(task_list(app.tasks, builtins=options.loglevel <= logging.DEBUG))
 
 
-def _say_ready(ctx: click.Context, app: Celery, running: Worker, daemon: Daemon) -> None:
-    logger.info("Connected to %s", app.transport.describe())
-    logger.info("%s ready.", running.hostname)
+def _say_ready(ctx: click.Context, running: Worker, daemon: Daemon) -> None:
     tell_ready(f"{running.hostname} ready")
     where = "" if daemon.logfile else "; it has no --logfile, so what it logs is lost"
     line = f"{running.hostname} is running in the background (pid {os.getpid()}){where}"

@@ -4,6 +4,7 @@ The pool starts first, before any thread or connection exists: its nursery is fo
 nothing but the app.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -46,6 +47,8 @@ from celery_rs.worker.threads import Grace, within
 from celery_rs.worker.watch import Watch
 from celery_rs.worker.window import Window
 
+logger = logging.getLogger("celery.worker")
+
 FLUSH_S = 10.0
 """How long a stopping worker tries to write what is left."""
 CLOSE_S = 5.0
@@ -83,7 +86,9 @@ class Worker:
         return cls(app, WorkerOptions.of(**options))
 
     def start(self) -> int:
-        """Celery's word for `run`."""
+        """Celery's word for `run`, which also sends the log to stderr unless the program has set it up."""
+        if not self.app.log.already_setup:
+            self.app.log.setup(self.options.loglevel)
         return self.run()
 
     def run(self, *, ready: Callable[[], None] = lambda: None) -> int:
@@ -131,6 +136,8 @@ class Worker:
                     parts.callback(statedb.stop)
                 loop = self._assemble(parts, box, watch, pool, consumer, policies, limiter, lifecycle, revokes)
                 lifecycle.started()
+                logger.info("Connected to %s", self.app.transport.describe())
+                logger.info("%s ready.", self.hostname)
                 ready()
                 if signals.worker_ready.receivers:
                     signals.worker_ready.send(loop)
