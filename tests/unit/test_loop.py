@@ -246,6 +246,14 @@ def test_what_ends_without_a_run_counts_as_in_hand_until_it_is_settled(world: Wo
     assert seen == [1, 0]
 
 
+def test_dead_letters_take_no_time_and_widen_the_window(world: World) -> None:
+    before = world.window.size
+
+    world.play(world.bring(*(delivery("proj.gone", tag=f"a.1.{number}") for number in range(4))))
+
+    assert world.window.size > before
+
+
 def test_a_message_that_is_sent_back_again_waits_a_little(world: World) -> None:
     def send_back() -> None:
         outcomes = [Outcome(job.tag, "requeue", "REJECTED", 0.001) for job in world.pool.jobs]

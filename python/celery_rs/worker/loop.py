@@ -297,6 +297,8 @@ class Loop:
                 self._notices.dead(dead)
             self.dispatcher.bury([dead.delivery.tag for dead in rulings.dead])
             self._completer.order(Bury({dead.delivery.tag: self._endings.burial(dead) for dead in rulings.dead}))
+            # They took no slot any time: a queue of nothing else is received in large batches, too.
+            self.window.observe([0.0] * len(rulings.dead))
         if rulings.deferred:
             self._completer.order(Defer(rulings.deferred))
         for expired in rulings.expired:
