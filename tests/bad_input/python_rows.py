@@ -74,7 +74,7 @@ CALLS = (
     BadCall("not JSON inside", ("args[1]['when']", "complex is not JSON"), (1, {"when": 2j}), only="delay apply_async"),
     BadCall("not JSON by name", ("kwargs['y']", "set"), (1,), {"y": {1}}, only="delay apply_async send_task"),
     BadCall("arguments as text", ("args", "'12'"), "12"),
-    BadCall("names as a list", ("mapping",), (1, 2), [("x", 1)], only="apply_async"),
+    BadCall("names as a list", ("kwargs a dict",), (1, 2), [("x", 1)], only="apply_async"),
     BadCall("names as a list", ("kwargs a dict", "[('x', 1)]"), (1, 2), [("x", 1)], only="send_task"),
     BadCall("countdown", ("countdown", "'soon'"), options={"countdown": "soon"}),
     BadCall("eta", ("eta", "'soon'"), options={"eta": "soon"}),

@@ -16,7 +16,7 @@ from celery_rs.backends.memory import MemoryBackend
 from celery_rs.config import Settings
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.transports import Route
-from celery_rs.wire import Exchange, TaskResult
+from celery_rs.wire import Exchange, TaskResult, encode_failure, encode_meta
 from celery_rs.worker.policy import policy_of
 from tests.apps import call, drain, make_app, run
 
@@ -31,9 +31,32 @@ def test_serializers_other_than_json_are_refused_by_name(name: str) -> None:
 
 
 def test_result_accept_content_is_what_a_result_may_be() -> None:
-    assert Settings({"result_accept_content": ["json"]}).result_accept_content == ("json",)
-    with pytest.raises(ImproperlyConfigured, match=r"^result_accept_content must be a list of"):
-        Settings({"result_accept_content": ["no-such-serializer"]})
+    app = make_app(result_accept_content=["json"])
+    app.backend.store([TaskResult("id", "SUCCESS", 0, encode_meta("id", "SUCCESS", 7, now=0.0))])
+
+    assert app.AsyncResult("id").get(timeout=5) == 7
+    for others in ([], ["no-such-serializer"]):
+        with pytest.raises(ImproperlyConfigured, match=r"^result_accept_content must be a list "):
+            Settings({"result_accept_content": others})
+
+
+def test_messages_and_results_are_in_the_files_of_the_settings(tmp_path: Path) -> None:
+    broker, results = tmp_path / "broker.sqlite3", tmp_path / "results.sqlite3"
+    app = make_app(broker_url=f"sqlite:///{broker}", result_backend=f"sqlite:///{results}")
+
+    @app.task(name="t")
+    def t() -> int:
+        return 7
+
+    sent = t.delay()
+    drain(app)
+    app.close()
+
+    others = make_app(broker_url=f"sqlite:///{results}", result_backend=f"sqlite:///{broker}")
+    assert app.AsyncResult(sent.id).get(timeout=5) == 7
+    assert others.AsyncResult(sent.id).state == "PENDING"
+    for one in (app, others):
+        one.close()
 
 
 def test_task_repr_maxlevels_is_how_deep_arguments_are_shown() -> None:
@@ -207,6 +230,19 @@ class OwnStore(MemoryBackend):
         store = cls(url.partition("://")[2], expires=expires)
         store.opened = (url, dict(options), expires)
         return store
+
+
+def test_a_failure_is_kept_as_long_as_its_own_setting_says() -> None:
+    app = make_app(result_expires=DAY, result_failure_expires=0.01)
+    for state in ("SUCCESS", "FAILURE"):
+        error = encode_failure(ValueError("boom"))
+        app.backend.store([TaskResult(state, state, 0, encode_meta(state, state, error, now=0.0))])
+
+    deadline = time.monotonic() + 10
+    while app.AsyncResult("FAILURE").state != "PENDING":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # an expiry gives no event
+    assert app.AsyncResult("SUCCESS").state == "SUCCESS"
 
 
 @pytest.mark.parametrize("given", [OwnStore, f"{__name__}.OwnStore", f"{__name__}:OwnStore"])

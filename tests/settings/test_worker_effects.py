@@ -56,6 +56,17 @@ def test_imports_and_include_are_imported_by_the_worker(project: Project, config
         assert project.app.send_task("second").get(timeout=10) == "second"
 
 
+def test_a_worker_holds_as_much_as_the_settings_say(project: Project, configure: Configure) -> None:
+    worker = Worker(make_app(worker_eta_task_limit=2), WorkerOptions(hostname="w1@h"))
+    configure("worker_prefetch_multiplier = 7")
+
+    with project.worker("-c", "3"):
+        (stats,) = (project.app.control.inspect(timeout=10, limit=1).stats() or {}).values()
+
+    assert stats["prefetch_count"] == 21
+    assert worker._caps().etas == 2
+
+
 def test_the_worker_is_as_the_settings_say() -> None:
     app = make_app(worker_concurrency=3, task_queues=["a", "b"])
 

@@ -511,6 +511,11 @@ def test_a_refused_content_type_is_rejected(app: Celery) -> None:
     assert isinstance(decode_failure(stored(outcome)["result"]), errors.ContentDisallowed)
 
 
+def test_a_worker_reads_what_the_setting_accepts() -> None:
+    assert body(make_app(accept_content=["application/json"]), b"[[], {}, {}]").end == "success"
+    assert body(make_app(accept_content=[]), b"[[], {}, {}]").end == "reject"
+
+
 def test_an_unknown_task_is_rejected(app: Celery) -> None:
     outcome = run(app, app.compose("no.such", (), {}, task_id="id", parent_id="p"))
 

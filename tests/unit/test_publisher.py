@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -64,6 +65,20 @@ def test_a_countdown_is_an_absolute_time_and_wins_over_an_eta() -> None:
     assert outgoing.not_before is not None
     assert before + 10 <= outgoing.not_before <= before + 15
     assert datetime.fromisoformat(outgoing.message.eta).timestamp() == pytest.approx(outgoing.not_before)
+
+
+def test_times_are_local_where_utc_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        local = compose(countdown=10, app=make_app(enable_utc=False))
+        utc = compose(countdown=10, app=make_app(enable_utc=True))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert local.message.eta.endswith("+09:00")
+    assert utc.message.eta.endswith("+00:00")
 
 
 def test_times_are_written_in_the_apps_zone() -> None:
@@ -293,6 +308,16 @@ def test_publishing_is_repeated_as_the_policy_says(pauses: list[float]) -> None:
     assert pauses == pytest.approx([0, 0.2, 0.4])
 
 
+def test_publishing_is_repeated_as_the_setting_says(pauses: list[float]) -> None:
+    policy = {"max_retries": 2, "interval_start": 1, "interval_step": 2, "interval_max": 5}
+
+    app_on(Unreachable(2), task_publish_retry_policy=policy).send_task("t")
+    with pytest.raises(errors.OperationalError):
+        app_on(Unreachable(9), task_publish_retry_policy=policy).send_task("t")
+
+    assert pauses == [1, 3, 1, 3]
+
+
 def test_publishing_gives_up_after_the_last_attempt(pauses: list[float]) -> None:
     broker = Unreachable(99)
 
@@ -308,9 +333,9 @@ def test_publishing_gives_up_after_the_last_attempt(pauses: list[float]) -> None
     ("policy", "complaint"),
     [
         ("often", "retry_policy must be a dict, got 'often'"),
-        ({"retries": 3}, "unknown key 'retries' in retry_policy, expected one of 'max_retries', 'interval_start', "),
-        ({"max_retries": "many"}, "retry_policy: max_retries must be a whole number, not below 0, got 'many'"),
-        ({"interval_max": -1}, "retry_policy: interval_max must be seconds, not below 0, got -1"),
+        ({"retries": 3}, "retry_policy must be a dict with only the keys 'max_retries', 'interval_start', "),
+        ({"max_retries": "many"}, "retry_policy must be a dict whose max_retries is a whole number, not below 0, got "),
+        ({"interval_max": -1}, "retry_policy must be a dict whose interval_max is seconds, not below 0, got "),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(policy: Any, complaint: str) -> None:

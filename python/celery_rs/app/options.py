@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from celery_rs.config import suggestion
+from celery_rs.config import retry_policy, suggestion
 from celery_rs.errors import ImproperlyConfigured, NotSupported
 
 OPTIONS = frozenset(
@@ -32,12 +32,6 @@ _REFUSED = {
     "route_name": "name the queue",
 }
 
-_POLICY: dict[str, Any] = {
-    "max_retries": int,
-    "interval_start": int | float,
-    "interval_step": int | float,
-    "interval_max": int | float,
-}
 _MODES = {"transient": 1, "persistent": 2, 1: 1, 2: 2}
 
 
@@ -77,16 +71,10 @@ def delivery_mode(given: Any) -> int | None:
 
 def check_policy(policy: Any) -> None:
     """Raises TypeError for a retry_policy that says nothing about publishing again."""
-    if not isinstance(policy, Mapping):
-        raise TypeError(f"retry_policy must be a dict, got {policy!r}")
-    for name, value in policy.items():
-        if name not in _POLICY:
-            raise TypeError(f"unknown key {name!r} in retry_policy, expected one of {', '.join(map(repr, _POLICY))}")
-        if value is None and name == "max_retries":
-            continue
-        if isinstance(value, bool) or not isinstance(value, _POLICY[name]) or not (value or 0) >= 0:
-            kind = "a whole number" if _POLICY[name] is int else "seconds"
-            raise TypeError(f"retry_policy: {name} must be {kind}, not below 0, got {value!r}")
+    try:
+        retry_policy(policy)
+    except ValueError as error:
+        raise TypeError(f"retry_policy must be {error}, got {policy!r}") from None
 
 
 def patience(options: Mapping[str, Any]) -> float | None:

@@ -1,7 +1,7 @@
 """Settings: the table, the lookup, and where values come from."""
 
 from celery_rs.config.brokers import Purpose, broker_url
-from celery_rs.config.checks import check_rate, check_seconds
+from celery_rs.config.checks import check_rate, check_seconds, retry_policy
 from celery_rs.config.conf import Complaint, Option, Settings
 from celery_rs.config.extensions import register_prefix
 from celery_rs.config.secrets import MASK, censor, is_secret, mask_url, mask_urls
@@ -36,6 +36,7 @@ __all__ = [
     "mask_urls",
     "nearest",
     "register_prefix",
+    "retry_policy",
     "suggestion",
     "zone",
 ]

@@ -123,6 +123,36 @@ def mapping(value: Any) -> dict[str, Any]:
     raise ValueError("a dict")
 
 
+_POLICY: dict[str, Any] = {
+    "max_retries": int,
+    "interval_start": int | float,
+    "interval_step": int | float,
+    "interval_max": int | float,
+}
+
+
+def retry_policy(value: Any) -> dict[str, Any]:
+    """How often, and after how many seconds each, publishing is tried again; `max_retries` None is for ever."""
+    given = mapping(value)
+    for key, said in given.items():
+        if key not in _POLICY:
+            raise ValueError(f"a dict with only the keys {', '.join(map(repr, _POLICY))} ({key!r} is none of them)")
+        if said is None and key == "max_retries":
+            continue
+        if isinstance(said, bool) or not isinstance(said, _POLICY[key]) or not said >= 0:
+            kind = "a whole number" if key == "max_retries" else "seconds"
+            raise ValueError(f"a dict whose {key} is {kind}, not below 0")
+    return given
+
+
+def result_contents(value: Any) -> tuple[str, ...]:
+    """The same as `contents`; results are JSON, so it cannot be left out."""
+    given = contents(value)
+    if not given:
+        raise ValueError("a list with 'json', since that is what results are")
+    return given
+
+
 def rate(value: Any) -> str | float:
     expected = "a rate such as '10/m' (s, m, h or d), or a number per second"
     if isinstance(value, bool) or not isinstance(value, str | int | float):

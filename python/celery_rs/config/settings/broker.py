@@ -15,7 +15,7 @@ BROKER = (
         None,
         "=",
         "where messages go; None is an SQLite file beside the app's module",
-        proof="tests/unit/test_app.py::test_a_named_broker_keeps_results_only_where_asked",
+        proof="tests/settings/test_effects.py::test_messages_and_results_are_in_the_files_of_the_settings",
     ),
     Setting(
         "broker_read_url",

@@ -11,12 +11,12 @@ GENERAL = (
         ("json",),
         "CELERY_ACCEPT_CONTENT",
         "serializers or content types that a worker reads",
-        proof="tests/unit/test_executor.py::test_a_refused_content_type_is_rejected",
+        proof="tests/unit/test_executor.py::test_a_worker_reads_what_the_setting_accepts",
     ),
     Setting(
         "result_accept_content",
         "list",
-        checks.contents,
+        checks.result_contents,
         None,
         "=",
         "the same for results; None follows accept_content",
@@ -27,7 +27,7 @@ GENERAL = (
         True,
         "=",
         "times in messages are UTC unless timezone says otherwise; off is the local zone",
-        proof="tests/unit/test_publisher.py::test_times_are_written_in_the_apps_zone",
+        proof="tests/unit/test_publisher.py::test_times_are_local_where_utc_is_off",
     ),
     Setting(
         "timezone",

@@ -24,7 +24,7 @@ RESULTS = (
         None,
         "CELERY_RESULT_BACKEND",
         "where results go; None keeps none once a broker is named",
-        proof="tests/unit/test_app.py::test_a_named_broker_keeps_results_only_where_asked",
+        proof="tests/settings/test_effects.py::test_messages_and_results_are_in_the_files_of_the_settings",
     ),
     choice(
         "result_serializer",
@@ -61,7 +61,7 @@ RESULTS = (
         None,
         "CELERY_RESULT_FAILURE_EXPIRES",
         "the same for failures; 0 keeps them, None follows result_expires",
-        proof="tests/conformance/test_backend_records.py::test_failures_have_an_expiry_of_their_own",
+        proof="tests/settings/test_effects.py::test_a_failure_is_kept_as_long_as_its_own_setting_says",
     ),
     seconds(
         "result_chord_expires",

@@ -1,7 +1,7 @@
 """Settings of tasks: their messages, their runs, their queues."""
 
 from celery_rs.config import checks
-from celery_rs.config.settings.row import NOT_YET, Setting, choice, flag, mapping, refused, seconds, text, whole
+from celery_rs.config.settings.row import NOT_YET, Setting, choice, flag, refused, seconds, text, whole
 
 _RETRY_POLICY = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 _POLICY = "tests/settings/test_effects.py::test_what_tasks_do_not_say_the_settings_do"
@@ -39,12 +39,14 @@ TASK_MESSAGE = (
         "try again when the broker cannot be reached",
         proof="tests/unit/test_publisher.py::test_publishing_is_not_repeated_where_that_is_off",
     ),
-    mapping(
+    Setting(
         "task_publish_retry_policy",
+        "dict",
+        checks.retry_policy,
         _RETRY_POLICY,
         "CELERY_TASK_PUBLISH_RETRY_POLICY",
         "max_retries, interval_start, interval_step, interval_max (seconds)",
-        proof="tests/unit/test_publisher.py::test_publishing_is_repeated_as_the_policy_says",
+        proof="tests/unit/test_publisher.py::test_publishing_is_repeated_as_the_setting_says",
     ),
     flag(
         "task_send_sent_event",
@@ -100,7 +102,7 @@ TASK_EXECUTION = (
         False,
         "CELERY_IGNORE_RESULT",
         "store no results",
-        proof="tests/unit/test_task.py::test_options_come_from_the_decorator_then_the_class_then_the_settings",
+        proof=_POLICY,
     ),
     flag(
         "task_store_errors_even_if_ignored",
@@ -114,7 +116,7 @@ TASK_EXECUTION = (
         False,
         "CELERY_TRACK_STARTED",
         "store STARTED when a task starts",
-        proof=_POLICY,
+        proof="tests/settings/test_effects.py::test_started_is_stored_where_the_setting_says_so",
     ),
     seconds(
         "task_time_limit",
@@ -247,7 +249,7 @@ ROUTING = (
         None,
         "CELERY_ROUTES",
         "which task goes to which queue",
-        proof="tests/unit/test_router.py::test_a_task_goes_where_its_first_matching_rule_says",
+        proof="tests/unit/test_router.py::test_a_changed_setting_makes_new_routes",
     ),
     flag(
         "task_create_missing_queues",

@@ -56,7 +56,7 @@ WORKER = (
         None,
         "CELERYD_PREFETCH_MULTIPLIER",
         "messages held per process; None adapts to how long tasks take, 0 is no bound",
-        proof="tests/unit/test_worker_deciders.py::test_an_explicit_multiplier_is_obeyed",
+        proof="tests/settings/test_worker_effects.py::test_a_worker_holds_as_much_as_the_settings_say",
     ),
     flag(
         "worker_disable_prefetch",
@@ -71,7 +71,7 @@ WORKER = (
         None,
         "CELERYD_ETA_TASK_LIMIT",
         "tasks whose ETA is seconds away that wait in the worker; the others wait in the broker",
-        proof="tests/unit/test_dispatcher.py::test_more_near_etas_than_the_limit_wait_in_the_broker",
+        proof="tests/settings/test_worker_effects.py::test_a_worker_holds_as_much_as_the_settings_say",
     ),
     refused(
         "worker_enable_prefetch_count_reduction",
