@@ -17,24 +17,25 @@ from types import FrameType
 from celery_rs.worker.inbox import Inbox, Signalled
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_INSISTING = (signal.SIGINT, signal.SIGQUIT)
 ABANDONED = 1
 """Exit code of a worker that was told to end at once."""
 
 
 class Handlers:
-    """`leaving` is set once the loop has ended: then nobody looks into the inbox any more."""
+    """What a signal does before and after the loop has ended; from then on nobody looks into the inbox any more."""
 
     def __init__(self) -> None:
-        self.leaving = False
+        self._leaving = False
 
     @contextmanager
     def installed(self, box: Inbox, *, restarts: bool) -> Iterator[None]:
         """Inside the block signals go to `box`; SIGHUP too where it `restarts`. Elsewhere SIGHUP is left alone."""
 
         def post(number: int, frame: FrameType | None) -> None:
-            if not self.leaving:
+            if not self._leaving:
                 box.post(Signalled(number))
-            elif number != signal.SIGTERM and number != signal.SIGHUP:
+            elif number in _INSISTING:
                 abandon()
 
         numbers = (*STOPPING, signal.SIGHUP) if restarts else STOPPING
@@ -47,6 +48,12 @@ class Handlers:
             signal.set_wakeup_fd(wakeup)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+
+    def leave(self, box: Inbox) -> None:
+        """The loop has ended: hear what came too late for it, and from now on each signal at once."""
+        self._leaving = True
+        if any(isinstance(event, Signalled) and event.number in _INSISTING for event in box.take()):
+            abandon()
 
 
 def abandon() -> None:

@@ -144,7 +144,7 @@ class Worker:
                 loop.run()
             if lifecycle.abandoned:
                 abandon()
-            handlers.leaving = True
+            handlers.leave(box)
         if lifecycle.again:
             restart_at_exit()
         return lifecycle.exit_code
