@@ -160,6 +160,15 @@ def test_a_result_can_be_read_by_its_task(run: Run, write: Write) -> None:
     )
 
 
+def test_a_result_can_be_read_by_a_task_of_a_package(run: Run, write: Write) -> None:
+    found = PROJ.partition("@app.task")[0] + "\napp.autodiscover_tasks(['found'])"
+    tasks = "from celery_rs import shared_task\n\n@shared_task\ndef add(x, y): ..."
+    write({"found/__init__.py": "", "found/celery.py": found, "found/tasks.py": tasks})
+    store("memory://proj-of-results", states.SUCCESS, result=4)
+
+    assert run("-A", "found", "result", "id-1", "-t", "found.tasks.add").stdout == "4\n"
+
+
 def test_an_unknown_id_is_not_waited_for(run: Run, broker: str) -> None:
     error = error_of(run("-b", broker, "--result-backend", broker, "result", "nope"), 1)
 

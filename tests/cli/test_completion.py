@@ -90,6 +90,14 @@ def test_tasks_are_completed(run: Run, write: Write) -> None:
     assert suggestions(run, "-A", "nowhere", "call", "") == []
 
 
+def test_tasks_of_packages_are_completed(run: Run, write: Write) -> None:
+    app = "from celery_rs import Celery\napp = Celery(broker='memory://')\napp.autodiscover_tasks(['proj'])"
+    tasks = "print('noise')\nfrom celery_rs import shared_task\n\n@shared_task\ndef add(x, y): ..."
+    write({"proj/__init__.py": "", "proj/celery.py": app, "proj/tasks.py": tasks})
+
+    assert suggestions(run, "-A", "proj", "call", "proj.tasks.") == ["proj.tasks.add"]
+
+
 def test_remote_commands_and_their_tasks_are_completed(run: Run, write: Write) -> None:
     write({"proj.py": APP})
 

@@ -23,6 +23,36 @@ def test_the_app_and_its_tasks_are_there(run: Run, write: Write) -> None:
     assert "<Celery proj at" in result.output
 
 
+DISCOVERING = """
+from celery_rs import Celery
+app = Celery("proj", broker="memory://")
+app.autodiscover_tasks(["proj"])
+"""
+TASKS = """
+from celery_rs import shared_task
+
+@shared_task
+def multiply(x, y):
+    return x * y
+"""
+
+
+def test_tasks_of_packages_are_there(run: Run, write: Write) -> None:
+    write({"proj/__init__.py": "", "proj/celery.py": DISCOVERING, "proj/tasks.py": TASKS})
+
+    assert "42" in run("-A", "proj", "shell", "--python", input="multiply(6, 7)\n").output
+
+
+def test_a_task_module_that_fails_is_told_and_left_out(run: Run, write: Write) -> None:
+    write({"proj/__init__.py": "", "proj/celery.py": DISCOVERING, "proj/tasks.py": "1 / 0"})
+
+    result = run("-A", "proj", "shell", "--python", input="app.main\n")
+
+    assert "'proj'" in result.output
+    assert "cannot be imported: ZeroDivisionError" in result.stderr
+    assert "Traceback" not in result.output
+
+
 def test_tasks_can_be_left_out(run: Run, write: Write) -> None:
     write({"proj.py": APP})
 

@@ -15,6 +15,7 @@ from celery_rs.app import Celery
 from celery_rs.cli.find_app import find_app, put_working_directory_on_path
 from celery_rs.cli.options import Globals
 from celery_rs.cli.output import ExitCode, Failure
+from celery_rs.cli.task_modules import import_tasks
 from celery_rs.errors import CeleryError
 
 _CONFIG = "celeryconfig"
@@ -37,10 +38,10 @@ def named_app(ctx: click.Context) -> Celery:
     return app
 
 
-def app_for_completion(ctx: click.Context) -> Celery | None:
-    """The app of `-A` for a shell that completes a word; None where it cannot be had.
+def app_for_completion(ctx: click.Context, *, tasks: bool = False) -> Celery | None:
+    """The app of `-A`, if need be with its tasks, for a shell that completes a word; None where it cannot be had.
 
-    What the user's module prints or raises is kept from the shell, which would take it for suggestions.
+    What the user's modules print or raise is kept from the shell, which would take it for suggestions.
     """
     if not names_an_app(ctx):
         return None
@@ -49,9 +50,13 @@ def app_for_completion(ctx: click.Context) -> Celery | None:
         try:
             if directory is not None:
                 os.chdir(directory)
-            return named_app(ctx)
+            app = named_app(ctx)
+            if tasks:
+                import_tasks(app)
+                app.finalize()
         except (Failure, CeleryError, OSError):
             return None
+    return app
 
 
 def _found_app(ctx: click.Context) -> Celery:

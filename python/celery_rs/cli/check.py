@@ -5,18 +5,17 @@ queues; nothing is sent and nothing is changed.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from celery_rs import signals
 from celery_rs.app import Celery
 from celery_rs.cli.apps import named_app
 from celery_rs.cli.check_rules import Facts, TaskFacts, judge
-from celery_rs.cli.find_app import describe_import_error
 from celery_rs.cli.options import Seconds, json_option
 from celery_rs.cli.output import ExitCode, count_of, print_json, print_note
+from celery_rs.cli.task_modules import import_tasks
 from celery_rs.errors import CeleryError, ImproperlyConfigured
 from celery_rs.worker import policy_of
 
@@ -55,7 +54,7 @@ def gather(app: Celery, asked: Callable[[], dict[str, list[str]]]) -> Facts:
         settings,
         [(complaint.what, complaint.change) for complaint in app.conf.complaints],
         old_names=app.conf.deprecated_settings,
-        failed_imports=_import_tasks(app),
+        failed_imports=import_tasks(app),
         results_off=app.backend_url is None or app.backend_url.startswith("disabled"),
         lease=app.conf.broker_transport_options.get("visibility_timeout"),
     )
@@ -94,21 +93,6 @@ def _queue_of(app: Celery, task: Any) -> str | None:
         return route.routing_key
     bound = [queue.name for queue in app.queues() if queue.exchange.name == route.exchange]
     return bound[0] if bound else None
-
-
-def _import_tasks(app: Celery) -> Sequence[tuple[str, str]]:
-    """Import the task modules as a worker does; returns those that fail, with the error."""
-    failed = [
-        (getattr(answer, "name", None) or "tasks", describe_import_error(answer))
-        for _, answer in signals.import_modules.send(app)
-        if isinstance(answer, Exception)
-    ]
-    for module in app.loader.default_modules:
-        try:
-            app.loader.import_task_module(module)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code: it may raise anything, or call sys.exit()
-            failed.append((module, describe_import_error(error)))
-    return failed
 
 
 def _asked(app: Celery, timeout: float) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from celery_rs.cli.apps import any_app, names_an_app
 from celery_rs.cli.options import Seconds, json_option
 from celery_rs.cli.output import ExitCode, Failure, on_terminal, print_error, print_json
 from celery_rs.cli.suggestions import suggest_tasks
+from celery_rs.cli.task_modules import know_tasks
 from celery_rs.errors import NotSupported
 from celery_rs.errors import TimeoutError as ResultTimeout
 from celery_rs.results import AsyncResult
@@ -69,7 +70,7 @@ def result(
 def _handle(ctx: click.Context, app: Celery, task_id: str, name: str | None) -> AsyncResult[Any]:
     if name is None or not names_an_app(ctx):
         return app.AsyncResult(task_id)
-    app.finalize()
+    know_tasks(app)
     task = app.tasks.get(name)
     if task is None:
         raise click.UsageError(f"no task {name!r} in this app; {commands.hint(name, app.tasks)}")

@@ -16,6 +16,7 @@ from celery_rs.app import Celery
 from celery_rs.cli.app_command import AppCommand
 from celery_rs.cli.apps import any_app
 from celery_rs.cli.output import ExitCode, Failure
+from celery_rs.cli.task_modules import know_tasks
 
 _PACKAGE = "celery_rs"
 _NAMES = ("Task", "chord", "group", "chain", "chunks", "xmap", "xstarmap", "subtask", "signature", "Signature")
@@ -85,7 +86,7 @@ def names_for(app: Celery, *, tasks: bool) -> dict[str, Any]:
     names: dict[str, Any] = {"app": app, "celery": app}
     names |= {name: getattr(package, name) for name in _NAMES if name in package.__all__}
     if tasks:
-        app.finalize()
+        know_tasks(app)
         own = ((name, task) for name, task in app.tasks.items() if not name.startswith("celery."))
         names |= {name.rpartition(".")[2]: task for name, task in own}
     return names

@@ -8,9 +8,8 @@ from celery_rs.cli.apps import app_for_completion
 
 def suggest_tasks(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The names of the app's own tasks."""
-    app = app_for_completion(ctx)
+    app = app_for_completion(ctx, tasks=True)
     if app is None:
         return []
-    app.finalize()
     own = [name for name in app.tasks if not name.startswith("celery.")]
     return [CompletionItem(name) for name in sorted(own) if name.startswith(incomplete)]
