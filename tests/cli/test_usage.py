@@ -67,6 +67,7 @@ WRONG = [
         "no control command 'rate_limti'; did you mean 'rate_limit'?",
     ),
     (("-b", "memory://", "control", "rate_limit", "x"), "'rate_limit' takes <task> <10/s | 5/m | 2/h | 0>, got x"),
+    (("-b", "memory://", "control", "election"), "'election' takes <id> <topic> [action], got nothing"),
     (("-b", "memory://", "control", "rate_limit", "x", "1", "2"), "'rate_limit' takes <task>"),
     (("-b", "memory://", "control", "ping"), "'ping' is a command of inspect: `celery-rs inspect ping`"),
     (("-b", "memory://", "inspect", "ping", "loud"), "'ping' takes no arguments, got loud"),
@@ -110,6 +111,15 @@ def test_options_come_from_the_environment(run: Run, write: Write) -> None:
     os.environ["CELERY_WORKER_CONCURRENCY"] = "many"
 
     assert "'-c'" in error_of(run("worker"), 2)
+
+
+@pytest.mark.parametrize("group", ["dead", "graph", "list", "logtool", "upgrade"])
+def test_a_group_without_a_command_shows_its_help(run: Run, group: str) -> None:
+    result = run(group)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Usage: celery-rs {group} [OPTIONS] COMMAND [ARGS]...\n")
+    assert "\nCommands:\n" in result.stderr
 
 
 def test_no_command_shows_the_help(run: Run) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 from click.core import ParameterSource
+from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import CompletionItem
 
 from celery_rs.cli import commands
@@ -54,6 +55,9 @@ class CommandLine(commands.CommandGroup):
         except Failure as error:
             print_error(str(error))
             return error.code
+        except NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            return error.exit_code
         except click.ClickException as error:
             print_error(self._sentence(error))
             return error.exit_code

@@ -19,7 +19,13 @@ def heartbeat(state: WorkerState) -> Reply:
     return _refuse("heartbeat")
 
 
-@command("election", kind="control", hidden=True, help="Not there yet: workers do not elect.")
+@command(
+    "election",
+    kind="control",
+    args="<id> <topic> [action]",
+    hidden=True,
+    help="Not there yet: workers do not elect.",
+)
 def election(state: WorkerState, id: str, topic: str, action: str | None = None) -> Reply:
     return _refuse("election")
 
