@@ -191,6 +191,7 @@ def test_active_queues_names_the_exchange() -> None:
     (queue,) = asked(FakeState(), "active_queues")
 
     assert queue["name"] == "celery"
+    assert queue["exchange"]["name"] == "celery"
     assert queue["exchange"]["type"] == "direct"
 
 

@@ -140,7 +140,8 @@ def _queue_info(queue: Queue) -> dict[str, Any]:
     return {
         "name": queue.name,
         "exchange": {
-            "name": queue.exchange.name,
+            # A queue that is bound to nothing is reached by its own name: Celery names its exchange so, too.
+            "name": queue.exchange.name or queue.name,
             "type": queue.exchange.type,
             "arguments": queue.exchange.arguments or None,
             "durable": queue.exchange.durable,
