@@ -113,6 +113,14 @@ def test_a_pid_file_of_a_process_that_died_is_taken_over(tmp_path: Path) -> None
         assert path.read_text() == f"{os.getpid()}\n"
 
 
+def test_a_pid_file_with_our_own_pid_is_of_another_life_of_the_machine(tmp_path: Path) -> None:
+    path = tmp_path / "w.pid"
+    path.write_text(str(os.getpid()))  # in a container pids are the same each time
+
+    with holding(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
 def test_a_pid_file_of_a_live_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.pid"
     path.write_text(str(os.getppid()))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from celery_rs import Celery
 from celery_rs.cli.banner import banner
+from celery_rs.cli.output import print_error, print_note
 from celery_rs.config import MASK, Settings, censor, is_secret, mask_urls
 from tests.apps import make_app
 from tests.cli.conftest import Run, Write, project, run, write
@@ -224,6 +225,15 @@ def test_commands_show_no_secret(run: Run, write: Write, arguments: list[str]) -
     assert SECRET not in result.output
     assert result.output
     assert "Traceback" not in result.output
+
+
+def test_what_the_command_line_says_of_an_error_or_beside_it_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error("redis://me:PW@h/0 cannot be reached")
+    print_note("redis://me:PW@h/0 is away")
+
+    said = capsys.readouterr().err
+    assert said.count(f"redis://me:{MASK}@h/0") == 2
+    assert "PW" not in said
 
 
 @pytest.mark.parametrize("variable", ["CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "CELERY_BROKER_READ_URL"])

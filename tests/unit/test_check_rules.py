@@ -129,12 +129,6 @@ def test_an_app_without_mistakes_has_no_findings() -> None:
             "task 'a' has ignore_result=False, and no result_backend is set",
             "result_backend = 'sqlite:///results.sqlite3'",
         ),
-        (
-            Facts({"task_eager_propagates": True}),
-            "conflict",
-            "task_eager_propagates does nothing without task_always_eager",
-            "delete task_eager_propagates",
-        ),
     ],
 )
 def test_a_mistake_is_found_with_the_line_to_change(facts: Facts, rule: str, what: str, change: str) -> None:
@@ -148,6 +142,7 @@ def test_a_mistake_is_found_with_the_line_to_change(facts: Facts, rule: str, wha
         Facts({"task_routes": {"proj.*": "low", "elsewhere.task": "low"}}, tasks=[TaskFacts("proj.add")]),
         Facts({"task_annotations": {"*": {"rate_limit": "10/m"}, "proj.add": {}}}, tasks=[TaskFacts("proj.add")]),
         Facts({"result_extended": True}),
+        Facts({"task_eager_propagates": True}),
         Facts(tasks=[TaskFacts("a", hard_limit=7200)]),
         Facts(tasks=[TaskFacts("a", None)], queues=["celery"]),
         Facts(tasks=[TaskFacts("a", soft_limit=5, hard_limit=10, late=True, rejects_when_lost=True)]),

@@ -116,6 +116,13 @@ def test_values_are_kept_as_the_rest_expects_them() -> None:
     assert conf.task_acks_late is True
 
 
+def test_none_is_the_default_unless_it_means_never_or_for_ever() -> None:
+    conf = Settings({"result_expires": None, "broker_connection_max_retries": None, "task_default_queue": None})
+
+    assert (conf.result_expires, conf.broker_connection_max_retries) == (None, None)
+    assert conf.task_default_queue == "celery"
+
+
 def test_the_environment_is_stronger_than_what_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELERY_BROKER_URL", "memory://environment")
 

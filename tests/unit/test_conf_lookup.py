@@ -214,9 +214,9 @@ def test_first_lookups_of_settings_and_of_tasks_in_two_threads_do_not_wait_for_e
     def configured(**_: Any) -> None:
         inside.set()
         go_on.wait(10)
-        assert t.name == "t"  # as whoever schedules tasks does here
+        assert t.name == "t"
 
-    app.on_after_configure.connect(configured, weak=False)
+    app.on_configure.connect(configured, weak=False)
     looks = threading.Thread(target=lambda: app.conf.timezone, daemon=True)
     uses = threading.Thread(target=lambda: app.tasks, daemon=True)
     looks.start()

@@ -47,6 +47,15 @@ def test_what_was_revoked_is_there_for_the_next_worker(tmp_path: Path, box: Inbo
     assert os.listdir(tmp_path) == ["state"]
 
 
+def test_what_is_over_is_not_carried_on(tmp_path: Path) -> None:
+    path, revokes, now = tmp_path / "state", Revokes(), time.time()
+    path.write_text(json.dumps({"celery-rs state": 1, "revoked": {"over": now - 1, "valid": now + 60}}))
+
+    StateDb(path, revokes).load()
+
+    assert revokes.snapshot().keys() == {"valid"}
+
+
 def test_a_change_is_saved_while_the_worker_runs(tmp_path: Path, box: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statedb, "SAVE_EVERY_S", 0.01)
     revokes = Revokes()

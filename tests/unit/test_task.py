@@ -161,6 +161,19 @@ def test_a_name_twice_keeps_the_first_and_warns() -> None:
     assert second is first
 
 
+def test_what_came_from_the_settings_follows_them_and_what_was_said_stays() -> None:
+    app = make_app(task_acks_late=False, task_default_rate_limit="1/m")
+
+    @app.task(rate_limit="9/m")
+    def one() -> None: ...
+
+    assert (one.acks_late, one.rate_limit) == (False, "9/m")
+    app.conf.update(task_acks_late=True, task_default_rate_limit="2/m")
+
+    assert app.tasks[one.name] is one
+    assert (one.acks_late, one.rate_limit) == (True, "9/m")
+
+
 def test_options_come_from_the_decorator_then_the_class_then_the_settings() -> None:
     app = make_app(task_acks_late=True, task_default_rate_limit="5/m", task_default_priority=4)
 

@@ -105,10 +105,6 @@ def conflicts(facts: Facts) -> Iterator[Finding]:
             "worker_enable_soft_shutdown_on_idle does nothing without worker_soft_shutdown_timeout",
             "worker_soft_shutdown_timeout = 10",
         )
-    if set_.get("task_eager_propagates") and not set_.get("task_always_eager"):
-        yield Finding(
-            "conflict", "task_eager_propagates does nothing without task_always_eager", "delete task_eager_propagates"
-        )
 
 
 def soft_above_hard(facts: Facts) -> Iterator[Finding]:
