@@ -5,6 +5,7 @@ import sys
 import types
 from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,14 @@ class PickyError(Exception):
     def __init__(self, *, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+class NeedyError(Exception):
+    def __init__(self, code: int, *, why: str) -> None:
+        self.code, self.why = code, why
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.why}"
 
 
 class Unprintable:
@@ -95,6 +104,23 @@ def test_a_constructor_that_wants_other_arguments_is_passed_by() -> None:
 
     assert isinstance(failure, PickyError)
     assert failure.args == (3,)
+
+
+def test_an_exception_that_could_not_be_shown_is_a_stand_in() -> None:
+    failure = decode_failure(encode_failure(NeedyError(3, why="full")))
+
+    assert isinstance(failure, errors.RemoteError)
+    assert str(failure) == f"{__name__}.NeedyError: 3"
+
+
+def test_an_exception_without_arguments_is_written_with_its_text() -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        pydantic.TypeAdapter(int).validate_python("q")
+
+    failure = decode_failure(encode_failure(caught.value))
+
+    assert "Input should be a valid integer" in str(failure)
+    assert encode_failure(ValueError())["exc_message"] == []
 
 
 def test_a_class_that_is_not_imported_stays_a_stand_in_and_travels_on() -> None:

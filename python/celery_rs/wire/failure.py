@@ -57,9 +57,18 @@ def _home(kind: type[BaseException]) -> str:
 def _arguments(exc: BaseException) -> list[Any]:
     given = vars(BaseException)["args"].__get__(exc)  # past a subclass's own `args`
     args = list(given) if isinstance(given, tuple) else []
+    if not args and (text := _text(exc)):
+        return [text]  # all that there is to know of it: pydantic's ValidationError has no arguments
     if _is_json(args):
         return args
     return [arg if _is_json(arg) else _repr(arg) for arg in args]
+
+
+def _text(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception:  # noqa: BLE001  (a user's __str__)
+        return ""
 
 
 def _is_json(value: object) -> bool:
@@ -97,7 +106,7 @@ def _find(name: str, module: str | None) -> type[Exception] | None:
 
 
 def _build(kind: type[Exception], args: tuple[Any, ...]) -> Exception | None:
-    """An instance with these arguments, past its constructor where that wants others."""
+    """An instance with these arguments, past its constructor where that wants others; None if it cannot be shown."""
     try:
         return kind(*args)
     except Exception:  # noqa: BLE001  (a user's constructor)
@@ -107,4 +116,8 @@ def _build(kind: type[Exception], args: tuple[Any, ...]) -> Exception | None:
     except Exception:  # noqa: BLE001
         return None
     built.args = args
+    try:
+        str(built), repr(built)
+    except Exception:  # noqa: BLE001  (they may want what the constructor would have set)
+        return None
     return built
