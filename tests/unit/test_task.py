@@ -205,6 +205,40 @@ def test_a_setting_that_changes_reaches_the_tasks_but_not_their_own_options() ->
     assert app.tasks[one.name].rate_limit == "2/s"
 
 
+class Annotated:
+    """What users may write instead of a dict."""
+
+    def annotate(self, task: Any) -> dict[str, Any] | None:
+        return {"max_retries": 7} if task.name == "proj.two" else None
+
+    def annotate_any(self) -> dict[str, Any]:
+        return {"priority": 5}
+
+
+@pytest.mark.parametrize("given", [Annotated(), Annotated, f"{__name__}.Annotated", f"{__name__}:Annotated"])
+def test_of_several_annotations_the_first_for_the_task_and_the_first_for_all_count(given: Any) -> None:
+    annotations = [{"proj.one": {"max_retries": 9}}, given, {"*": {"priority": 6}, "proj.two": {"max_retries": 8}}]
+    app = make_app(task_annotations=annotations)
+
+    @app.task(name="proj.one")
+    def one() -> None: ...
+
+    @app.task(name="proj.two")
+    def two() -> None: ...
+
+    assert [(task.max_retries, task.priority) for task in (one, two)] == [(9, 5), (7, 5)]
+
+
+def test_an_annotation_that_leads_nowhere_is_one_line() -> None:
+    app = make_app(task_annotations="no.such.Class")
+
+    @app.task
+    def one() -> None: ...
+
+    with pytest.raises(errors.ImproperlyConfigured, match=r"task_annotations: there is no module 'no'"):
+        _ = one.max_retries
+
+
 def test_annotations_change_tasks_by_name_and_the_star_wins() -> None:
     app = make_app(task_annotations={"proj.one": {"rate_limit": "1/s", "max_retries": 9}, "*": {"rate_limit": "2/s"}})
 

@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, cast
 
 from celery_rs import errors
 from celery_rs._core import seal_envelopes
+from celery_rs.app.annotations import attributes_of
+from celery_rs.app.declaration import FROM_SETTINGS, check_declaration
 from celery_rs.app.options import check_call
 from celery_rs.app.signatures import Checker, checker
 from celery_rs.canvas import Signature, embedded, maybe_signature
-from celery_rs.config import check_rate, check_seconds
 from celery_rs.context import RequestStack, current_app, current_request, running
 from celery_rs.errors import Ignore, ImproperlyConfigured, NotSupported, Retry
 from celery_rs.execution import (
     BACKOFF_MAX,
     RETRY_DELAY,
     apply,
-    exception_classes,
     invented_id,
     is_spent,
     printable,
 )
 from celery_rs.execution import Request as Context
 from celery_rs.results import AsyncResult, EagerResult, denied_join_result
-from celery_rs.serializers import compression_type, serializer
+from celery_rs.serializers import serializer
 from celery_rs.wire import TaskResult, encode_meta, new_id
 
 if TYPE_CHECKING:
@@ -47,24 +47,6 @@ else:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-
-FROM_SETTINGS: dict[str, str] = {
-    "serializer": "task_serializer",
-    "compression": "task_compression",
-    "rate_limit": "task_default_rate_limit",
-    "priority": "task_default_priority",
-    "track_started": "task_track_started",
-    "acks_late": "task_acks_late",
-    "acks_on_failure_or_timeout": "task_acks_on_failure_or_timeout",
-    "acks_on_failure": "task_acks_on_failure",
-    "acks_on_timeout": "task_acks_on_timeout",
-    "reject_on_worker_lost": "task_reject_on_worker_lost",
-    "retry_on_worker_lost": "task_retry_on_worker_lost",
-    "ignore_result": "task_ignore_result",
-    "store_errors_even_if_ignored": "task_store_errors_even_if_ignored",
-    "store_eager_result": "task_store_eager_result",
-}
-"""Task attribute → the setting it has when the class and the decorator say None."""
 
 
 class Task(Generic[P, R]):
@@ -506,7 +488,7 @@ class Task(Generic[P, R]):
 
     def annotate(self) -> None:
         """Set what task_annotations says about this task; done when it is bound."""
-        for name, value in _annotations(self.app.conf.task_annotations, self):
+        for name, value in attributes_of(self, self.app.conf.task_annotations):
             if name.startswith("@"):
                 self.add_around(name[1:], value)
             else:
@@ -545,38 +527,10 @@ class Task(Generic[P, R]):
             self.on_bound(app)
 
     def validate(self) -> None:
-        """Raises ImproperlyConfigured for options that make no sense."""
-        for option, kinds in _KINDS.items():
-            value = getattr(self, option)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
-                raise ImproperlyConfigured(f"task {self.name!r}: {option} must be a number, got {value!r}")
-        for option in _SECONDS:
-            check_seconds(f"task {self.name!r}: {option}", getattr(self, option))
-        if not isinstance(self.retry_backoff, bool):
-            check_seconds(f"task {self.name!r}: retry_backoff", self.retry_backoff)
-        if self.retry_kwargs is not None and not isinstance(self.retry_kwargs, Mapping):
-            raise ImproperlyConfigured(f"task {self.name!r}: retry_kwargs must be a dict, got {self.retry_kwargs!r}")
-        if self.soft_time_limit is not None and self.time_limit is not None and self.soft_time_limit > self.time_limit:
-            raise ImproperlyConfigured(
-                f"task {self.name!r}: soft_time_limit must not be above time_limit, "
-                f"got {self.soft_time_limit!r} and {self.time_limit!r}"
-            )
-        check_rate(f"task {self.name!r}: rate_limit", self.rate_limit)
-        if self.compression is not None:
-            try:
-                compression_type(self.compression)
-            except ImproperlyConfigured as error:
-                raise ImproperlyConfigured(f"task {self.name!r}: {error}") from None
-        for option, instead in _REFUSED.items():
-            if getattr(self, option) is not None:
-                raise NotSupported(f"task {self.name!r}: {option} of its own", instead)
+        """Raises ImproperlyConfigured for options that make no sense, NotSupported for what is not there."""
+        check_declaration(self)
         if "backend" in self.__dict__ or type(self).backend is not Task.__dict__["backend"]:
             raise NotSupported(f"task {self.name!r}: a result backend of its own", "set result_backend of the app")
-        for option in ("autoretry_for", "dont_autoretry_for", "throws"):
-            try:
-                setattr(self, option, exception_classes(getattr(self, option)))
-            except TypeError as error:
-                raise ImproperlyConfigured(f"task {self.name!r}: {option}: {error}") from None
 
     def _function(self) -> Any:
         """What `run` really is."""
@@ -606,34 +560,7 @@ def _task_again(name: str, module: str) -> Any:
 
 
 _BY_POSITION_OR_NAME = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_REFUSED = {
-    "Strategy": "use the signals task_received and task_prerun",
-    "Request": "use the hooks on_failure and after_return, or the signals",
-}
-_NUMBER: tuple[type, ...] = (int, float)
-_KINDS: dict[str, tuple[type, ...]] = {
-    "max_retries": (int,),
-    "default_retry_delay": _NUMBER,
-    "time_limit": _NUMBER,
-    "soft_time_limit": _NUMBER,
-    "retry_backoff_max": _NUMBER,
-    "priority": (int,),
-}
-_SECONDS = ("default_retry_delay", "time_limit", "soft_time_limit", "retry_backoff_max")
 
 
 def _anything(*_: Any, **__: Any) -> None:
     pass
-
-
-def _annotations(given: Any, task: Task[..., Any]) -> list[tuple[str, Any]]:
-    """What task_annotations says about a task: its own entry, then `*`; of a list, the first that knows it."""
-    for source in given if isinstance(given, list | tuple) else [given]:
-        if isinstance(source, Mapping):
-            found = [*source.get(task.name, {}).items(), *source.get("*", {}).items()]
-        else:
-            annotate: Callable[[Any], Any] | None = getattr(source, "annotate", None)
-            found = [] if annotate is None else list((annotate(task) or {}).items())
-        if found:
-            return found
-    return []

@@ -222,13 +222,14 @@ def _is_pair(router: Any) -> bool:
 
 
 def annotations(value: Any) -> Any:
-    expected = "a dict of task name to attributes, or a list of these"
-    if isinstance(value, Mapping):
-        if not all(isinstance(attributes, Mapping) for attributes in value.values()):
+    expected = "a dict of task name to attributes, an object with `annotate`, a path, or a list of these"
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(one, Mapping):
+            if not all(isinstance(attributes, Mapping) for attributes in one.values()):
+                raise ValueError(expected)
+            _rates(one)
+        elif not isinstance(one, str) and not hasattr(one, "annotate") and not hasattr(one, "annotate_any"):
             raise ValueError(expected)
-        _rates(value)
-    elif not isinstance(value, list | tuple):
-        raise ValueError(expected)
     return value
 
 
