@@ -103,7 +103,11 @@ def test_a_detached_worker_belongs_to_nobody(project: Path, detached: Detached) 
 
 
 def test_a_detached_worker_works_and_stops(project: Path, detached: Detached) -> None:
-    detached("-f", "w.log")
+    before = os.umask(0o002)
+    try:
+        detached("-f", "w.log")
+    finally:
+        os.umask(before)
     pid = int((project / "w.pid").read_text())
 
     values = about(project)

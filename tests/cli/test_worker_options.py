@@ -114,6 +114,29 @@ def test_the_file_of_revoked_ids_may_be_a_setting(run: Run, told: list[WorkerOpt
     assert told[0].statedb == "w1.db"
 
 
+def test_the_option_for_the_file_of_revoked_ids_is_stronger(run: Run, told: list[WorkerOptions], project: Path) -> None:
+    with (project / "proj.py").open("a") as file:
+        file.write("app.conf.worker_state_db = 'setting.db'\n")
+
+    run("-A", "proj", "worker", "--statedb", "option.db")
+
+    assert told[0].statedb == "option.db"
+
+
+def test_modules_to_include_are_added_to_those_of_the_settings(
+    run: Run, told: list[WorkerOptions], project: Path
+) -> None:
+    with (project / "proj.py").open("a") as file:
+        file.write("app.conf.include = ['first_tasks']\n")
+    for name in ("first", "second"):
+        (project / f"{name}_tasks.py").write_text(f"open('{name}', 'w').close()")
+
+    run("-A", "proj", "worker", "-I", "second_tasks")
+
+    assert (project / "first").exists()
+    assert (project / "second").exists()
+
+
 def test_a_word_after_the_options_is_a_setting(run: Run, told: list[WorkerOptions]) -> None:
     run("-A", "proj", "worker", "-c", "1", "worker.pool=solo")
 
