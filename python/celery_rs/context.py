@@ -42,8 +42,10 @@ class AppLike(Protocol):
     def loader(self) -> Any: ...
     @property
     def clock(self) -> "LamportClock": ...
+
     run_hooks: Any
     """What the loader wants to be told of each run (`before`, `after`), or None."""
+
     def compose(self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], **options: Any) -> "Outgoing":
         """A call as a message on its route; the options are those of `apply_async`."""
         ...
