@@ -103,6 +103,13 @@ def test_purge_drops_what_waits_and_counts_it(app: Celery) -> None:
     assert (app.control.purge(), app.control.discard_all()) == (3, 0)
 
 
+def test_what_is_heard_moves_the_clock_on(app: Celery) -> None:
+    with fake_workers(app.transport, "w1@h"):
+        app.control.ping(limit=1)
+
+    assert app.clock.value == 2  # it has said one thing, and heard one
+
+
 def test_what_nobody_holds_is_revoked_without_a_worker(app: Celery) -> None:
     result, other = app.send_task("any"), app.send_task("any", countdown=60)
 

@@ -6,19 +6,20 @@ from typing import Any, Literal
 
 import pytest
 
-from celery_rs import Celery, _core
+from celery_rs import Celery, _core, signals
+from celery_rs.control import REVOKED, ControlRequest
 from celery_rs.execution import Outcome
-from celery_rs.transports import Delivery
+from celery_rs.transports import Completion, Delivery, Fact
 from celery_rs.worker import loop as module
 from celery_rs.worker.autoscale import Autoscale
 from celery_rs.worker.completer import Begin, Defer, GiveBack
 from celery_rs.worker.dispatcher import Caps, Dispatcher, Moment
 from celery_rs.worker.endings import Endings
-from celery_rs.worker.inbox import Delivered, Event, Inbox, Orphaned, Settled, Signalled
+from celery_rs.worker.inbox import Asked, Delivered, Event, FactsLearnt, Inbox, Orphaned, Settled, Signalled
 from celery_rs.worker.journal import Counts
 from celery_rs.worker.lifecycle import Lifecycle
 from celery_rs.worker.policy import Policy
-from celery_rs.worker.pools import Finished, Job, Returned, Running
+from celery_rs.worker.pools import Finished, Job, Lost, Returned, Running
 from celery_rs.worker.window import Window
 from tests.messages import delivery
 
@@ -271,6 +272,76 @@ def test_a_message_that_is_sent_back_again_waits_a_little(world: World) -> None:
 
     assert world.ordered(GiveBack) == [GiveBack(["a.1.1"], front=False)]
     assert world.ordered(Defer) == [Defer({"a.1.2": 1_800_000_000.0 + world.now + 0.5})]
+
+
+def test_a_retry_of_what_was_revoked_meanwhile_is_its_end_at_once(world: World) -> None:
+    def ask_again() -> None:
+        outcomes = [Outcome(job.tag, "retry", "RETRY", 0.001) for job in world.pool.jobs]
+        world.loop.dispatcher.revokes.add([job.envelope.id for job in world.pool.jobs], 1_800_000_000.0 + world.now)
+        world.pool.jobs, world.pool.started = [], []
+        world.box.post(Finished(outcomes))
+
+    world.play(world.bring(delivery(tag="a.1.1")), world.pool.start, ask_again)
+
+    (completion,) = world.ordered(Completion)
+    assert completion.record.state == "REVOKED"
+    assert completion.followups == ()
+
+
+def test_a_fact_that_was_dropped_revokes_no_more(world: World) -> None:
+    facts = [Fact(REVOKED, "a", b"{}", None), Fact(REVOKED, "b", b"{}", None), Fact(REVOKED, "a", None, None)]
+
+    world.play(world.post(FactsLearnt(facts)))
+
+    assert world.loop.dispatcher.revokes.ids(1_800_000_000.0) == ["b"]
+
+
+@pytest.mark.parametrize("signum", [None, signal.SIGKILL])
+def test_a_task_that_was_told_to_end_is_said_to_be_revoked_with_its_signal(
+    world: World, signum: signal.Signals | None
+) -> None:
+    told: list[tuple[str, object]] = []
+
+    def revoked(request: Any, terminated: bool, signum: int, **_: Any) -> None:
+        assert terminated
+        told.append((request.id, signum))
+
+    def die() -> None:
+        (job,) = world.pool.jobs
+        if signum is not None:
+            world.loop.revoke(lambda entry: True, signum)
+        world.pool.jobs, world.pool.started = [], []
+        world.box.post(Lost(job.tag, 1, "SIGKILL", None if signum is None else "terminate"))
+
+    signals.task_revoked.connect(revoked, weak=False)
+    try:
+        world.play(world.bring(delivery(tag="a.1.1")), world.pool.start, die)
+    finally:
+        signals.task_revoked.disconnect(revoked)
+
+    assert [number for _, number in told] == ([] if signum is None else [signum])
+
+
+def test_a_request_moves_the_clock_on(world: World) -> None:
+    world.play(world.post(Asked(ControlRequest("no such command", {}, clock=41))))
+
+    assert world.loop.app.clock.value == 42
+
+
+def test_a_pool_that_cannot_be_that_large_does_not_say_that_it_scales(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(size: int) -> None:
+        raise ValueError(size)
+
+    caplog.set_level("INFO")
+    monkeypatch.setattr(world.pool, "resize", refuse)
+
+    with pytest.raises(ValueError, match="500"):
+        world.loop.resize(500)
+
+    assert caplog.messages == []
+    world.box.close()
 
 
 def test_a_pool_that_scales_grows_to_what_is_in_hand_and_says_so(

@@ -1,11 +1,12 @@
 """Several results, waited for together."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from celery_rs import Celery, errors
-from celery_rs.results import AsyncResult, ResultSet
+from celery_rs.results import AsyncResult, ResultSet, result_set
 from celery_rs.wire import TaskResult, encode_failure, encode_meta
 from tests.apps import call, make_app
 
@@ -82,6 +83,22 @@ def test_joining_raises_the_first_error_unless_told_not_to(app: Celery) -> None:
 def test_the_timeout_is_for_all_together(app: Celery) -> None:
     with pytest.raises(errors.TimeoutError, match="task a was not ready after"):
         ResultSet([app.AsyncResult("a"), app.AsyncResult("b")]).get(timeout=0.01)
+
+
+def test_what_one_result_took_is_not_there_for_the_next(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def slow(self: Any, timeout: float, *args: Any, **options: Any) -> None:
+        given.append(timeout)
+        clock[0] += 2.0
+
+    clock = [100.0]
+    monkeypatch.setattr(result_set, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(AsyncResult, "get", slow)
+
+    ResultSet([app.AsyncResult(id) for id in "abc"]).join(timeout=3)
+
+    assert given == [3.0, 1.0, 0.0]
 
 
 def test_results_are_iterated_as_they_come(app: Celery) -> None:

@@ -126,10 +126,10 @@ class Loop:
 
     def resize(self, size: int) -> None:
         """Run so many tasks at once. Raises ValueError, NotSupported."""
-        grows = size > self.pool.size
-        if size != self.pool.size:
-            logger.info("Scaling %s %d processes.", "up" if grows else "down", abs(size - self.pool.size))
+        before = self.pool.size
         self.pool.resize(size)
+        if size != before:
+            logger.info("Scaling %s %d processes.", "up" if size > before else "down", abs(size - before))
         self.window.slots = self.pool.size if self.autoscale is None else max(self.pool.size, self.autoscale.most)
 
     def set_bounds(self, most: int | None, least: int | None) -> tuple[int, int]:
