@@ -9,9 +9,28 @@ from typing import Any
 import click
 import pytest
 
+from celery_rs import errors
 from celery_rs.cli import cli, commands
+from celery_rs.cli.output import code_of
 from tests.architecture.test_import_weight import loaded_by
 from tests.cli.conftest import Run, error_of
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.CeleryError("a"), 1),
+        (errors.ImproperlyConfigured("a"), 2),
+        (errors.QueueNotFound("a"), 2),
+        (errors.Unroutable("a"), 2),
+        (errors.OperationalError("a"), 69),
+        (errors.BackendError("a"), 69),
+        (errors.StateFileError("a"), 73),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_has_its_exit_code(error: errors.CeleryError, code: int) -> None:
+    assert code_of(error) == code
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)

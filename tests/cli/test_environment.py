@@ -89,3 +89,13 @@ def test_the_working_directory_comes_from_its_variable(run: Run, write: Write) -
     os.environ["CELERY_WORKDIR"] = "below"
 
     assert run("-A", "proj", "list", "bindings").exit_code == 0
+
+
+def test_a_bad_value_names_the_variable_that_it_comes_from(run: Run, write: Write) -> None:
+    os.environ["CELERY_CALL_ARGS"] = "x"
+
+    from_variable = run("call", "t")
+    from_words = run("call", "t", "-a", "x")
+
+    assert from_variable.stderr.endswith("(it comes from the variable CELERY_CALL_ARGS)\n")
+    assert "variable" not in from_words.stderr
