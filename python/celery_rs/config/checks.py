@@ -139,7 +139,7 @@ def retry_policy(value: Any) -> dict[str, Any]:
             raise ValueError(f"a dict with only the keys {', '.join(map(repr, _POLICY))} ({key!r} is none of them)")
         if said is None and key == "max_retries":
             continue
-        if isinstance(said, bool) or not isinstance(said, _POLICY[key]) or not said >= 0:
+        if isinstance(said, bool) or not isinstance(said, _POLICY[key]) or said is None or not said >= 0:
             kind = "a whole number" if key == "max_retries" else "seconds"
             raise ValueError(f"a dict whose {key} is {kind}, not below 0")
     return given

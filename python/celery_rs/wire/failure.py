@@ -117,7 +117,7 @@ def _build(kind: type[Exception], args: tuple[Any, ...]) -> Exception | None:
         return None
     built.args = args
     try:
-        str(built), repr(built)
+        _shown = str(built), repr(built)
     except Exception:  # noqa: BLE001  (they may want what the constructor would have set)
         return None
     return built
