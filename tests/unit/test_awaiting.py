@@ -208,6 +208,23 @@ def test_a_handler_of_errors_that_raises_leaves_those_who_wait_for_others_alone(
     assert [entry.getMessage() for entry in caplog.records] == ["the handler of an error of a result raised"]
 
 
+def test_a_callback_that_ends_its_thread_leaves_others_waiting_as_they_were(
+    app: Celery, caplog: pytest.LogCaptureFixture
+) -> None:
+    called = threading.Event()
+
+    app.AsyncResult("a").then(lambda _: sys.exit(3))
+    app.AsyncResult("b").then(lambda _: called.set())
+    app.backend.store([record("a", "SUCCESS", 1)])
+    eventually(lambda: [entry.getMessage() for entry in caplog.records])
+    app.backend.store([record("b", "SUCCESS", 2)])
+
+    assert called.wait(PATIENCE)
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "a callback of the result a asked its thread to end; others wait in it"
+    ]
+
+
 def test_a_record_that_cannot_be_read_is_the_error_of_its_own_result(app: Celery) -> None:
     called = threading.Event()
     got: list[BaseException] = []

@@ -5,6 +5,7 @@ and ends when nobody has waited for a while; then nothing here keeps the store. 
 done so.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -15,6 +16,8 @@ from weakref import WeakValueDictionary
 
 from celery_rs.backends import ResultBackend
 from celery_rs.wire import TaskResult
+
+log = logging.getLogger("celery_rs.results")
 
 LOOK_S = 0.05
 IDLE_S = 1.0
@@ -70,7 +73,11 @@ class Watcher:
         with self._changed:
             tells = self._waiting.pop(task_id, [])
         for tell in tells:
-            tell(what)
+            try:
+                tell(what)
+            except SystemExit:
+                # It would end the thread without a word, and with it every other waiting.
+                log.error("a callback of the result %s asked its thread to end; others wait in it", task_id)
 
 
 _watchers: "WeakValueDictionary[int, Watcher]" = WeakValueDictionary()
