@@ -96,3 +96,17 @@ def test_hangup_starts_a_worker_anew_in_the_same_process(project: Project) -> No
         assert worker.poll() is None
         os.kill(worker.pid, signal.SIGTERM)
         assert worker.wait(10) == 0
+
+
+def test_hangups_that_come_while_a_worker_restarts_do_not_kill_it(project: Project) -> None:
+    with project.worker("-c", "1") as worker:
+
+        def hang_up() -> bool:
+            worker.send_signal(signal.SIGHUP)
+            worker.send_signal(signal.SIGUSR1)
+            return worker.poll() is not None or project.log().count(" ready.") >= 3
+
+        eventually(hang_up)
+
+        assert worker.poll() is None
+        assert project.proj.add.delay(2, 2).get(timeout=20) == 4

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import sys
 
 
@@ -11,7 +12,13 @@ def can_restart() -> bool:
 
 
 def restart_at_exit() -> None:
-    """Have this interpreter replaced once everything else has ended."""
+    """Have this interpreter replaced once everything else has ended.
+
+    Until the new worker hears signals, it hears of no other restart, and nobody kills it by asking where it is stuck:
+    what is ignored stays so in the program that follows.
+    """
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     atexit.register(_restart)
 
 
