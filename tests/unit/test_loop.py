@@ -203,6 +203,17 @@ def test_a_warm_shutdown_recalls_what_the_pool_has_not_started_and_receives_no_m
     assert sorted(tag for order in world.ordered(GiveBack) for tag in order.tags) == ["a.1.1", "a.1.2"]
 
 
+def test_a_task_that_starts_while_it_is_terminated_is_ended_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def revoke() -> None:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(world.pool, "recall", lambda tags: world.pool.start())
+            world.loop.revoke(lambda entry: True, signal.SIGKILL)
+
+    world.play(world.bring(delivery(tag="a.1.1")), revoke, world.pool.finish)
+
+    assert world.pool.interrupted == [("a.1.1", signal.SIGKILL)]
+
+
 def test_what_was_lost_is_not_started(world: World) -> None:
     world.play(
         world.bring(delivery(tag="a.1.1"), delivery(tag="a.1.2")),

@@ -82,9 +82,10 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path, text:
     assert path.read_text() == text
 
 
-def test_times_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("until", [[], 10**400], ids=["a list", "too large"])
+def test_times_that_are_no_numbers_are_refused(tmp_path: Path, until: object) -> None:
     path = tmp_path / "state"
-    path.write_text(json.dumps({"celery-rs state": 1, "revoked": {"a": []}}))
+    path.write_text(json.dumps({"celery-rs state": 1, "revoked": {"a": until}}))
 
     with pytest.raises(StateFileError):
         StateDb(path, Revokes()).load()

@@ -162,7 +162,8 @@ class Loop:
         if out.keys() - started:
             self.pool.recall([key for key in out if key not in started])
         if signum is not None:
-            for key in started:
+            # Looked at again: a job that started just before it was recalled runs on.
+            for key in {job.tag for job in self.pool.running()} & out.keys():
                 self._condemned[key] = signum
                 journal.terminating(out[key], signum)
                 self.pool.interrupt(key, signum)

@@ -96,7 +96,7 @@ def _read(path: Path) -> dict[str, float]:
         match json.loads(text):
             case {"celery-rs state": 1, "revoked": dict(revoked)}:
                 return {str(id): float(until) for id, until in revoked.items()}
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         pass
     raise StateFileError(
         f"the state file {path} is not one of celery-rs (it may be corrupt, or Celery's); remove it, or name another"
