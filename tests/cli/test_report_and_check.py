@@ -89,6 +89,21 @@ def test_nothing_to_find_is_exit_code_0(run: Run, proj: Make) -> None:
     assert (result.exit_code, result.stdout) == (0, "0 findings in 1 task.\n")
 
 
+def test_checking_changes_nothing_and_tells_nobody(run: Run, proj: Make, project: Path) -> None:
+    proj(
+        "task_routes={'proj.add': 'topics'}, "
+        "task_queues={'topics': {'exchange': 'ex', 'exchange_type': 'topic', 'routing_key': 'k.#'}}",
+        more="from celery_rs.signals import before_task_publish\n"
+        "@before_task_publish.connect\n"
+        "def told(**_):\n    open('told', 'w').close()\n",
+    )
+
+    result = run("-b", "sqlite:///p.sqlite3", "-A", "proj", "check", "--no-workers")
+
+    assert (result.exit_code, result.stdout) == (0, "0 findings in 1 task.\n")
+    assert {path.name for path in project.iterdir()} <= {"proj.py", "__pycache__"}
+
+
 def test_a_finding_is_a_line_and_the_line_to_change(run: Run, proj: Make) -> None:
     proj("task_routes={'proj.add': 'low'}")
 

@@ -22,7 +22,7 @@ from celery_rs.errors import EncodeError, OperationalError
 from celery_rs.results import AsyncResult
 from celery_rs.serializers import JSON, Serializer, compress, compression_type, serializer
 from celery_rs.signals import after_task_publish, before_task_publish
-from celery_rs.transports import Outgoing, Wait
+from celery_rs.transports import Outgoing, Route, Wait
 from celery_rs.wire import Message, Queue, new_id, preview
 
 if TYPE_CHECKING:
@@ -248,6 +248,16 @@ class Publisher:
         self._zone = zone(conf.timezone) if conf.timezone else UTC if conf.enable_utc else None
         self._plans = {}
         self._version = version
+
+    def route_of(self, task: str) -> Route:
+        """Where a call without arguments and options goes; nothing is declared, and no receiver hears of it.
+
+        Raises QueueNotFound, and whatever a router raises.
+        """
+        self._refresh()
+        plan = self._plans.get(task) or self._plan(task)
+        destination = plan.destination or self._chosen(plan, task, (), {}, {})[1]
+        return destination.route
 
     def forget(self, task: str) -> None:
         """The task's declaration has changed."""

@@ -86,7 +86,7 @@ def _task_facts(app: Celery, task: Any) -> TaskFacts:
 def _queue_of(app: Celery, task: Any) -> str | None:
     """The queue of a call without arguments; None where a route needs to see them, or leads to an exchange."""
     try:
-        route = app.compose(task.name, (), {}).route
+        route = app.publisher.route_of(task.name)
     except Exception:  # noqa: BLE001 - routers are user code, made for calls with arguments
         return None
     if not route.exchange:
