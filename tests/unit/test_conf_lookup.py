@@ -395,6 +395,22 @@ def celeryconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 @pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("raise ValueError('boom')", "it raises ValueError: boom; correct that first"),
+        ("task_serializer = 'no-such-serializer'", "task_serializer must be "),
+    ],
+)
+def test_a_source_that_may_be_missing_may_not_be_wrong(celeryconfig: Path, text: str, complaint: str) -> None:
+    celeryconfig.write_text(text)
+    conf = Settings()
+    conf.read_from("celeryconfig", silent=True)
+
+    with pytest.raises(ImproperlyConfigured, match=complaint):
+        conf.finalize()
+
+
+@pytest.mark.parametrize(
     "path", ["celeryconfig", "celeryconfig:Development", "celeryconfig.Development", "celeryconfig:settings"]
 )
 def test_a_source_is_a_module_a_class_or_a_mapping_by_its_path(celeryconfig: Path, path: str) -> None:
