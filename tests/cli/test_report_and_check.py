@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from celery_rs.config import SETTINGS
+from celery_rs.signals import before_task_publish
 from tests.apps import make_app
 from tests.cli.conftest import Run, Write, error_of
 
@@ -89,7 +90,10 @@ def test_nothing_to_find_is_exit_code_0(run: Run, proj: Make) -> None:
     assert (result.exit_code, result.stdout) == (0, "0 findings in 1 task.\n")
 
 
-def test_checking_changes_nothing_and_tells_nobody(run: Run, proj: Make, project: Path) -> None:
+def test_checking_changes_nothing_and_tells_nobody(
+    run: Run, proj: Make, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(before_task_publish, "receivers", ())  # and again afterwards
     proj(
         "task_routes={'proj.add': 'topics'}, "
         "task_queues={'topics': {'exchange': 'ex', 'exchange_type': 'topic', 'routing_key': 'k.#'}}",

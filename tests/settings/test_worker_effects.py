@@ -67,6 +67,13 @@ def test_a_worker_holds_as_much_as_the_settings_say(project: Project, configure:
     assert worker._caps().etas == 2
 
 
+def test_a_worker_that_a_program_makes_has_the_pool_of_the_settings() -> None:
+    app = make_app(worker_pool="solo")
+
+    assert Worker.of(app).options.pool == "solo"
+    assert Worker.of(app, pool="prefork").options.pool == "prefork"
+
+
 def test_the_worker_is_as_the_settings_say() -> None:
     app = make_app(worker_concurrency=3, task_queues=["a", "b"])
 

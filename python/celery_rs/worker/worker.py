@@ -83,7 +83,8 @@ class Worker:
     @classmethod
     def of(cls, app: Celery, **options: Any) -> "Worker":
         """A worker by its options, as `app.Worker(concurrency=2, queues=["a"])` makes one."""
-        return cls(app, WorkerOptions.of(**options))
+        chosen = options.get("pool") or app.conf["worker_pool"]
+        return cls(app, WorkerOptions.of(**{**options, "pool": chosen}))
 
     def start(self) -> int:
         """Celery's word for `run`, which also sends the log to stderr unless the program has set it up."""
