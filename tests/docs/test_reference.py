@@ -1,4 +1,4 @@
-"""The reference pages are those that the code makes today, in a process where nobody has added commands of their own."""
+"""The reference pages are those that the code makes today, in a process where nobody has added commands."""
 
 import json
 import subprocess
