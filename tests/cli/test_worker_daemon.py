@@ -160,6 +160,19 @@ def test_what_keeps_a_detached_worker_from_starting_is_seen(
     assert not (project / "w.pid").exists()
 
 
+def test_nobody_waits_for_a_detached_worker_without_a_broker(project: Path, detached: Detached) -> None:
+    blocked = project / "tasks.sqlite3.d"
+    blocked.touch()  # something lies where the broker keeps its locks
+
+    started = detached("-l", "info", "-f", "w.log")
+
+    pid = int((project / "w.pid").read_text())
+    said = f"w1@test is in the background (pid {pid}), and tries again to reach its broker: "
+    assert (started.returncode, started.stdout[: len(said)]) == (0, said)
+    blocked.unlink()
+    eventually(lambda: "w1@test ready." in (project / "w.log").read_text())
+
+
 def test_a_detached_worker_that_dies_without_a_word_is_noticed(project: Path, detached: Detached) -> None:
     (project / "proj.py").write_text("import os; os._exit(0)")
 

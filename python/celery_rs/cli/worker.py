@@ -24,6 +24,7 @@ from celery_rs.cli.output import ExitCode, Failure, count_of, print_note
 from celery_rs.cli.pidfile import holding
 from celery_rs.cli.root import refuse_pickle_as_root, warn_of_risks
 from celery_rs.cli.worker_files import WorkerLog, checked, path_of
+from celery_rs.errors import OperationalError
 from celery_rs.worker import PoolName, Worker, WorkerOptions, usable_processors
 
 _POOLS: dict[str, PoolName] = {"prefork": "prefork", "processes": "prefork", "solo": "solo"}
@@ -228,7 +229,10 @@ def worker(
         if not ctx.obj.quiet and not launch_of(ctx).is_detached:
             _greet(app, running)
         held.enter_context(log.of_what_is_printed())
-        code = running.run(ready=lambda: _say_ready(ctx, running, daemon))
+        code = running.run(
+            ready=lambda: _say_ready(ctx, running, daemon),
+            unconnected=lambda error: _say_unconnected(ctx, running, error),
+        )
     stay(ctx)
     ctx.exit(code)
 
@@ -288,6 +292,12 @@ def _say_ready(ctx: click.Context, running: Worker, daemon: Daemon) -> None:
     where = "" if daemon.logfile else "; it has no --logfile, so what it logs is lost"
     line = f"{running.hostname} is running in the background (pid {os.getpid()}){where}"
     launch_of(ctx).ready("" if ctx.obj.quiet else line)
+
+
+def _say_unconnected(ctx: click.Context, running: Worker, error: OperationalError) -> None:
+    """Keep nobody waiting for a worker in the background that may have to wait for its broker for hours."""
+    line = f"{running.hostname} is in the background (pid {os.getpid()}), and tries again to reach its broker: {error}"
+    launch_of(ctx).ready(line)
 
 
 def _warn_of_old_names(app: Celery) -> None:

@@ -28,8 +28,17 @@ class Connecting:
         self._lifecycle = lifecycle
         self._hear = hear
 
-    def connect(self, transport: Transport, queues: Sequence[Queue], patience: Patience) -> Consumer | None:
-        """A consumer of these queues; None when a signal came first. Raises OperationalError once patience ends."""
+    def connect(
+        self,
+        transport: Transport,
+        queues: Sequence[Queue],
+        patience: Patience,
+        failed: Callable[[OperationalError], None],
+    ) -> Consumer | None:
+        """A consumer of these queues; None when a signal came first. `failed` is told why it tries again.
+
+        Raises OperationalError once patience ends.
+        """
         tries = Tries(transport.describe(), patience, Rising())
         while True:
             try:
@@ -37,6 +46,7 @@ class Connecting:
                 return transport.consume([queue.name for queue in queues])
             except OperationalError as error:
                 delay = tries.failed(error)
+                failed(error)
             self._wait(delay)
             if self._lifecycle.phase >= Phase.DRAINING:
                 return None

@@ -16,6 +16,7 @@ from typing import Any
 from celery_rs import signals
 from celery_rs._core import RateLimiter
 from celery_rs.app import Celery
+from celery_rs.errors import OperationalError
 from celery_rs.transports import Consumer
 from celery_rs.wire import Queue, worker_direct
 from celery_rs.worker.autoscale import Autoscale, keepalive
@@ -92,8 +93,15 @@ class Worker:
             self.app.log.setup(self.options.loglevel)
         return self.run()
 
-    def run(self, *, ready: Callable[[], None] = lambda: None) -> int:
+    def run(
+        self,
+        *,
+        ready: Callable[[], None] = lambda: None,
+        unconnected: Callable[[OperationalError], None] = lambda _: None,
+    ) -> int:
         """Work; returns the exit code. `ready` is called once messages can be received.
+
+        `unconnected` is called whenever the broker could not be reached and is to be tried again before that.
 
         Raises OperationalError, BackendError, StateFileError or ImproperlyConfigured when it cannot start.
         """
@@ -103,13 +111,13 @@ class Worker:
         if signals.celeryd_after_setup.receivers:
             signals.celeryd_after_setup.send(self.hostname, instance=self, conf=self.app.conf)
         try:
-            return self._run(ready)
+            return self._run(ready, unconnected)
         finally:
             if signals.worker_shutdown.receivers:
                 signals.worker_shutdown.send(self)
             self.app.loader.shutdown_worker()
 
-    def _run(self, ready: Callable[[], None]) -> int:
+    def _run(self, ready: Callable[[], None], unconnected: Callable[[OperationalError], None]) -> int:
         policies = self._policies()
         revokes = revokes_from_environment()
         state_file = self.options.statedb or self.app.conf["worker_state_db"]
@@ -130,7 +138,7 @@ class Worker:
             pool = self._pool()
             parts.callback(pool.stop)
             pool.start(box.post, watch)
-            consumer = self._connect(box, watch, pool, lifecycle)
+            consumer = self._connect(box, watch, pool, lifecycle, unconnected)
             if consumer is not None:
                 if statedb is not None:
                     statedb.start(box)
@@ -150,12 +158,19 @@ class Worker:
             restart_at_exit()
         return lifecycle.exit_code
 
-    def _connect(self, box: Inbox, watch: Watch, pool: Pool, lifecycle: Lifecycle) -> Consumer | None:
+    def _connect(
+        self,
+        box: Inbox,
+        watch: Watch,
+        pool: Pool,
+        lifecycle: Lifecycle,
+        failed: Callable[[OperationalError], None],
+    ) -> Consumer | None:
         def hear(event: Signalled) -> None:
             obey(lifecycle, event.number, self.hostname, busy=False, now=time.monotonic())
 
         connecting = Connecting(box, watch, pool, lifecycle, hear)
-        return connecting.connect(self.app.read_transport, self.queues, Patience.at_start(self.app.conf))
+        return connecting.connect(self.app.read_transport, self.queues, Patience.at_start(self.app.conf), failed)
 
     def _assemble(
         self,
