@@ -1,10 +1,11 @@
 """The books of a chaos run: what became of every task that was acknowledged to its caller (pure).
 
-    enqueued = finished + failed + dead + queued
+    enqueued = finished + failed + revoked + dead + queued
 
-*finished* comes from the journal alone; *failed* (a stored WorkerLostError, early acknowledgement only),
-*dead* and *queued* are asked of broker and result store. A task that ran more often than once is explained by
-the death of the process that ran it before, or it counts as unexplained.
+*finished* comes from the journal alone; *failed* (a stored WorkerLostError, early acknowledgement only), *revoked*
+(and asked for), *dead* and *queued* are asked of broker and result store. A task that ran more often than once is
+explained by the death of the process that ran it before, or it counts as unexplained. One that starts after REVOKED
+was seen in the store has risen from the dead. One that succeeded and whose follow-up is nowhere is unfollowed.
 """
 
 from collections import defaultdict
@@ -27,6 +28,10 @@ class Journal:
 
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
     killed: dict[int, float] = field(default_factory=dict)
+    followed: set[str] = field(default_factory=set)
+    revoked: set[str] = field(default_factory=set)
+    buried: dict[str, float] = field(default_factory=dict)
+    """When REVOKED was first seen in the store."""
 
     @classmethod
     def read(cls, lines: Iterable[str]) -> "Journal":
@@ -40,6 +45,12 @@ class Journal:
             elif kind == "end":
                 open_run = next(run for run in reversed(journal.runs[subject]) if run.pid == int(pid))
                 open_run.ended = float(when)
+            elif kind == "followed":
+                journal.followed.add(subject)
+            elif kind == "revoked":
+                journal.revoked.add(subject)
+            elif kind == "buried":
+                journal.buried[subject] = float(when)
             else:
                 journal.killed[int(subject)] = float(when)
         return journal
@@ -49,6 +60,10 @@ class Journal:
 
     def repeated(self) -> set[str]:
         return {id for id, runs in self.runs.items() if len(runs) > 1}
+
+    def risen(self) -> set[str]:
+        """Tasks that started although the store had said that they are revoked."""
+        return {id for id, when in self.buried.items() if any(run.started > when for run in self.runs.get(id, ()))}
 
     def unexplained(self) -> set[str]:
         """Tasks that ran again although the process of an earlier run was never killed after that run began."""
@@ -68,29 +83,35 @@ class Ledger:
     enqueued: int
     finished: int
     failed: int
+    revoked: int
     dead: int
     queued: int
     repeated: int
     kills: int
     lost: Collection[str]
     unexplained: Collection[str]
+    risen: Collection[str]
+    unfollowed: Collection[str]
 
     @property
     def balanced(self) -> bool:
-        return not self.lost and not self.unexplained
+        return not (self.lost or self.unexplained or self.risen or self.unfollowed)
 
     def __str__(self) -> str:
         return (
-            f"enqueued {self.enqueued} = finished {self.finished} + failed {self.failed} + dead {self.dead} "
-            f"+ queued {self.queued}; lost {len(self.lost)}; "
-            f"ran again {self.repeated}, unexplained {len(self.unexplained)}; processes killed {self.kills}"
+            f"enqueued {self.enqueued} = finished {self.finished} + failed {self.failed} + revoked {self.revoked} "
+            f"+ dead {self.dead} + queued {self.queued}; lost {len(self.lost)}; "
+            f"ran again {self.repeated}, unexplained {len(self.unexplained)}; risen {len(self.risen)}; "
+            f"unfollowed {len(self.unfollowed)}; processes killed {self.kills}"
         )
 
 
-def balance(enqueued: Collection[str], journal: Journal, whereabouts: Mapping[str, str]) -> Ledger:
-    """`whereabouts` tells of every task that did not finish: failed, dead, queued, or nothing known."""
+def balance(
+    enqueued: Collection[str], journal: Journal, whereabouts: Mapping[str, str], unfollowed: Collection[str] = ()
+) -> Ledger:
+    """`whereabouts` tells of every task that did not finish: failed, revoked, dead, queued, or nothing known."""
     finished = journal.finished()
-    places = {place: set[str]() for place in ("failed", "dead", "queued")}
+    places = {place: set[str]() for place in ("failed", "revoked", "dead", "queued")}
     lost = []
     for id in enqueued:
         if id in finished:
@@ -103,10 +124,13 @@ def balance(enqueued: Collection[str], journal: Journal, whereabouts: Mapping[st
         enqueued=len(enqueued),
         finished=sum(id in finished for id in enqueued),
         failed=len(places["failed"]),
+        revoked=len(places["revoked"]),
         dead=len(places["dead"]),
         queued=len(places["queued"]),
         repeated=len(journal.repeated()),
         kills=len(journal.killed),
         lost=lost,
         unexplained=journal.unexplained(),
+        risen=journal.risen(),
+        unfollowed=unfollowed,
     )

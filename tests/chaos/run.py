@@ -1,4 +1,4 @@
-"""One chaos run: producers, workers, a monkey that kills, and the books at the end."""
+"""One chaos run: producers, workers, a monkey that kills (and a meddler, if asked), and the books at the end."""
 
 import os
 import random
@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,17 @@ from celery_rs.backends import ResultBackend
 from celery_rs.transports import Transport
 from tests.chaos import processes
 from tests.chaos.ledger import Journal, Ledger, balance
+from tests.chaos.meddler import Meddler
 
+LINKED = "linked-"
+"""How the ids of tasks with a link begin."""
 PRODUCERS = 4
 WORKERS = 2
+OPTIONS = (("--autoscale", "4,1"), ("-c", "2", "--max-tasks-per-child", "50", "--max-memory-per-child", "60000"))
+"""Of the workers that are meddled with."""
+ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 0, signal.SIGQUIT: 1}
+"""How workers end, and with which exit code."""
+END_WITHIN_S = 20.0
 STOPPED_S = 4.0
 DRAIN_S = 120.0
 
@@ -31,6 +39,7 @@ class Run:
     tasks: int
     seconds: float
     seed: int
+    meddled: bool = False
 
     @property
     def broker(self) -> str:
@@ -41,7 +50,8 @@ class Run:
         return self.folder / "journal"
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "CHAOS_BROKER": self.broker, "CHAOS_JOURNAL": str(self.journal)}
+        chaos = {"CHAOS_BROKER": self.broker, "CHAOS_JOURNAL": str(self.journal), "AUTOSCALE_KEEPALIVE": "1"}
+        return {**os.environ, **chaos}
 
     def acknowledged(self, producer: int) -> Path:
         return self.folder / f"acknowledged.{producer}"
@@ -52,7 +62,14 @@ def run(plan: Run) -> Ledger:
     plan.journal.touch()
     with _workers(plan) as workers:
         producers = [_start_producer(plan, number) for number in range(PRODUCERS)]
-        _Monkey(plan, workers).rage(time.monotonic() + plan.seconds)
+        monkey = _Monkey(plan, workers)
+        until = time.monotonic() + plan.seconds
+        if plan.meddled:
+            meddler = Meddler(plan.broker, plan.journal, plan.seed)
+            monkey.rage(until, meddle=lambda: meddler.act(plan.acknowledged(0), workers))
+            meddler.close()
+        else:
+            monkey.rage(until)
         for producer in producers:
             if producer.wait(DRAIN_S) != 0:
                 raise RuntimeError(f"a producer failed with exit code {producer.returncode}")
@@ -62,39 +79,61 @@ def run(plan: Run) -> Ledger:
     # Nothing moves any more: a task on its way from the queue to the journal would be in neither.
     journal = Journal.read(plan.journal.read_text().splitlines())
     unfinished = set(enqueued) - journal.finished()
-    places = {id: _whereabouts(app.transport, app.backend, id) or "unknown" for id in unfinished}
+    places = _whereabouts(app.transport, app.backend, unfinished)
+    unfollowed = _unfollowed(app, journal, enqueued)
     app.close()
-    return balance(enqueued, journal, places)
+    # Who was revoked without being asked for is lost.
+    places = {id: place for id, place in places.items() if place != "revoked" or id in journal.revoked}
+    return balance(enqueued, journal, places, unfollowed)
 
 
 def _drain(transport: Transport) -> None:
-    """Wait until the queue is empty; what is left after the deadline is counted as queued."""
-    deadline = time.monotonic() + DRAIN_S
-    while time.monotonic() < deadline:
+    """Wait until the queue is empty; what is left once nothing has moved for long is counted as queued."""
+    left, deadline = -1, 0.0
+    while left:
         info = transport.queues(["celery"])["celery"]
-        if not (info.ready or info.held or info.begun or info.delayed):
+        before, left = left, sum(count or 0 for count in (info.ready, info.held, info.begun, info.delayed))
+        if left != before:
+            deadline = time.monotonic() + DRAIN_S
+        elif time.monotonic() > deadline:
             return
         time.sleep(0.1)  # a foreign queue tells nobody that it is empty
 
 
-def _whereabouts(transport: Transport, backend: ResultBackend, id: str) -> str | None:
-    found = transport.find(id)
-    if found is not None:
-        return "dead" if found.state == "dead" else "queued"
-    record = backend.fetch([id]).get(id)
-    if record is not None and record.state == "FAILURE" and b"WorkerLostError" in record.meta:
-        return "failed"
-    return None
+def _whereabouts(transport: Transport, backend: ResultBackend, ids: Collection[str]) -> dict[str, str]:
+    """Where each of these is that is anywhere."""
+    alive, records = transport.locate(ids), backend.fetch(list(ids))
+    places = dict.fromkeys(alive, "queued")
+    for id in set(ids) - alive.keys():
+        record = records.get(id)
+        if transport.find(id) is not None:
+            places[id] = "dead"
+        elif record is not None and record.state == "REVOKED":
+            places[id] = "revoked"
+        elif record is not None and record.state == "FAILURE" and b"WorkerLostError" in record.meta:
+            places[id] = "failed"
+    return places
+
+
+def _unfollowed(app: Celery, journal: Journal, enqueued: Collection[str]) -> list[str]:
+    """Tasks with a link that are stored as a success and whose follow-up neither ran nor is anywhere."""
+    due = [id for id in enqueued if id.startswith(LINKED) and id not in journal.followed]
+    successes = [id for id, record in app.backend.fetch(due).items() if record.state == "SUCCESS"]
+    children = {child.id: id for id in successes for child in app.AsyncResult(id).children}
+    places = _whereabouts(app.transport, app.backend, children)
+    return sorted(set(successes) - {id for child, id in children.items() if child in places})
 
 
 def _start_producer(plan: Run, number: int) -> "subprocess.Popen[bytes]":
     count = plan.tasks // PRODUCERS
     arguments = [str(count), str(count / plan.seconds), str(plan.acknowledged(number))]
+    arguments += [LINKED] if plan.meddled else []
     return subprocess.Popen([sys.executable, "-m", "tests.chaos.producer", *arguments], env=plan.environment())
 
 
 def _start_worker(plan: Run, number: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "celery_rs", "-A", "tests.chaos.tasks", "worker", "-c", "2", "-n", f"w{number}@%h"]
+    name, options = f"w{number}@%h", OPTIONS[number] if plan.meddled else ("-c", "2")
+    command = [sys.executable, "-m", "celery_rs", "-A", "tests.chaos.tasks", "worker", "-n", name, *options]
     with (plan.folder / f"worker.{number}.log").open("ab") as log:
         return subprocess.Popen(command, env=plan.environment(), stdout=log, stderr=log)
 
@@ -107,9 +146,11 @@ def _workers(plan: Run) -> Iterator[list["subprocess.Popen[bytes]"]]:
     finally:
         for worker in workers:
             worker.send_signal(signal.SIGCONT)
+            _wait_until(lambda: worker.poll() is not None or processes.listens(worker.pid, signal.SIGTERM))  # noqa: B023
             worker.terminate()
-        for worker in workers:
-            worker.wait(30)
+        codes = [worker.wait(30) for worker in workers]
+    if any(codes):
+        raise RuntimeError(f"workers ended with exit codes {codes}; their logs are in {plan.folder}")
 
 
 def _wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -128,7 +169,7 @@ class _Monkey:
         self._workers = workers
         self._chance = random.Random(plan.seed)
 
-    def rage(self, until: float) -> None:
+    def rage(self, until: float, *, meddle: Callable[[], object] = lambda: None) -> None:
         begin = time.monotonic()
         round_s = min(20.0, until - begin)
         next_kill, next_stop = begin + round_s * 0.3, begin + round_s * 0.6
@@ -136,22 +177,29 @@ class _Monkey:
             time.sleep(self._chance.uniform(0.05, 0.4))  # the monkey's own pace
             if now >= next_kill:
                 next_kill += round_s
-                self._kill_worker(0)
+                self._end_worker(0)
             if now >= next_stop:
                 next_stop += round_s
                 self._stop_worker(1)
             self._kill_child()
+            meddle()
 
     def _kill_child(self) -> None:
         pool = processes.pool_of(self._chance.choice(self._workers).pid)
         if pool:
             self._kill(self._chance.choice(pool))
 
-    def _kill_worker(self, number: int) -> None:
+    def _end_worker(self, number: int) -> None:
+        """By SIGKILL; one that is meddled with in other ways too."""
         worker = self._workers[number]
+        end = self._chance.choice(list(ENDS)) if self._plan.meddled else signal.SIGKILL
+        if not processes.listens(worker.pid, signal.SIGTERM):
+            end = signal.SIGKILL
         pool = processes.pool_of(worker.pid)
-        self._kill(worker.pid)
-        worker.wait()
+        worker.send_signal(end)
+        if worker.wait(END_WITHIN_S) != ENDS[end]:
+            raise RuntimeError(f"{end.name} ended a worker with exit code {worker.returncode}")
+        self._record(worker.pid)
         # They die with their worker, a moment later; a run that begins in that moment ends by it too.
         _wait_until(lambda: not any(processes.alive(child) for child in pool))
         for child in pool:

@@ -9,6 +9,7 @@ import time
 from celery_rs import Celery
 
 app = Celery("chaos", broker=os.environ["CHAOS_BROKER"], backend=os.environ["CHAOS_BROKER"])
+app.conf.update(worker_pool_restarts=True, worker_soft_shutdown_timeout=0.5)
 JOURNAL = os.environ["CHAOS_JOURNAL"]
 
 
@@ -34,6 +35,12 @@ def late(self: object, pause: float) -> None:
 def early(self: object, pause: float) -> None:
     """Acknowledged when it starts: ends as a failure when its process dies."""
     run(self.request.id, pause)  # type: ignore[attr-defined]  # a bound task has a request
+
+
+@app.task
+def followed(id: str) -> None:
+    """What is linked to some of the others."""
+    write("followed", id)
 
 
 def run(id: str, pause: float) -> None:

@@ -19,10 +19,27 @@ def test_nothing_is_lost_while_workers_and_children_are_killed(tmp_path: Path) -
     assert ledger.kills > 20
 
 
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_and_nothing_revoked_starts_while_workers_are_killed_and_meddled_with(tmp_path: Path) -> None:
+    ledger = run(Run(tmp_path, tasks=3_000, seconds=15.0, seed=11, meddled=True))
+
+    print(ledger)
+    assert ledger.balanced, ledger
+    assert ledger.queued == 0
+    assert ledger.kills > 10
+    assert ledger.revoked > 10
+
+
 def test_the_ledger_finds_what_is_lost() -> None:
     journal = Journal.read(["start a 1 1.0", "end a 1 2.0", "start b 1 3.0"])
 
     assert list(balance(["a", "b"], journal, {}).lost) == ["b"]
+
+
+def test_the_ledger_finds_what_starts_after_it_was_stored_as_revoked() -> None:
+    journal = Journal.read(["start a 1 1.0", "buried a 9 2.0", "buried b 9 2.0", "start b 1 3.0"])
+
+    assert list(balance([], journal, {}).risen) == ["b"]
 
 
 def test_a_line_torn_by_a_kill_has_not_happened() -> None:
