@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -296,8 +297,12 @@ def _say_ready(ctx: click.Context, running: Worker, daemon: Daemon) -> None:
 
 def _say_unconnected(ctx: click.Context, running: Worker, error: OperationalError) -> None:
     """Keep nobody waiting for a worker in the background that may have to wait for its broker for hours."""
-    line = f"{running.hostname} is in the background (pid {os.getpid()}), and tries again to reach its broker: {error}"
-    launch_of(ctx).ready(line)
+    launch = launch_of(ctx)
+    if launch.is_detached:
+        # Past the log, which takes what is printed; and to stderr, which multi shows.
+        line = f"{running.hostname} is in the background (pid {os.getpid()}), and tries again to reach its broker"
+        click.echo(f"Warning: {line}: {error}", file=sys.__stderr__)
+        launch.ready("")
 
 
 def _warn_of_old_names(app: Celery) -> None:
