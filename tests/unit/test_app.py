@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -344,6 +345,19 @@ def test_a_subclass_may_have_methods_instead() -> None:
     assert app.seen == ["init"]
     assert app.conf.task_default_queue == "prepared"
     assert app.seen == ["init", "configure"]
+
+
+def test_a_forked_child_reads_a_clock_whose_lock_the_parent_held() -> None:
+    app = Celery("proj", broker="memory://")
+    app.clock.forward()
+
+    with app.clock._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(5)
+            os._exit(0 if app.clock.forward() == 2 else 1)
+
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_forked_child_says_so() -> None:

@@ -683,6 +683,7 @@ class Celery:
         self._lock = threading.RLock()
         self.conf.after_fork(self._lock)
         self._local = threading.local()
+        self.clock = LamportClock(self.clock.value)  # a thread of the parent may have held the other's lock
         self.oid = new_id()
         transport, self._transport = self._transport, None
         reading, self._read_transport = self._read_transport, None
