@@ -52,6 +52,7 @@ WRONG = [
     ),
     (("-A", "badconf", "worker"), "unknown setting"),
     (("-b", "nonsense", "status"), "expected a broker URL such as"),
+    (("-b", "sqlite:///broker.sqlite3", "purge", "-f", "-Q", "a\udcff"), r"expected text in UTF-8, got b'a\xff'"),
     (("-b", "memory://", "call", "x", "-a", "[1,"), "expected a JSON list such as '[2, 2]', got '[1,'"),
     (("-b", "memory://", "call", "x", "-a", "{}"), "expected a JSON list such as '[2, 2]', got '{}'"),
     (("-b", "memory://", "call", "x", "-k", "[]"), "expected a JSON object such as"),

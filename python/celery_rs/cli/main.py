@@ -64,6 +64,12 @@ class CommandLine(commands.CommandGroup):
         except CeleryError as error:
             print_error(str(error))
             return code_of(error)
+        except UnicodeEncodeError:
+            word = _not_text(sys.argv[1:] if args is None else args)
+            if word is None:
+                raise
+            print_error(f"expected text in UTF-8, got {os.fsencode(word)!r}")
+            return ExitCode.USAGE
         except BrokenPipeError:
             # The reader of our output has left (`| head`); Python must not try to flush it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -96,6 +102,11 @@ class CommandLine(commands.CommandGroup):
         if word in commands.REFUSED:
             return f"the command {word!r} is not supported yet: {commands.REFUSED[word]}"
         return super().complaint(ctx, word)
+
+
+def _not_text(words: Sequence[str]) -> str | None:
+    """The word that holds bytes which are no text; as the path of a file it may be right all the same."""
+    return next((word for word in words if any("\udc80" <= letter <= "\udcff" for letter in word)), None)
 
 
 def _origin(error: click.ClickException) -> str:
