@@ -416,6 +416,18 @@ def test_a_picture_of_objects_is_refused_by_name() -> None:
     assert asked(FakeState(), "objgraph", type="dict")["error"].startswith("objgraph is not supported")
 
 
+def test_counting_objects_asks_none_of_them() -> None:
+    class Sleeping:
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("woken")
+
+    sleeping = [Sleeping()]
+
+    assert "there are 1 objects of type 'Sleeping'" in asked(FakeState(), "objgraph", type="Sleeping")["error"]
+    assert len(sleeping) == 1
+
+
 @pytest.fixture
 def table() -> Iterator[None]:
     """Commands that the test adds are gone afterwards."""
