@@ -23,5 +23,11 @@ def restart_at_exit() -> None:
 
 
 def _restart() -> None:
+    # The last to register is called first, and nobody is called after it: what others want at the end comes here.
+    atexit.unregister(_restart)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     # `orig_argv` and not `argv`: `python -m proj` must not become `python proj/__main__.py`, with another sys.path.
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
