@@ -17,6 +17,8 @@ from tests.apps import make_app
 from tests.messages import delivery
 from tests.worker.process import eventually
 
+KINDS = (signals.task_received, signals.task_revoked, signals.task_rejected, signals.task_unknown)
+
 
 class Heard:
     """Everything that is sent while it listens."""
@@ -31,11 +33,10 @@ class Heard:
 @pytest.fixture
 def heard() -> Iterator[Heard]:
     heard = Heard()
-    kinds = (signals.task_received, signals.task_revoked, signals.task_rejected, signals.task_unknown)
-    for kind in kinds:
+    for kind in KINDS:
         kind.connect(heard)
     yield heard
-    for kind in kinds:
+    for kind in KINDS:
         kind.disconnect(heard)
 
 
@@ -105,6 +106,8 @@ def test_an_unknown_task_and_bytes_that_cannot_be_read_are_different_things(noti
 
 def test_nothing_is_made_where_nobody_listens(notices: Notices, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Notices, "tell", None)
+    for kind in KINDS:  # an app that another test has imported may listen still
+        monkeypatch.setattr(kind, "receivers", ())
 
     notices.received([entry()])
     notices.revoked(entry())
