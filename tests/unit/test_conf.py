@@ -250,6 +250,14 @@ def test_a_near_miss_or_an_old_name_inside_a_namespace_is_a_warning(name: str, m
         conf.read_from(module_of(**{name: "q", "CELERY_OF_THE_PROJECT": 1}), namespace="CELERY", force=True)
 
 
+def test_a_name_of_the_namespace_that_is_no_setting_is_a_complaint_for_whoever_asks() -> None:
+    conf = Settings()
+
+    conf.read_from(module_of(CELERY_OF_THE_PROJECT=1), namespace="CELERY", force=True)
+
+    assert [complaint.what for complaint in conf.complaints] == ["'CELERY_OF_THE_PROJECT' is not a setting"]
+
+
 def test_a_namespace_in_lower_case_has_names_in_lower_case() -> None:
     conf = Settings()
 

@@ -338,6 +338,9 @@ class Settings(MutableMapping[str, Any]):
             self._complain(f"{name!r} is not a setting; did you mean {meant!r}?", f"rename {name} to {meant}")
         for doubt, weaker in found.doubts:
             self._complain(doubt, f"delete {weaker}")
+        for stray in found.strays:
+            # No warning: other packages keep their names there, too.
+            self._complaints.append(Complaint(f"{stray!r} is not a setting", f"delete {stray}, unless others read it"))
         strict = found.settings.get("strict_config", self._strict())
         wanted = found.settings | dict.fromkeys(found.unknown)
         return self._checked(wanted, strict=strict and found.ours), found.old

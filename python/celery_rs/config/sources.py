@@ -34,7 +34,8 @@ class Found(NamedTuple):
 
     `settings` go by their present names; `unknown` are names nobody knows, `misspelt` pairs of a name and what it was
     meant to be; `old` are the names from before Celery 4 that it uses; `doubts` pairs of a sentence to warn with and
-    the name that does not count. `ours` is whether the source holds nothing but settings.
+    the name that does not count; `strays` names in the namespace that mean nothing here, and may mean something to
+    others. `ours` is whether the source holds nothing but settings.
     """
 
     settings: dict[str, Any]
@@ -43,6 +44,7 @@ class Found(NamedTuple):
     misspelt: tuple[tuple[str, str], ...] = ()
     old: tuple[str, ...] = ()
     doubts: tuple[tuple[str, str], ...] = ()
+    strays: tuple[str, ...] = ()
 
 
 def from_environment() -> dict[str, str]:
@@ -135,7 +137,7 @@ def _plain(given: dict[str, Any], *, ours: bool) -> Found:
 def _of_namespace(given: dict[str, Any], namespace: str, *, ours: bool) -> Found:
     """Names that begin with the namespace, which is in upper or lower case as they are."""
     prefix = namespace if namespace.endswith("_") else namespace + "_"
-    settings, unknown, misspelt = {}, [], []
+    settings, unknown, misspelt, strays = {}, [], [], []
     for name, value in given.items():
         if not name.startswith(prefix):
             continue
@@ -148,9 +150,11 @@ def _of_namespace(given: dict[str, Any], namespace: str, *, ours: bool) -> Found
         else:
             # `CELERY_DEFAULT_QUEUE` is an old name, and with the namespace CELERY it is no name at all.
             meant = OLD_NAMES.get(name) or nearest(short, BY_NAME, _NEARLY)
-            if meant is not None:
+            if meant is None:
+                strays.append(name)
+            else:
                 misspelt.append((name, prefix + (meant.upper() if prefix.isupper() else meant)))
-    return Found(settings, ours, unknown=tuple(unknown), misspelt=tuple(misspelt))
+    return Found(settings, ours, unknown=tuple(unknown), misspelt=tuple(misspelt), strays=tuple(strays))
 
 
 def _doubts(
