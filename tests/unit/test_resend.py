@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from celery_rs._core import Envelope, open_envelopes, seal_envelopes
 from celery_rs.execution import invented_id
 from celery_rs.worker.resend import as_retry
@@ -42,3 +44,31 @@ def test_the_same_loss_repeated_sends_the_same_message() -> None:
     before = sent(task_id="one")
 
     assert as_retry(before, due=1.0).once == as_retry(before, due=2.0).once == invented_id("one", 0, 0)
+
+
+def test_a_transient_message_stays_one_and_its_time_to_live_is_not_begun_again() -> None:
+    before = sent(delivery_mode=1, expires=3600)
+
+    again = as_retry(before, due=1.0)
+
+    assert (again.message.delivery_mode, again.message.expiration) == (1, None)
+
+
+@pytest.mark.parametrize("mode", ["2", 1.0, True, None, [2], 7])
+def test_a_delivery_mode_that_makes_no_sense_is_not_passed_on(mode: object) -> None:
+    (before,) = open_envelopes([with_property("delivery_mode", mode)])
+    assert isinstance(before, Envelope)
+
+    again = as_retry(before, due=1.0)
+
+    assert again.message.delivery_mode == 2
+    assert seal_envelopes([again.message], [again.route])
+
+
+def with_property(name: str, value: object) -> bytes:
+    app = make_app()
+    outgoing = app.compose("proj.add", (1, 2), {})
+    (envelope,) = seal_envelopes([outgoing.message], [outgoing.route])
+    fields = json.loads(envelope)
+    fields["properties"][name] = value
+    return json.dumps(fields).encode()

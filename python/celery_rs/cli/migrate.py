@@ -5,13 +5,10 @@ both places, never in neither. What is not meant to move, and what cannot be rea
 back to its queue.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import click
 
@@ -19,7 +16,7 @@ from celery_rs._core import DecodeError, Envelope
 from celery_rs.cli.options import COMMA_SEPARATED, Seconds, json_option
 from celery_rs.cli.output import ExitCode, Failure, count_of, print_json, print_note, progress
 from celery_rs.transports import Completion, Consumer, Delivery, Outgoing, Route, Tag, Transport, open_transport
-from celery_rs.wire import Message
+from celery_rs.wire import copied
 
 BATCH = 100
 _FILE = "sqlite:///"
@@ -183,18 +180,4 @@ def _renames(queues: Sequence[str]) -> dict[str, str]:
 
 def copy_of(envelope: Envelope, queue: str) -> Outgoing:
     """The same call, on its way to `queue`: every header and the body as they came."""
-    properties: dict[str, Any] = json.loads(envelope.properties)
-    message = Message(
-        envelope.task,
-        envelope.id,
-        envelope.body,
-        str(uuid4()),
-        envelope.content_type,
-        envelope.content_encoding,
-        headers=envelope.headers,  # written last, they replace the defaults of all other fields
-        reply_to=envelope.reply_to or "",
-        priority=envelope.priority,
-        delivery_mode=properties.get("delivery_mode") or 2,
-        expiration=properties.get("expiration"),
-    )
-    return Outgoing(message, Route("", queue), not_before=envelope.eta, expires=envelope.expires)
+    return Outgoing(copied(envelope), Route("", queue), not_before=envelope.eta, expires=envelope.expires)

@@ -14,6 +14,7 @@ from celery_rs.wire.control import (
     seal_reply,
     seal_request,
 )
+from celery_rs.wire.copies import copied
 from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.ids import new_id
 from celery_rs.wire.message import Message
@@ -35,6 +36,7 @@ __all__ = [
     "TaskResult",
     "Unreadable",
     "check_pattern",
+    "copied",
     "decode_failure",
     "decode_meta",
     "encode_failure",
