@@ -1,9 +1,7 @@
 """What single settings make of a worker: real processes, whose settings are a module that the environment names."""
 
-import importlib
 import os
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,20 +13,15 @@ from celery_rs.errors import WorkerLostError
 from celery_rs.wire import worker_direct
 from celery_rs.worker import Worker, WorkerOptions
 from tests.apps import make_app
-from tests.worker.process import Project, environment, eventually
+from tests.worker.process import Project, eventually, project_in
 
 Configure = Callable[[str], None]
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    sys.modules.pop("tests.worker.proj", None)
-    proj = importlib.import_module("tests.worker.proj")
-    yield Project(tmp_path, proj)
-    proj.app.close()
-    sys.modules.pop("tests.worker.proj", None)
+    with project_in(tmp_path, monkeypatch) as project:
+        yield project
 
 
 @pytest.fixture

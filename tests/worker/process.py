@@ -1,5 +1,6 @@
 """A real worker process for a test, and a client that talks to it."""
 
+import importlib
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 SECONDS = 30.0
 
@@ -103,3 +106,15 @@ def eventually(holds: Callable[[], object], seconds: float = SECONDS) -> None:
 
 def environment(folder: Path) -> dict[str, str]:
     return {"PROJ_BROKER": f"sqlite:///{folder}/proj.sqlite3", "PROJ_FOLDER": str(folder), "PYTHONPATH": os.getcwd()}
+
+
+@contextmanager
+def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project of its own in `folder`; its tasks are imported anew, with its broker's file."""
+    for name, value in environment(folder).items():
+        monkeypatch.setenv(name, value)
+    sys.modules.pop("tests.worker.proj", None)
+    proj = importlib.import_module("tests.worker.proj")
+    yield Project(folder, proj)
+    proj.app.close()
+    sys.modules.pop("tests.worker.proj", None)
