@@ -24,6 +24,9 @@ $(shell rm -rf .make)
 else ifeq ($(wildcard python/celery_rs/_core*.so),)
 $(shell rm -f .make/extension)
 endif
+ifeq ($(wildcard .venv-celery/bin/celery),)
+$(shell rm -f .make/celery)
+endif
 
 .PHONY: help demo test test-rust test-python lint docs docs-reference format build wheel bench chaos clean
 
@@ -39,7 +42,7 @@ test-rust: .make/preflight
 	@echo "[test 1/2] Rust: the pure crate and the protocol model"
 	@cargo test --quiet -p celery-core
 
-test-python: .make/extension .make/group-test .make/group-lint
+test-python: .make/extension .make/group-test .make/group-lint .make/celery
 	@echo "[test 2/2] Python: pytest in $(JOBS) processes"
 	@BROKERS="$(BROKERS)" tests/brokers.sh $(PY) -m pytest -n $(JOBS) $(ARGS)
 
@@ -85,7 +88,7 @@ chaos: .make/extension .make/group-test ## kill, stop and resume workers for MIN
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
 clean: ## everything that can be made again
-	@rm -rf .make .venv .venv-bench target dist docs/_build python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .make .venv .venv-bench .venv-celery target dist docs/_build python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
@@ -103,6 +106,13 @@ clean: ## everything that can be made again
 .make/group-%: .make/venv pyproject.toml
 	@echo "[setup 2/3] dependency group '$*'"
 	@$(PIP) install --group $*
+	@touch $@
+
+.make/celery: .make/venv pyproject.toml
+	@echo "[setup] real Celery in .venv-celery, the other side of the interop tests"
+	@[ -x .venv-celery/bin/python ] || $(PY) -m venv .venv-celery
+	@.venv-celery/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
+	@.venv-celery/bin/python -m pip --disable-pip-version-check --quiet install --group celery
 	@touch $@
 
 .make/extension: .make/group-build pyproject.toml $(RUST)
