@@ -8,7 +8,7 @@ from typing import Any
 
 from celery_rs.control import ControlReply, ControlRequest
 from celery_rs.transports import Transport
-from celery_rs.wire import Unreadable, open_request, seal_reply
+from celery_rs.wire import Unreadable, exchanges, open_request, reply_exchange, seal_reply
 
 PATIENT = 30.0
 """A timeout that never passes when the test does."""
@@ -24,7 +24,7 @@ class FakeWorker(threading.Thread):
         self.heard: list[ControlRequest] = []
         self._transport, self._node, self._answer, self._ticket = transport, node, answer, ticket
         self._stopping = threading.Event()
-        self._subscription = transport.subscribe("celery.pidbox", "#")
+        self._subscription = transport.subscribe(exchanges("celery")[0], "#")
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -38,7 +38,8 @@ class FakeWorker(threading.Thread):
         self.heard.append(request)
         if request.reply_to is not None:
             reply = ControlReply(self._node, self._answer(request), self._ticket or request.ticket or "")
-            self._transport.announce(*request.reply_to, [b"garbage", seal_reply(reply, request.reply_to)])
+            to = request.reply_to
+            self._transport.announce(reply_exchange(to.exchange), to.routing_key, [b"garbage", seal_reply(reply, to)])
 
     def stop(self) -> None:
         self._stopping.set()

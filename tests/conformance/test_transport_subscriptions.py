@@ -5,7 +5,12 @@ import time
 
 import pytest
 
+from celery_rs.wire import Exchange, exchanges, reply_exchange
+
 DEADLINE_S = 10.0
+PIDBOX, REPLIES = exchanges("celery")
+EVENTS = Exchange("celeryev", "topic", durable=False)
+NEWS, OTHER = Exchange("ex", "fanout", durable=False), Exchange("another", "fanout", durable=False)
 
 
 @pytest.fixture
@@ -13,8 +18,8 @@ def subscribe(world):
     """Subscribe from a process of its own."""
     opened = []
 
-    def subscribe(exchange, pattern="#"):
-        opened.append(world.transport().subscribe(exchange, pattern))
+    def subscribe(exchange, pattern="#", queue=""):
+        opened.append(world.transport().subscribe(exchange, pattern, queue))
         return opened[-1]
 
     yield subscribe
@@ -23,35 +28,35 @@ def subscribe(world):
 
 
 def test_every_subscription_hears_an_announcement(transport, subscribe):
-    first, second = subscribe("celery.pidbox"), subscribe("celery.pidbox")
+    first, second = subscribe(PIDBOX), subscribe(PIDBOX)
 
-    transport.announce("celery.pidbox", "", [b"one", b"two"])
+    transport.announce(PIDBOX, "", [b"one", b"two"])
 
     assert list(first.receive(0)) == [b"one", b"two"]
     assert list(second.receive(0)) == [b"one", b"two"]
 
 
 def test_an_announcement_is_heard_once(transport, subscribe):
-    subscription = subscribe("ex")
-    transport.announce("ex", "", [b"one"])
+    subscription = subscribe(NEWS)
+    transport.announce(NEWS, "", [b"one"])
     subscription.receive(0)
 
     assert not subscription.receive(0)
 
 
 def test_announcements_arrive_in_order(transport, subscribe):
-    subscription = subscribe("ex")
+    subscription = subscribe(NEWS)
 
     for number in range(5):
-        transport.announce("ex", "", [b"%d" % number])
+        transport.announce(NEWS, "", [b"%d" % number])
 
     assert list(subscription.receive(0)) == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_a_subscription_hears_only_its_exchange(transport, subscribe):
-    subscription = subscribe("ex")
+    subscription = subscribe(NEWS)
 
-    transport.announce("another", "", [b"one"])
+    transport.announce(OTHER, "", [b"one"])
 
     assert not subscription.receive(0)
 
@@ -61,37 +66,53 @@ def test_a_subscription_hears_only_its_exchange(transport, subscribe):
     [("#", {"", "task", "task.sent", "worker.online"}), ("task.*", {"task.sent"}), ("task.#", {"task", "task.sent"})],
 )
 def test_a_subscription_hears_what_its_pattern_matches(transport, subscribe, pattern, heard):
-    subscription = subscribe("celeryev", pattern)
+    subscription = subscribe(EVENTS, pattern)
 
     for key in ("", "task", "task.sent", "worker.online"):
-        transport.announce("celeryev", key, [key.encode()])
+        transport.announce(EVENTS, key, [key.encode()])
 
     assert {key.decode() for key in subscription.receive(0)} == heard
 
 
-def test_a_subscription_hears_nothing_from_before(transport, subscribe):
-    transport.announce("ex", "", [b"before"])
+def test_replies_reach_the_address_they_are_for(transport, subscribe):
+    asker = subscribe(REPLIES, "a36c", f"a36c.{REPLIES.name}")
+    other = subscribe(REPLIES, "b1d0", f"b1d0.{REPLIES.name}")
 
-    assert not subscribe("ex").receive(0)
+    transport.announce(reply_exchange(REPLIES.name), "a36c", [b"one", b"two"])
+
+    assert list(asker.receive(DEADLINE_S)) == [b"one", b"two"]
+    assert not other.receive(0)
+
+
+def test_a_reply_to_an_asker_who_has_gone_is_no_error(transport, subscribe):
+    subscribe(REPLIES, "a36c", f"a36c.{REPLIES.name}").close()
+
+    transport.announce(REPLIES, "a36c", [b"late"])
+
+
+def test_a_subscription_hears_nothing_from_before(transport, subscribe):
+    transport.announce(NEWS, "", [b"before"])
+
+    assert not subscribe(NEWS).receive(0)
 
 
 def test_announcing_to_nobody_is_no_error(transport):
-    transport.announce("ex", "", [b"one"])
+    transport.announce(NEWS, "", [b"one"])
 
 
 def test_a_closed_subscription_hears_nothing(transport, subscribe):
-    gone, there = subscribe("ex"), subscribe("ex")
+    gone, there = subscribe(NEWS), subscribe(NEWS)
 
     gone.close()
     gone.close()
-    transport.announce("ex", "", [b"one"])
+    transport.announce(NEWS, "", [b"one"])
 
     assert list(there.receive(0)) == [b"one"]
 
 
 def test_a_waiting_subscription_hears_at_once(world, subscribe):
-    subscription = subscribe("ex")
-    announcer = threading.Timer(0.05, world.transport().announce, ["ex", "", [b"one"]])
+    subscription = subscribe(NEWS)
+    announcer = threading.Timer(0.05, world.transport().announce, [NEWS, "", [b"one"]])
     announcer.start()
     began = time.monotonic()
 
@@ -103,7 +124,7 @@ def test_a_waiting_subscription_hears_at_once(world, subscribe):
 
 
 def test_wake_ends_a_subscription_that_waits(subscribe):
-    subscription = subscribe("ex")
+    subscription = subscribe(NEWS)
     waker = threading.Timer(0.05, subscription.wake)
     waker.start()
     began = time.monotonic()
@@ -117,6 +138,6 @@ def test_wake_ends_a_subscription_that_waits(subscribe):
 def test_a_subscription_ends_with_its_timeout(subscribe):
     began = time.monotonic()
 
-    assert not subscribe("ex").receive(0.05)
+    assert not subscribe(NEWS).receive(0.05)
 
     assert time.monotonic() - began < DEADLINE_S / 2

@@ -12,6 +12,7 @@ _PRELUDE = """
 import os, signal, sys, time
 from celery_rs.backends import open_backend
 from celery_rs.transports import Completion, Outgoing, Route, open_transport
+from celery_rs.wire import Exchange
 from tests.messages import message
 url = sys.argv[1]
 def call(id, queue="q"):

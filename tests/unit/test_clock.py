@@ -1,7 +1,7 @@
 """The logical clock of control messages."""
 
 from celery_rs.control import Control
-from celery_rs.wire import LamportClock, open_request
+from celery_rs.wire import LamportClock, exchanges, open_request
 from tests.apps import make_app
 from tests.fake_worker import fake_workers
 
@@ -25,7 +25,7 @@ def test_requests_carry_the_clock_and_replies_move_it() -> None:
 
 def test_a_time_out_of_all_proportion_is_no_time() -> None:
     app = make_app()
-    subscription = app.transport.subscribe("celery.pidbox", "#")
+    subscription = app.transport.subscribe(exchanges("celery")[0], "#")
     app.clock.value = 2**60
 
     app.control.broadcast("ping")

@@ -9,7 +9,7 @@ import pytest
 from celery_rs.control import Control, ControlRequest, ask, tell
 from celery_rs.transports import Transport
 from celery_rs.transports.memory import MemoryTransport
-from celery_rs.wire import LamportClock, open_request
+from celery_rs.wire import LamportClock, exchanges, open_request
 from tests.fake_worker import PATIENT, fake_workers
 
 BRIEF = 0.05
@@ -53,7 +53,7 @@ def test_each_answer_is_heard_as_it_comes(transport: Transport) -> None:
 
 
 def test_a_request_that_nobody_waits_for_asks_for_no_reply(transport: Transport) -> None:
-    subscription = transport.subscribe("celery.pidbox", "#")
+    subscription = transport.subscribe(exchanges("celery")[0], "#")
 
     tell(transport, ControlRequest("ping", {}))
 

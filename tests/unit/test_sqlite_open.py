@@ -12,6 +12,7 @@ from celery_rs.transports import open_transport
 from celery_rs.transports.sqlite import SqliteTransport
 from celery_rs.transports.sqlite.files import network_mount
 from celery_rs.transports.sqlite.locks import Lease
+from celery_rs.wire import Exchange
 from tests.conformance.calls import call
 from tests.unit.sqlite_processes import process
 
@@ -131,7 +132,7 @@ def test_what_lies_beside_the_file_is_as_open_as_the_file(path):
 def test_nothing_is_left_beside_the_file_when_everybody_has_closed(path):
     transport = open_transport(f"sqlite:///{path}", {})
     transport.consume(["q"]).close()
-    transport.subscribe("news", "#").close()
+    transport.subscribe(Exchange("news"), "#").close()
     transport.close()
 
     assert {file.name for file in path.parent.iterdir()} == {

@@ -8,9 +8,11 @@ import pytest
 
 from celery_rs.transports.sqlite import NET_S, Database, SqliteTransport
 from celery_rs.transports.sqlite.wake import Doors, Ring
+from celery_rs.wire import Exchange
 from tests.conformance.calls import call, ids
 from tests.unit.sqlite_processes import process
 
+NEWS = Exchange("news", "topic")
 SOON_S = NET_S / 2
 """Less than the net takes, so that only a datagram can have done it; the median of several is compared with it."""
 
@@ -217,21 +219,21 @@ def test_a_full_socket_counts_as_awake(path, transport):
 
 
 def test_a_subscription_whose_process_died_is_dropped_by_the_next_announcement(path, transport):
-    script = "s = open_transport(url, {}).subscribe('news', '#'); say('hears'); stay()"
+    script = "s = open_transport(url, {}).subscribe(Exchange('news'), '#'); say('hears'); stay()"
     with process(f"sqlite:///{path}", script) as dead:
         dead.hears()
         dead.kill()
 
-    transport.announce("news", "any", [b"x"])
+    transport.announce(NEWS, "any", [b"x"])
 
     assert transport.database.read("SELECT count(*) FROM subscriptions") == [(0,)]
-    transport.announce("news", "any", [b"y"])
+    transport.announce(NEWS, "any", [b"y"])
     assert transport.database.read("SELECT count(*) FROM broadcasts") == [(1,)]
 
 
 def test_a_subscription_outlives_the_file_it_was_listed_in(path, transport):
-    subscription = transport.subscribe("news", "#")
-    transport.announce("news", "any", [b"in the old file"])
+    subscription = transport.subscribe(NEWS, "#")
+    transport.announce(NEWS, "any", [b"in the old file"])
     subscription.receive(0)
     for file in path.parent.glob(f"{path.name}*"):
         if file.is_file():
@@ -240,14 +242,14 @@ def test_a_subscription_outlives_the_file_it_was_listed_in(path, transport):
 
     assert subscription.receive(0) == []  # it looks, and lists itself in the new file
 
-    transport.announce("news", "any", [b"in the new file"])
+    transport.announce(NEWS, "any", [b"in the new file"])
     assert subscription.receive(5) == [b"in the new file"]
     subscription.close()
 
 
 def test_a_subscription_hears_another_process_at_once(path, transport):
     script = """
-s = open_transport(url, {}).subscribe('news', 'sport.*')
+s = open_transport(url, {}).subscribe(Exchange('news'), 'sport.*')
 say('hears')
 while True:
     for envelope in s.receive(20):
@@ -258,8 +260,8 @@ while True:
         listener.hears()
         for number in range(5):
             started = time.monotonic()
-            transport.announce("news", "weather", [b"not for it"])
-            transport.announce("news", "sport.chess", [str(number).encode()])
+            transport.announce(NEWS, "weather", [b"not for it"])
+            transport.announce(NEWS, "sport.chess", [str(number).encode()])
             at, heard = listener.hears()
             assert heard == str(number)
             delays.append(float(at) - started)

@@ -16,6 +16,7 @@ from celery_rs.wire import (
     ReplyTo,
     exchanges,
     open_reply,
+    reply_queue,
     seal_request,
 )
 
@@ -25,7 +26,7 @@ Heard = Callable[[ControlReply], None]
 def tell(transport: Transport, request: ControlRequest, *, base: str = "celery") -> None:
     """Send a request that nobody waits for."""
     exchange, _ = exchanges(base)
-    transport.announce(exchange, "", [seal_request(request, exchange)])
+    transport.announce(exchange, "", [seal_request(request, exchange.name)])
 
 
 def ask(
@@ -41,19 +42,19 @@ def ask(
 
     It ends with `limit` answers (those of all destinations, if it has any), or after `timeout` seconds without one.
     """
-    request_exchange, reply_exchange = exchanges(base)
-    ticket, address = str(uuid4()), str(uuid4())
+    requests, replies = exchanges(base)
+    ticket, to = str(uuid4()), ReplyTo(replies.name, str(uuid4()))
     asked = replace(
         request,
         ticket=ticket,
-        reply_to=ReplyTo(reply_exchange, address),
+        reply_to=to,
         expires=time.time() + timeout,
     )
     if limit is None and request.destination is not None:
         limit = len(set(request.destination))
-    subscription = transport.subscribe(reply_exchange, address)
+    subscription = transport.subscribe(replies, to.routing_key, reply_queue(to))
     try:
-        transport.announce(request_exchange, "", [seal_request(asked, request_exchange)])
+        transport.announce(requests, "", [seal_request(asked, requests.name)])
         return _gather(subscription, ticket, timeout, limit, heard)
     finally:
         subscription.close()

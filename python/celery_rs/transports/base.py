@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from celery_rs._core import DecodeError, Envelope
-from celery_rs.wire import ChordPart, Message, Queue, TaskResult
+from celery_rs.wire import ChordPart, Exchange, Message, Queue, TaskResult
 
 Tag = str
 """A held delivery: `<consumer>.<epoch>.<n>`, opaque, never reused."""
@@ -283,11 +283,15 @@ class Transport(Protocol):
         ...
 
     def consume(self, queues: Sequence[str]) -> Consumer: ...
-    def subscribe(self, exchange: str, pattern: str) -> Subscription:
-        """Hear what is published to `exchange` from now on; `pattern` is `*`, `#` and words, `#` hears all."""
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+        """Hear what is published to `exchange` from now on; `pattern` is `*`, `#` and words, `#` hears all.
+
+        On a direct exchange it is the routing key, and `queue` the name of the queue that is bound to it for as long as
+        the subscription lives; brokers that need no queue ignore it.
+        """
         ...
 
-    def announce(self, exchange: str, routing_key: str, envelopes: Sequence[bytes]) -> None:
+    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
         """Publish to the subscriptions on `exchange` (control, replies, events); at most once."""
         ...
 

@@ -11,6 +11,8 @@ from celery_rs.wire.control import (
     is_error,
     open_reply,
     open_request,
+    reply_exchange,
+    reply_queue,
     seal_reply,
     seal_request,
 )
@@ -48,6 +50,8 @@ __all__ = [
     "open_reply",
     "open_request",
     "preview",
+    "reply_exchange",
+    "reply_queue",
     "seal_reply",
     "seal_request",
     "supersedes",

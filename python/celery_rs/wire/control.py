@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from celery_rs._core import RouteTable
+from celery_rs.wire.topology import Exchange
 
 _JSON = "application/json"
 PATTERN_MOST = 1000
@@ -260,9 +261,19 @@ def _object(text: bytes | str) -> dict[str, Any]:
     return value
 
 
-def exchanges(base: str) -> tuple[str, str]:
+def exchanges(base: str) -> tuple[Exchange, Exchange]:
     """The exchanges of requests and of replies for `control_exchange` (Celery's default: `celery`)."""
-    return f"{base}.pidbox", f"reply.{base}.pidbox"
+    return Exchange(f"{base}.pidbox", "fanout", durable=False), reply_exchange(f"reply.{base}.pidbox")
+
+
+def reply_exchange(name: str) -> Exchange:
+    """The exchange that an asker named in `ReplyTo`."""
+    return Exchange(name, "direct", durable=False)
+
+
+def reply_queue(to: ReplyTo) -> str:
+    """What Celery calls the queue in which an asker gathers its replies."""
+    return f"{to.routing_key}.{to.exchange}"
 
 
 def is_error(reply: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from celery_rs.backends import ResultBackend
 from celery_rs.errors import BackendError, OperationalError
 from celery_rs.transports import Backoff, Burial, Completion, Consumer, Tag, Transport
-from celery_rs.wire import TaskResult
+from celery_rs.wire import Exchange, TaskResult
 from celery_rs.worker import settle
 from celery_rs.worker.inbox import Inbox, Settled
 from celery_rs.worker.threads import thread
@@ -64,7 +64,7 @@ class Bury(NamedTuple):
 class Reply(NamedTuple):
     """An answer to a control request; it may have to ask the broker first."""
 
-    exchange: str
+    exchange: Exchange
     routing_key: str
     seal: Callable[[], bytes]
 

@@ -5,7 +5,7 @@ import threading
 
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Backoff, Transport
-from celery_rs.wire import Unreadable, open_request
+from celery_rs.wire import Exchange, Unreadable, open_request
 from celery_rs.worker.inbox import Asked, Inbox
 from celery_rs.worker.threads import thread
 
@@ -17,7 +17,7 @@ WAIT_S = 5.0
 class Listener:
     """Thread: waits in the subscription."""
 
-    def __init__(self, transport: Transport, inbox: Inbox, hostname: str, exchange: str) -> None:
+    def __init__(self, transport: Transport, inbox: Inbox, hostname: str, exchange: Exchange) -> None:
         self._inbox = inbox
         self._hostname = hostname
         self._stopping = threading.Event()

@@ -17,7 +17,7 @@ from celery_rs.context import AppLike
 from celery_rs.control import REVOKED
 from celery_rs.execution import Outcome
 from celery_rs.transports import Burial, Completion, Tag
-from celery_rs.wire import ReplyTo, seal_reply
+from celery_rs.wire import ReplyTo, reply_exchange, seal_reply
 from celery_rs.worker import commands, inbox, journal, settlement
 from celery_rs.worker.autoscale import Autoscale
 from celery_rs.worker.completer import Begin, Bury, Completer, Defer, GiveBack, Progress, Reply
@@ -419,7 +419,7 @@ class Loop:
             to, ticket = request.reply_to, request.ticket
             compute = reply.compute if isinstance(reply, commands.Later) else lambda: reply
             seal = partial(self._seal, compute, ticket, to)
-            self._completer.order(Reply(to.exchange, to.routing_key, seal))
+            self._completer.order(Reply(reply_exchange(to.exchange), to.routing_key, seal))
 
     def _seal(self, compute: Callable[[], object], ticket: str, to: ReplyTo) -> bytes:
         """In the completer's thread."""

@@ -18,7 +18,7 @@ from celery_rs._core import RateLimiter
 from celery_rs.app import Celery
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Consumer
-from celery_rs.wire import Queue, worker_direct
+from celery_rs.wire import Queue, exchanges, worker_direct
 from celery_rs.worker.autoscale import Autoscale, keepalive
 from celery_rs.worker.completer import Completer
 from celery_rs.worker.connect import Connecting
@@ -199,7 +199,7 @@ class Worker:
         leases.start()
         parts.callback(lambda: leases.stop(grace.left()))
         if conf["worker_enable_remote_control"]:
-            listener = Listener(transport, box, self.hostname, f"{conf['control_exchange']}.pidbox")
+            listener = Listener(transport, box, self.hostname, exchanges(str(conf["control_exchange"]))[0])
             listener.start()
             parts.callback(lambda: within(grace.left(), "leaving remote control", listener.stop))
         return Loop(

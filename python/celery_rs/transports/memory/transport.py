@@ -29,7 +29,7 @@ from celery_rs.transports.edit import with_arguments
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.memory.broker import DROPPED_FACT_S, LEASE_S, Broker
 from celery_rs.transports.memory.consumer import MemoryConsumer
-from celery_rs.wire import Queue
+from celery_rs.wire import Exchange, Queue
 
 UNHEARD_LIMIT = 10_000
 """A subscription that nobody reads keeps so many of the newest envelopes."""
@@ -69,12 +69,12 @@ class MemoryTransport:
     def consume(self, queues: Sequence[str]) -> Consumer:
         return MemoryConsumer(self.broker, queues, self._faults)
 
-    def subscribe(self, exchange: str, pattern: str) -> Subscription:
-        return MemorySubscription(self.broker, exchange, pattern)
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+        return MemorySubscription(self.broker, exchange.name, pattern)
 
-    def announce(self, exchange: str, routing_key: str, envelopes: Sequence[bytes]) -> None:
+    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
         with self.broker.locked():
-            for heard in self.broker.hearers(exchange, routing_key):
+            for heard in self.broker.hearers(exchange.name, routing_key):
                 heard.extend(envelopes)
             self.broker.changed.notify_all()
 

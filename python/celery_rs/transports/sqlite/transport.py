@@ -25,7 +25,7 @@ from celery_rs.transports.sqlite.dead import SqliteDeadLetters
 from celery_rs.transports.sqlite.facts import SqliteFacts
 from celery_rs.transports.sqlite.location import open_database
 from celery_rs.transports.sqlite.subscription import SqliteSubscription, announce
-from celery_rs.wire import Queue
+from celery_rs.wire import Exchange, Queue
 
 
 class SqliteTransport:
@@ -76,11 +76,11 @@ class SqliteTransport:
     def consume(self, queues: Sequence[str]) -> Consumer:
         return SqliteConsumer(self.database, queues, self._faults)
 
-    def subscribe(self, exchange: str, pattern: str) -> Subscription:
-        return SqliteSubscription(self.database, exchange, pattern)
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+        return SqliteSubscription(self.database, exchange.name, pattern)
 
-    def announce(self, exchange: str, routing_key: str, envelopes: Sequence[bytes]) -> None:
-        announce(self.database, exchange, routing_key, envelopes)
+    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
+        announce(self.database, exchange.name, routing_key, envelopes)
 
     def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]:
         return census.take(self.database, names)
