@@ -151,16 +151,9 @@ class Router:
         return Exchange(self._default_exchange or self._default, self._default_type)
 
     def _complete(self, queue: Queue) -> Queue:
-        key = queue.routing_key or self._default_key or self._default
-        return Queue(
-            queue.name,
-            queue.exchange,
-            key,
-            queue.durable,
-            queue.exclusive,
-            queue.auto_delete,
-            self._max_priority if queue.max_priority is None else queue.max_priority,
-            queue.queue_arguments,
+        return queue.changed(
+            routing_key=queue.routing_key or self._default_key or self._default,
+            max_priority=self._max_priority if queue.max_priority is None else queue.max_priority,
         )
 
     def _ask(

@@ -23,9 +23,10 @@ from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, decode_meta, encode_meta, iso
 from celery_rs.wire.previews import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
-from celery_rs.wire.topology import Exchange, Queue, worker_direct
+from celery_rs.wire.topology import Broadcast, Exchange, Queue, binding, worker_direct
 
 __all__ = [
+    "Broadcast",
     "ChordPart",
     "ControlReply",
     "ControlRequest",
@@ -37,6 +38,7 @@ __all__ = [
     "ReplyTo",
     "TaskResult",
     "Unreadable",
+    "binding",
     "check_pattern",
     "copied",
     "decode_failure",

@@ -20,7 +20,7 @@ from celery_rs.config import mask_urls
 from celery_rs.errors import NotSupported, OperationalError, Unroutable
 from celery_rs.transports.base import Burial, DeadLetter, Fact, Outgoing, Route, Tag
 from celery_rs.transports.memory.results import ResultRecords
-from celery_rs.wire import Queue
+from celery_rs.wire import Queue, binding
 
 ONCE_S = 86_400.0
 """How long a message with the same `once` is refused."""
@@ -92,7 +92,9 @@ class Broker:
         self.facts: dict[tuple[str, str], tuple[int, Fact]] = {}
         self.facts_version = 0
         self.results = ResultRecords(clock)
-        self._bindings: dict[str, list[Queue]] = {}
+        self._bindings: dict[str, list[tuple[str, binding]]] = {}
+        self._fanouts: set[str] = set()
+        self._fleeting: set[str] = set()
         self._once: dict[str, float] = {}
         self._serial = itertools.count(1)
         self._pid = os.getpid()
@@ -118,29 +120,50 @@ class Broker:
     # Topology
 
     def declare(self, queue: Queue) -> None:
-        if queue.exchange.name and queue.exchange.type not in EXCHANGE_TYPES:
-            raise NotSupported(
-                f"exchange {queue.exchange.name!r} of type {queue.exchange.type!r}", f"use {', '.join(EXCHANGE_TYPES)}"
-            )
-        self.ready.setdefault(queue.name, [])
-        if queue.exchange.name:
-            bound = self._bindings.setdefault(queue.exchange.name, [])
-            if queue not in bound:
-                bound.append(queue)
+        for bound in queue.all_bindings:
+            if bound.exchange.type not in EXCHANGE_TYPES:
+                raise NotSupported(
+                    f"exchange {bound.exchange.name!r} of type {bound.exchange.type!r}",
+                    f"use {', '.join(EXCHANGE_TYPES)}",
+                )
+        if queue.is_fleeting:
+            self._fleeting.add(queue.name)
+        else:
+            self.ready.setdefault(queue.name, [])
+        for bound in queue.all_bindings:
+            if bound.exchange.type == "fanout":
+                self._fanouts.add(bound.exchange.name)
+            known = self._bindings.setdefault(bound.exchange.name, [])
+            if (queue.name, bound) not in known:
+                known.append((queue.name, bound))
 
     def destinations(self, route: Route) -> Sequence[str]:
         """The queues a message goes to; there may be none."""
         if not route.exchange:
             return (route.routing_key,)
         bound = self._bindings.get(route.exchange, ())
-        return tuple({queue.name: None for queue in bound if _binds(queue, route.routing_key)})
+        names = {name: None for name, binding in bound if _binds(binding, route.routing_key)}
+        return tuple(name for name in names if name not in self._fleeting or self._is_consumed(name))
+
+    def forsake(self, queues: Iterable[str]) -> None:
+        """Drop what waits in the fleeting ones among these that nobody consumes any more."""
+        for name in queues:
+            if name in self._fleeting and not self._is_consumed(name):
+                self.purge(name)
+                self.ready.pop(name, None)
+
+    def _is_consumed(self, queue: str) -> bool:
+        return any(queue in holder.queues and not holder.closed for holder in self.holders.values())
 
     # Into the queues
 
     def publish(self, batch: Sequence[Outgoing]) -> None:
-        """All of it or, when one of it would go nowhere, nothing: nobody would ever miss that one."""
+        """All of it or, when one of it would go nowhere, nothing: nobody would ever miss that one.
+
+        What a fanout exchange says reaches those who listen, and there may be none.
+        """
         for outgoing in batch:
-            if not self.destinations(outgoing.route):
+            if not self.destinations(outgoing.route) and outgoing.route.exchange not in self._fanouts:
                 raise Unroutable(_unroutable(outgoing.route))
         self.publish_or_bury(batch)
 
@@ -150,7 +173,7 @@ class Broker:
         for outgoing, envelope in zip(batch, envelopes, strict=True):
             message, route, not_before, once, _ = outgoing
             queues = self.destinations(route)
-            if not queues:
+            if not queues and route.exchange not in self._fanouts:
                 lost = self._new(route.routing_key, envelope, message.task, message.id, message.priority)
                 self.bury(lost, Burial("unroutable", _unroutable(route)))
             elif once is None or self._is_first(once):
@@ -328,14 +351,14 @@ class Broker:
         yield from self.held.values()
 
 
-def _binds(queue: Queue, routing_key: str) -> bool:
-    match queue.exchange.type:
+def _binds(bound: binding, routing_key: str) -> bool:
+    match bound.exchange.type:
         case "fanout":
             return True
         case "topic":
-            return topic_matches(queue.routing_key, routing_key)
+            return topic_matches(bound.routing_key, routing_key)
         case _:
-            return queue.routing_key == routing_key
+            return bound.routing_key == routing_key
 
 
 def _unroutable(route: Route) -> str:

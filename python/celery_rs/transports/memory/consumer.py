@@ -85,6 +85,7 @@ class MemoryConsumer:
             for queue in drop:
                 self._holder.queues.pop(queue, None)
             self._holder.queues.update(dict.fromkeys(add))
+            self._broker.forsake(drop)
 
     # Holding
 
@@ -127,6 +128,7 @@ class MemoryConsumer:
                     returned += 1
             for holder in dead:
                 del self._broker.holders[holder.name]
+                self._broker.forsake(holder.queues)
             tags = [self._hold(orphan, begun=True) for orphan in orphans]
             self._known.update(tags)
             return Recovered(returned, _deliveries(tags, orphans))
@@ -190,6 +192,7 @@ class MemoryConsumer:
                 if not stored.begun:
                     self._return(tag, uncount=True)
             self._broker.leave(self._holder)
+            self._broker.forsake(self._holder.queues)
             self._broker.changed.notify_all()
 
     # Under the broker's lock

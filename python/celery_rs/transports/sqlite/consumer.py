@@ -19,7 +19,7 @@ from celery_rs._core import open_envelopes, seal_envelopes
 from celery_rs.errors import OperationalError
 from celery_rs.transports.base import Burial, Completion, Delivery, Outgoing, Received, Recovered, Tag, Tags, Verdict
 from celery_rs.transports.faults import Faults
-from celery_rs.transports.sqlite import messages, upkeep
+from celery_rs.transports.sqlite import bindings, messages, upkeep
 from celery_rs.transports.sqlite.database import WORKER_LOG_PAGES, Database, Transaction
 from celery_rs.transports.sqlite.facts import current_version
 from celery_rs.transports.sqlite.files import directory_beside
@@ -27,6 +27,7 @@ from celery_rs.transports.sqlite.locks import Lease
 from celery_rs.transports.sqlite.messages import Hold, Reserved
 from celery_rs.transports.sqlite.results import ResultTable
 from celery_rs.transports.sqlite.wake import NET_S
+from celery_rs.wire import Queue
 
 logger = logging.getLogger("celery.worker.consumer")
 
@@ -36,11 +37,15 @@ REJECTED = Burial("rejected", "the task refused its message")
 class SqliteConsumer:
     """See `transports.base.Consumer`."""
 
-    def __init__(self, database: Database, queues: Sequence[str], faults: Faults) -> None:
+    def __init__(
+        self, database: Database, queues: Sequence[str], faults: Faults, fleeting: Mapping[str, Queue] | None = None
+    ) -> None:
+        """`fleeting` are the declared queues that are bound while somebody consumes them; more may be added to it."""
         self.name = f"{os.getpid()}-{secrets.token_hex(3)}"
         self._database = database
         self._faults = faults
         self._queues = list(dict.fromkeys(queues))
+        self._fleeting = {} if fleeting is None else fleeting
         self._results = ResultTable()
         self._held: dict[Tag, Hold] = {}
         self._tag_of: dict[int, Tag] = {}
@@ -74,8 +79,12 @@ class SqliteConsumer:
         ((id,),) = tx.execute(
             "INSERT INTO consumers (name, address) VALUES (?, ?) RETURNING id", (self.name, self._bell.address)
         ).fetchall()
-        tx.executemany("INSERT INTO listens VALUES (?, ?)", [(queue, id) for queue in self._queues])
+        self._listen(tx, self._queues, id)
         return int(id)
+
+    def _listen(self, tx: Transaction, queues: Sequence[str], id: int) -> None:
+        tx.executemany("INSERT INTO listens VALUES (?, ?)", [(queue, id) for queue in queues])
+        bindings.listen(tx, [self._fleeting[queue] for queue in queues if queue in self._fleeting])
 
     # Receiving
 
@@ -182,7 +191,9 @@ class SqliteConsumer:
         queues = list(dict.fromkeys([*(queue for queue in self._queues if queue not in drop), *add]))
         with self._database.transaction() as tx:
             tx.execute("DELETE FROM listens WHERE consumer = ?", (self._id,))
-            tx.executemany("INSERT INTO listens VALUES (?, ?)", [(queue, self._id) for queue in queues])
+            self._listen(tx, queues, self._id)
+            if drop:
+                bindings.clear_deserted(tx)
         self._queues = queues
 
     # Holding
@@ -269,6 +280,8 @@ class SqliteConsumer:
                     tx.execute("DELETE FROM listens WHERE consumer = ?", (consumer,))
                     gone = tx.execute("DELETE FROM consumers WHERE id = ? RETURNING address", (consumer,)).fetchall()
                     addresses += [address for (address,) in gone]
+                if dead:
+                    bindings.clear_deserted(tx)
                 for unknown in self._unknown_orphans:
                     orphans += messages.inherit(tx, self._id, self._id, epoch, of_epoch=unknown)
         except BaseException:
@@ -368,6 +381,7 @@ class SqliteConsumer:
         with self._database.transaction() as tx:
             messages.release_all(tx, self._id, dead=False)
             tx.execute("DELETE FROM listens WHERE consumer = ?", (self._id,))
+            bindings.clear_deserted(tx)
             if messages.held_by(tx, self._id):
                 tx.execute("UPDATE consumers SET idle = 0 WHERE id = ?", (self._id,))
             else:

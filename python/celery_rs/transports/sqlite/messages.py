@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from celery_rs._core import topic_matches
 from celery_rs.errors import Unroutable
-from celery_rs.transports.base import Burial, Outgoing, Route
+from celery_rs.transports.base import Burial, Outgoing
+from celery_rs.transports.sqlite.bindings import bound_queues
 from celery_rs.transports.sqlite.database import Transaction
 from celery_rs.transports.sqlite.wake import Ring
 
@@ -60,9 +60,10 @@ def enqueue(tx: Transaction, batch: Sequence[Outgoing], envelopes: Sequence[byte
     strays = []
     for outgoing, envelope in zip(batch, envelopes, strict=True):
         message, route, not_before, once, expires = outgoing
-        queues = _bound_queues(tx, route) if route[0] else (route[1],)
+        queues, may_be_none = bound_queues(tx, route) if route[0] else ((route[1],), False)
         if not queues:
-            strays.append(Stray(outgoing, envelope))
+            if not may_be_none:
+                strays.append(Stray(outgoing, envelope))
             continue
         if once is not None and not _is_first(tx, once, now):
             continue
@@ -84,18 +85,6 @@ def insert(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
         tx.executemany(_INSERT, rows)
         for queue, count in Counter(str(row[0]) for row in rows).items():
             wake_idle(tx, queue, count)
-
-
-def _bound_queues(tx: Transaction, route: Route) -> Sequence[str]:
-    exchange, key = route
-    bindings = tx.execute("SELECT queue, kind, pattern FROM bindings WHERE exchange = ?", (exchange,))
-    return list(dict.fromkeys(queue for queue, kind, pattern in bindings.fetchall() if _binds(kind, pattern, key)))
-
-
-def _binds(kind: str, pattern: str, key: str) -> bool:
-    if kind == "fanout":
-        return True
-    return topic_matches(pattern, key) if kind == "topic" else pattern == key
 
 
 def _is_first(tx: Transaction, once: str, now: float) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from celery_rs._core import seal_envelopes
-from celery_rs.errors import NotSupported
 from celery_rs.transports.base import (
     Consumer,
     DeadLetters,
@@ -18,7 +17,7 @@ from celery_rs.transports.base import (
     Whereabouts,
 )
 from celery_rs.transports.faults import Faults
-from celery_rs.transports.sqlite import census, messages
+from celery_rs.transports.sqlite import bindings, census, messages
 from celery_rs.transports.sqlite.consumer import SqliteConsumer
 from celery_rs.transports.sqlite.database import Database
 from celery_rs.transports.sqlite.dead import SqliteDeadLetters
@@ -38,6 +37,7 @@ class SqliteTransport:
         self.facts: Facts = SqliteFacts(database)
         self.dead: DeadLetters = SqliteDeadLetters(database)
         self._faults = faults or Faults()
+        self._fleeting: dict[str, Queue] = {}
 
     @classmethod
     def open(cls, url: str, options: Mapping[str, Any]) -> "SqliteTransport":
@@ -45,21 +45,10 @@ class SqliteTransport:
         return cls(open_database(url, options))
 
     def declare(self, queues: Sequence[Queue]) -> None:
-        for queue in queues:
-            if queue.exchange.name and queue.exchange.type not in ("direct", "topic", "fanout"):
-                raise NotSupported(
-                    f"exchange {queue.exchange.name!r} of type {queue.exchange.type!r}", "use direct, topic or fanout"
-                )
+        bindings.check(queues)
+        self._fleeting |= {queue.name: queue for queue in queues if queue.is_fleeting}
         with self.database.transaction() as tx:
-            tx.executemany("INSERT OR IGNORE INTO queues VALUES (?)", [(queue.name,) for queue in queues])
-            tx.executemany(
-                "INSERT OR REPLACE INTO bindings VALUES (?, ?, ?, ?)",
-                [
-                    (queue.exchange.name, queue.name, queue.exchange.type, queue.routing_key)
-                    for queue in queues
-                    if queue.exchange.name
-                ],
-            )
+            bindings.declare(tx, queues)
 
     def publish(self, batch: Sequence[Outgoing], *, wait: Wait = "stored", deadline: float = 5.0) -> None:
         """A commit is cheap enough for "written" to mean "stored"."""
@@ -74,7 +63,7 @@ class SqliteTransport:
         return 0
 
     def consume(self, queues: Sequence[str]) -> Consumer:
-        return SqliteConsumer(self.database, queues, self._faults)
+        return SqliteConsumer(self.database, queues, self._faults, self._fleeting)
 
     def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
         return SqliteSubscription(self.database, exchange.name, pattern)
