@@ -17,6 +17,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from celery_rs import _core
+from celery_rs.serializers import JSON
+from celery_rs.serializers.tags import TAGS
 from celery_rs.wire import Message
 from tests.oracles import envelope, routes
 
@@ -27,6 +29,9 @@ MESSAGE = Message(
     "proj.tasks.add", "46a5672a-4062-4db6-b837-4896819bd1a9", BODY, "f5e06edd-a5c7-4db6-bef5-a8bdade92634"
 )
 ROUTE = ("", "celery")
+CALL: object = ((2, 2), {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None})
+ROWS = [{"id": i, "name": f"user {i}", "score": i * 1.37, "tags": ["a", "b"], "ok": True} for i in range(50)]
+PYTHON_JSON = json.JSONEncoder(default=TAGS.replace).encode
 BATCH = 100
 
 Step = Callable[[], object]
@@ -91,6 +96,12 @@ def contests() -> dict[str, tuple[int, Step, Step]]:
             lambda: _core.seal_envelopes([MESSAGE] * BATCH, [ROUTE] * BATCH),
             lambda: [envelope.seal_envelope(MESSAGE, *ROUTE) for _ in range(BATCH)],
         ),
+        "write a body as JSON": (
+            1,
+            lambda: JSON.dumps(CALL),
+            lambda: PYTHON_JSON(CALL).encode("ascii"),
+        ),
+        "write 50 rows as JSON": (1, lambda: JSON.dumps(ROWS), lambda: PYTHON_JSON(ROWS).encode("ascii")),
         "parse a time": (
             1,
             lambda: _core.parse_timestamp("2026-11-22T12:56:51.774076+00:00"),

@@ -1,7 +1,7 @@
 """The typed face of the Rust extension. Every function is safe on any input and never panics."""
 
-from collections.abc import Sequence
-from typing import Self, final
+from collections.abc import Callable, Sequence
+from typing import Any, Self, final
 
 from typing_extensions import Buffer
 
@@ -10,6 +10,7 @@ from celery_rs.wire.message import Message
 __all__ = [
     "DecodeError",
     "Envelope",
+    "NotJson",
     "PoolPage",
     "RateLimiter",
     "RouteTable",
@@ -20,6 +21,7 @@ __all__ = [
     "parse_timestamp",
     "seal_envelopes",
     "topic_matches",
+    "write_json",
 ]
 
 class DecodeError(ValueError):
@@ -126,6 +128,19 @@ def is_plain_json(data: bytes, /) -> bool:
     """Whether orjson reads these bytes exactly as Python's json and Kombu's type tags would.
 
     False for a run of 19 digits (perhaps an integer beyond 64 bits) and for the string `__type__`.
+    """
+
+class NotJson(ValueError):
+    """A value that JSON cannot carry.
+
+    Its text goes right behind the name of the whole: `[1]['when']: complex is not JSON`. Its cause
+    is what a container of the user's own raised when it was read.
+    """
+
+def write_json(value: object, default: Callable[[Any], object], /) -> bytes:
+    """A value as Kombu's JSON; `default` says what to write for one that JSON lacks, or raises.
+
+    Raises NotJson, and what user code raises that is no Exception. Values nested more than 900 deep are refused.
     """
 
 @final

@@ -1,8 +1,12 @@
 """JSON as Kombu writes and reads it."""
 
 import enum
+import gc
 import json
 import math
+import sys
+import types
+import weakref
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -200,3 +204,108 @@ def test_serializers_to_come_are_named() -> None:
         serializer("jsn")
     with pytest.raises(ContentDisallowed, match="'pickle' is not supported yet"):
         reader("application/x-python-serialize", {"application/x-python-serialize"})
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = [1]
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+def test_values_nest_nine_hundred_deep() -> None:
+    assert JSON.loads(JSON.dumps(nested(900))) == nested(900)
+    with pytest.raises(EncodeError, match=r"^args is nested too deeply for JSON$"):
+        JSON.dumps(nested(901), "args")
+
+
+def test_a_value_that_replaces_itself_for_ever_is_refused() -> None:
+    class Endless:
+        def __json__(self) -> object:
+            return Endless()
+
+    class Me:
+        def __json__(self) -> object:
+            return [self]
+
+    with pytest.raises(EncodeError, match=r"^args is nested too deeply for JSON$"):
+        JSON.dumps(Endless(), "args")
+    with pytest.raises(EncodeError, match=r"^args contains itself; JSON cannot$"):
+        JSON.dumps(Me(), "args")
+
+
+def test_the_same_value_twice_is_no_circle() -> None:
+    shared = [1]
+
+    assert JSON.dumps([shared, {"a": shared}]) == b'[[1], {"a": [1]}]'
+
+
+def test_user_code_may_write_json_itself_and_change_what_is_being_written() -> None:
+    told: dict[str, Any] = {}
+    row: list[Any] = []
+
+    class Meddler:
+        def __json__(self) -> object:
+            told.clear()
+            del row[2:]
+            return JSON.dumps([1]).decode()
+
+    told.update({str(i): Meddler() for i in range(5)})
+    row[:] = [told, Meddler(), 1, 2, 3]
+
+    assert json.loads(JSON.dumps(row)) == [{str(i): "[1]" for i in range(5)}, "[1]"]
+
+
+def test_an_integer_beyond_pythons_own_limit_is_refused_by_its_path() -> None:
+    with pytest.raises(EncodeError, match=r"^args\[0\]: Exceeds the limit"):
+        JSON.dumps([10**5000], "args")
+
+
+def test_what_is_no_exception_goes_through() -> None:
+    class Stop:
+        def __json__(self) -> object:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        JSON.dumps([Stop()])
+
+
+def test_a_refusal_keeps_nothing_alive() -> None:
+    class Kept:
+        pass
+
+    kept = Kept()
+    seen = weakref.ref(kept)
+    with pytest.raises(EncodeError, match="Kept is not JSON"):
+        JSON.dumps([{"a": kept}])
+    del kept
+    gc.collect()
+
+    assert seen() is None
+
+
+def test_dicts_of_the_users_own_say_what_their_items_are() -> None:
+    class Odd(dict[str, int]):
+        def items(self) -> Any:
+            return [("a", 2), ("b", 3)]
+
+    class Bad(dict[str, int]):
+        def items(self) -> Any:
+            return [1]
+
+    assert JSON.dumps(Odd(x=1)) == b'{"a": 2, "b": 3}'
+    assert JSON.dumps(Odd()) == b"{}"
+    with pytest.raises(EncodeError, match=r"^value cannot be read for JSON: ValueError: items must return 2-tuples$"):
+        JSON.dumps(Bad(x=1))
+
+
+def test_django_lazy_text_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Promise:
+        def __str__(self) -> str:
+            return "later"
+
+    module = types.ModuleType("django.utils.functional")
+    module.Promise = Promise  # type: ignore[attr-defined]  # a module made for this test
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    assert JSON.dumps([Promise()]) == b'["later"]'

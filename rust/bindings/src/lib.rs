@@ -6,6 +6,7 @@
 
 mod envelope;
 mod error;
+mod json;
 mod limiter;
 mod message;
 mod page;
@@ -24,6 +25,8 @@ mod _core {
     use super::envelope::{open_envelopes, Envelope};
     #[pymodule_export]
     use super::error::DecodeError;
+    #[pymodule_export]
+    use super::json::{write_json, NotJson};
     #[pymodule_export]
     use super::limiter::{parse_rate, RateLimiter};
     #[pymodule_export]

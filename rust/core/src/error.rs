@@ -71,6 +71,8 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A text does not fit into memory.
+    NoMemory,
     /// A regular expression that cannot be compiled, or that Python would read differently.
     Regex {
         /// The pattern.
@@ -109,6 +111,7 @@ impl fmt::Display for Error {
                 )
             }
             Self::NotAnObject { name, reason } => write!(f, "{name} must be a JSON object: {reason}"),
+            Self::NoMemory => f.write_str("there is not enough memory for the text"),
             Self::Regex { pattern, reason } => {
                 write!(f, "regex {} cannot be used here: {reason}", Quoted(pattern))
             }

@@ -16,6 +16,7 @@ mod rate;
 mod router;
 mod scan;
 mod seal;
+mod text;
 mod timestamp;
 
 pub use bucket::Bucket;
@@ -30,4 +31,5 @@ pub use rate::{checked_rate, parse_rate};
 pub use router::{Router, Rule};
 pub use scan::is_plain;
 pub use seal::{seal, Message, Number};
+pub use text::JsonText;
 pub use timestamp::parse_timestamp;

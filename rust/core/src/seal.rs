@@ -4,13 +4,10 @@
 //! `repr` shows them. User headers and stamps come as JSON text and are copied as they are.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
-
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine;
 
 use crate::error::Error;
 use crate::json::{Scanner, Span};
+use crate::text::JsonText;
 
 /// A number as it came: Python writes `30` and `30.0` differently.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,13 +56,13 @@ pub struct Message<'a> {
 /// The envelope of `message` on its way to `exchange` by `routing_key`.
 ///
 /// # Errors
-/// When `headers` or `stamps` is not a JSON object.
+/// When `headers` or `stamps` is not a JSON object, or the envelope does not fit into memory.
 pub fn seal(message: &Message<'_>, exchange: &str, routing_key: &str) -> Result<Vec<u8>, Error> {
     let stamps = checked_object("stamps", message.stamps)?;
     let user = UserHeaders::read(message.headers)?;
-    let mut out = Writer::with_room_for(message);
+    let mut out = JsonText::with_room_for(message);
     out.raw("{\"body\": \"");
-    STANDARD.encode_string(message.body, &mut out.text);
+    out.base64(message.body);
     out.raw("\", \"content-encoding\": ");
     out.string(message.content_encoding);
     out.raw(", \"content-type\": ");
@@ -75,18 +72,13 @@ pub fn seal(message: &Message<'_>, exchange: &str, routing_key: &str) -> Result<
     out.raw("}, \"properties\": {");
     out.properties(message, exchange, routing_key);
     out.raw("}}");
-    Ok(out.text.into_bytes())
+    out.finish().map(String::into_bytes)
 }
 
 /// Room for everything but the body and the fields whose length varies much.
 const FRAME: usize = 1000;
 
-/// Growing JSON text.
-struct Writer {
-    text: String,
-}
-
-impl Writer {
+impl JsonText {
     fn with_room_for(message: &Message<'_>) -> Self {
         let varying = [
             message.argsrepr.len(),
@@ -95,9 +87,7 @@ impl Writer {
             message.stamps.len(),
         ];
         let room = FRAME + message.body.len() / 3 * 4 + varying.iter().sum::<usize>();
-        Self {
-            text: String::with_capacity(room),
-        }
+        Self::with_room(room)
     }
 
     fn headers(&mut self, message: &Message<'_>, stamps: &str, user: &UserHeaders<'_>) {
@@ -169,10 +159,6 @@ impl Writer {
         self.string(message.delivery_tag);
     }
 
-    fn raw(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
     fn string_or_null(&mut self, value: Option<&str>) {
         match value {
             Some(value) => self.string(value),
@@ -189,39 +175,6 @@ impl Writer {
         self.raw("]");
     }
 
-    fn string(&mut self, value: &str) {
-        self.raw("\"");
-        let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-        if value.bytes().all(plain) {
-            self.raw(value);
-        } else {
-            value.chars().for_each(|letter| self.letter(letter));
-        }
-        self.raw("\"");
-    }
-
-    fn letter(&mut self, letter: char) {
-        match letter {
-            '"' => self.raw("\\\""),
-            '\\' => self.raw("\\\\"),
-            '\n' => self.raw("\\n"),
-            '\r' => self.raw("\\r"),
-            '\t' => self.raw("\\t"),
-            '\u{8}' => self.raw("\\b"),
-            '\u{c}' => self.raw("\\f"),
-            ' '..='~' => self.text.push(letter),
-            _ => {
-                for unit in letter.encode_utf16(&mut [0; 2]) {
-                    self.format(format_args!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
-
-    fn integer(&mut self, value: i64) {
-        self.format(format_args!("{value}"));
-    }
-
     fn number_or_null(&mut self, value: Option<Number>) {
         match value {
             Some(Number::Int(value)) => self.integer(value),
@@ -229,51 +182,17 @@ impl Writer {
             None => self.raw("null"),
         }
     }
-
-    /// The shortest digits that read back as the same number, laid out as Python's `repr` does.
-    fn float(&mut self, value: f64) {
-        if !value.is_finite() {
-            self.raw(if value.is_nan() {
-                "NaN"
-            } else if value > 0.0 {
-                "Infinity"
-            } else {
-                "-Infinity"
-            });
-            return;
-        }
-        let scientific = format!("{value:e}");
-        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-        match exponent.parse::<isize>() {
-            Ok(near @ -4..16) => {
-                // Of two equally near texts Python takes the one with the even digit, as a fixed precision does.
-                let count = digits.bytes().filter(u8::is_ascii_digit).count();
-                match count.saturating_add_signed(-1 - near) {
-                    0 => self.format(format_args!("{value:?}")),
-                    decimals => self.format(format_args!("{value:.decimals$}")),
-                }
-            }
-            Ok(large @ 16..) => self.format(format_args!("{digits}e+{large:02}")),
-            Ok(small) => self.format(format_args!("{digits}e-{:02}", -small)),
-            Err(_) => {}
-        }
-    }
-
-    fn format(&mut self, arguments: std::fmt::Arguments<'_>) {
-        // Writing to a String cannot fail.
-        let _ = self.text.write_fmt(arguments);
-    }
 }
 
 /// The members of the headers as they are written: a user's header takes the place of ours.
 struct Members<'w, 'u> {
-    writer: &'w mut Writer,
+    writer: &'w mut JsonText,
     user: &'u UserHeaders<'u>,
     first: bool,
 }
 
 impl Members<'_, '_> {
-    fn member(&mut self, name: &str, write: impl FnOnce(&mut Writer)) {
+    fn member(&mut self, name: &str, write: impl FnOnce(&mut JsonText)) {
         self.key(name);
         match self.user.get(name) {
             Some(value) => self.writer.raw(value),
