@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from celery_rs.errors import Ignore, Reject, Retry
     from celery_rs.results import AsyncResult, allow_join_result
     from celery_rs.version import SERIES, VERSION, VERSION_BANNER, __version__, version_info, version_info_t
+    from celery_rs.wire import Broadcast, Exchange, Queue, binding
     from celery_rs.wire import new_id as uuid
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
             "get_task_logger", "DuplicateTaskNameWarning"),
     "canvas": ("Signature", "maybe_signature", "signature"),
     "results": ("AsyncResult", "allow_join_result"),
+    "wire": ("Broadcast", "Exchange", "Queue", "binding"),
     "errors": ("Ignore", "Reject", "Retry"),
     "version": ("SERIES", "VERSION", "VERSION_BANNER", "__version__", "version_info", "version_info_t"),
 }  # fmt: skip
@@ -62,6 +64,10 @@ __all__ = [
     "maybe_signature",
     "AsyncResult",
     "allow_join_result",
+    "Queue",
+    "Exchange",
+    "binding",
+    "Broadcast",
     "Ignore",
     "Reject",
     "Retry",

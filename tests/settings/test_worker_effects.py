@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from celery_rs.errors import WorkerLostError
-from celery_rs.wire import worker_direct
+from celery_rs.wire import Broadcast, worker_direct
 from celery_rs.worker import Worker, WorkerOptions
 from tests.apps import make_app
 from tests.worker.process import Project, eventually, project_in
@@ -149,6 +149,24 @@ def test_a_worker_may_have_a_queue_of_its_own(project: Project, configure: Confi
         assert result.get(timeout=10) == "here"
 
     assert "here" in project.log("direct")
+
+
+def test_every_worker_that_consumes_a_broadcast_gets_its_messages(project: Project, configure: Configure) -> None:
+    configure("from celery_rs import Broadcast, Queue\ntask_queues = [Queue('celery'), Broadcast('all')]")
+
+    project.app.amqp.queues.add(Broadcast("all"))
+    with (
+        project.worker("-c", "1", name="one"),
+        project.worker("-c", "1", "-Q", "all", name="two"),
+        project.worker("-c", "1", "-X", "all", name="deaf"),
+    ):
+        project.proj.noted.apply_async(("heard",), queue="all", ignore_result=True)
+        eventually(lambda: len(project.lines("heard")) == 2)
+        assert project.proj.noted.delay("once").get(timeout=10) == "once"
+
+    assert all("proj.noted" in project.log(name) for name in ("one", "two"))
+    assert len(project.lines("heard")) == 2
+    assert len(project.lines("once")) == 1
 
 
 def test_a_worker_reads_here_and_writes_there(project: Project, configure: Configure, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from celery_rs import _core
 from celery_rs.control import Control, ControlRequest, Inspect
 from celery_rs.transports import Delayed
-from celery_rs.wire import Exchange, Queue
+from celery_rs.wire import Broadcast, Exchange, Queue, binding
 from celery_rs.worker import control_command, inspect_command
 from celery_rs.worker.commands import Later, command, find_command, list_commands, run
 from celery_rs.worker.commands.table import _names, _rows
@@ -193,6 +193,24 @@ def test_active_queues_names_the_exchange() -> None:
     assert queue["name"] == "celery"
     assert queue["exchange"]["name"] == "celery"
     assert queue["exchange"]["type"] == "direct"
+
+
+def test_active_queues_says_all_of_a_queue() -> None:
+    state = FakeState()
+    state.consumed[:] = [Broadcast("all", expires=60, bindings=[binding("more", "key")])]
+
+    (queue,) = asked(state, "active_queues")
+
+    assert (queue["alias"], queue["auto_delete"], queue["expires"]) == ("all", True, 60)
+    assert queue["exchange"]["type"] == "fanout"
+    assert [(bound["exchange"]["name"], bound["routing_key"]) for bound in queue["bindings"]] == [("more", "key")]
+
+
+def test_a_queue_that_is_consumed_already_is_known_by_its_alias() -> None:
+    state = FakeState()
+    state.consumed[:] = [Broadcast("all")]
+
+    assert asked(state, "add_consumer", queue="all") == {"ok": "already consuming from 'all'"}
 
 
 def test_hello_exchanges_what_was_revoked_and_ignores_itself() -> None:

@@ -64,6 +64,13 @@ def test_a_worker_consumes_from_a_queue_that_it_is_told_of_and_no_more_once_told
     assert project.lines("late") == []
 
 
+def test_a_queue_of_a_topic_exchange_can_be_added(project: Project) -> None:
+    with project.worker("-c", "1"):
+        said(project, "add_consumer", queue="t", exchange="e", exchange_type="topic", routing_key="a.*", expires=60)
+        eventually(lambda: project.app.transport.queues(["t"])["t"].consumers == 1)
+        assert project.proj.add.apply_async((1, 1), exchange="e", routing_key="a.b").get(timeout=10) == 2
+
+
 def test_a_queue_can_be_added_while_every_slot_is_taken(project: Project) -> None:
     with project.worker("-c", "1"):
         project.proj.hold.delay("busy")

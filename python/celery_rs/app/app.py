@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast, overload
 
 from celery_rs import canvas, context, signals
+from celery_rs.app.amqp import Amqp
 from celery_rs.app.asleep import is_asleep, lull, wake
 from celery_rs.app.autodiscover import Packages, discover
 from celery_rs.app.bugreport import as_text, report_of
@@ -120,7 +121,6 @@ class Celery:
         self._bound_at: int | None = None
         self._taken: set[str] = set()
         self._twins: set[str] = set()
-        self._selected: Sequence[str] = ()
         self._local = threading.local()
         self._loader: Any = None
         self._log: Any = None
@@ -134,6 +134,8 @@ class Celery:
         self.conf.on_first_reading(self._before_reading, self._after_reading)
         self.clock = LamportClock()
         self.control = resolve(control or self.control_cls, "control_cls")(self)
+        self.amqp = Amqp(self)
+        """Queues and routes, under Celery's names."""
         self.publisher = Publisher(self)
         self._tasks: TaskRegistry = resolve(self.registry_cls, "registry_cls")()
         for task in (resolve(tasks, "tasks") or {}).values():
@@ -571,11 +573,11 @@ class Celery:
 
     def select_queues(self, queues: Sequence[str] | str | None = None) -> None:
         """Let workers of this app consume from these queues only, unless they are told others."""
-        self._selected = tuple(queues.split(",")) if isinstance(queues, str) else tuple(queues or ())
+        self.amqp.queues.select(queues)
 
     def queues(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Sequence[Queue]:
         """The configured queues, or those named in `include`; without those in `exclude`."""
-        return self.publisher.router.queues(include or self._selected, exclude)
+        return self.amqp.queues.chosen(include, exclude)
 
     # connections
 

@@ -8,7 +8,6 @@ from celery_rs.errors import ImproperlyConfigured, NotSupported
 _BROKER = "send with send_task or apply_async, look with `celery-rs inspect`"
 
 ATTRIBUTES: Mapping[str, str] = {
-    "amqp": "queues are in the settings task_queues and task_routes",
     "events": "use the signals of celery_rs.signals",
     "pool": _BROKER,
     "producer_pool": _BROKER,
@@ -27,7 +26,10 @@ ATTRIBUTES: Mapping[str, str] = {
 }
 """Attributes and methods of an app."""
 
-CONSTRUCTOR: Mapping[str, str] = {"amqp": ATTRIBUTES["amqp"], "events": ATTRIBUTES["events"]}
+CONSTRUCTOR: Mapping[str, str] = {
+    "amqp": "set task_queues and task_routes; see app.amqp",
+    "events": ATTRIBUTES["events"],
+}
 """Arguments of `Celery` that must be None."""
 
 SENDING: Mapping[str, str] = {

@@ -184,8 +184,8 @@ class Publisher:
             self._default_mode if mode is None else mode,
             expiration,
         )
-        if destination.queue.exchange.name:
-            self._declare(destination.queue)
+        for queue in destination.first:
+            self._declare(queue)
         outgoing = Outgoing(message, destination.route, not_before, None, expires_at)
         if before_task_publish.receivers:
             shown = (list(args), dict(kwargs), dict(embed))
@@ -239,7 +239,7 @@ class Publisher:
         version = conf.version
         if version == self._version:
             return
-        self._router = Router(conf)
+        self._router = Router(conf, self._app.amqp.queues.added)
         self._eager = bool(conf.task_always_eager)
         self._default_mode = delivery_mode(conf.task_default_delivery_mode) or 2
         self._depth = conf.task_repr_maxlevels
@@ -258,6 +258,10 @@ class Publisher:
         plan = self._plans.get(task) or self._plan(task)
         destination = plan.destination or self._chosen(plan, task, (), {}, {})[1]
         return destination.route
+
+    def forget_routes(self) -> None:
+        """What is known of queues and routes has changed, though no setting was set."""
+        self._version = None
 
     def forget(self, task: str) -> None:
         """The task's declaration has changed."""

@@ -1,20 +1,21 @@
-"""Which queue a call goes to: task_routes and task_queues, compiled.
+"""Which queue a call goes to: task_routes, compiled.
 
 Routers are tried in the order in which they are written; a dict is one router, whose exact names win over its
 patterns. Functions keep their place, and since they may look at the arguments, their answers are never remembered.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import translate
 from typing import Any, NamedTuple
 
 from celery_rs import _core
 from celery_rs.app.options import check_route
+from celery_rs.app.queues import QueueTable, as_queue
 from celery_rs.config import Settings, load
-from celery_rs.errors import ImproperlyConfigured, QueueNotFound
+from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import Route
-from celery_rs.wire import Exchange, Queue
+from celery_rs.wire import Queue
 
 Options = Mapping[str, Any]
 Function = Callable[..., Any]
@@ -23,10 +24,11 @@ _MEMO_SIZE = 4096
 
 
 class Destination(NamedTuple):
-    """Where a call goes, and through which queue (for brokers that must know it first)."""
+    """Where a call goes, through which queue, and the queues that the broker must know first."""
 
     route: Route
     queue: Queue
+    first: tuple[Queue, ...]
 
 
 class RouteMap:
@@ -61,17 +63,9 @@ class RouteMap:
 class Router:
     """Compiled once per version of the settings. Raises ImproperlyConfigured for routes that make no sense."""
 
-    def __init__(self, conf: Settings) -> None:
-        self._default = conf.task_default_queue
-        self._default_exchange = conf.task_default_exchange
-        self._default_type = conf.task_default_exchange_type
-        self._default_key = conf.task_default_routing_key
-        self._max_priority = conf.task_queue_max_priority
-        self._create_missing = conf.task_create_missing_queues
-        self._missing_type = conf.task_create_missing_queue_type
-        self._missing_exchange_type = conf.task_create_missing_queue_exchange_type
-        self._default_queue_type = conf.task_default_queue_type
-        self._queues = self._named(conf.task_queues)
+    def __init__(self, conf: Settings, added: Collection[Queue] = ()) -> None:
+        """`added` are queues beside those of the settings."""
+        self.table = QueueTable(conf, added)
         self._routers = _routers(conf.task_routes)
         self.remembers = all(isinstance(router, RouteMap) for router in self._routers)
         """Whether a task's route depends on nothing but its name."""
@@ -79,27 +73,11 @@ class Router:
 
     def queues(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[Queue]:
         """The configured queues, or those named in `include`; without those in `exclude`."""
-        chosen = [self.queue(name) for name in include] if include else list(self._queues.values())
-        return [queue for queue in chosen if queue.name not in exclude]
+        return self.table.choose(include, exclude)
 
     def queue(self, name: str) -> Queue:
         """Raises QueueNotFound when it is not configured and task_create_missing_queues is off."""
-        found = self._queues.get(name)
-        if found is not None:
-            return found
-        if not self._create_missing:
-            raise QueueNotFound(
-                f"queue {name!r} is not in task_queues and task_create_missing_queues is off, "
-                f"expected one of {', '.join(map(repr, self._queues))}"
-            )
-        kind = self._missing_exchange_type
-        return Queue(
-            name,
-            Exchange() if kind is None or kind == "direct" else Exchange(name, kind),
-            "" if kind is None or kind == "direct" else name,
-            max_priority=self._max_priority,
-            queue_arguments=_of_type(self._missing_type),
-        )
+        return self.table.find(name)
 
     def options(
         self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options, declared: object
@@ -117,7 +95,10 @@ class Router:
     def destination(self, options: Options) -> Destination:
         """Where a call with these options (of the call, the routes and the task, merged) goes."""
         name, exchange, key = options.get("queue"), options.get("exchange"), options.get("routing_key")
-        queue = _queue(name) if name is not None and not isinstance(name, str) else self.queue(name or self._default)
+        if name is None:
+            queue = self.table.default
+        else:
+            queue = self.queue(name) if isinstance(name, str) else as_queue(name)
         if exchange is not None and not isinstance(exchange, str):
             if not isinstance(getattr(exchange, "name", None), str):
                 raise ImproperlyConfigured(f"exchange must be a name or an Exchange, got {exchange!r}")
@@ -125,36 +106,20 @@ class Router:
         if key is not None and not isinstance(key, str):
             raise ImproperlyConfigured(f"routing_key must be a string, got {key!r}")
         if exchange is None and key is None and (not queue.exchange.name or queue.exchange.type == "direct"):
-            return Destination(Route("", queue.name), queue)
+            return Destination(Route("", queue.name), queue, ())
         if exchange is None:
-            exchange = queue.exchange.name or self._default_exchange or self._default
+            exchange = queue.exchange.name or self.table.default_exchange.name
         if key is None:
-            key = queue.routing_key or self._default_key or self._default
-        return Destination(Route(exchange, key), queue)
+            key = queue.routing_key or self.table.default_key
+        return Destination(Route(exchange, key), queue, self._first(exchange, queue, named=name is not None))
 
-    def _named(self, given: Any) -> dict[str, Queue]:
-        if given is None:
-            name = self._default
-            queue = Queue(
-                name, self._default_home(), self._default_key or "", queue_arguments=_of_type(self._default_queue_type)
-            )
-            return {name: self._complete(queue)}
-        if isinstance(given, Mapping):
-            queues = [_queue_from(name, {} if options is None else options) for name, options in given.items()]
-        else:
-            queues = [Queue(item) if isinstance(item, str) else _queue(item) for item in given]
-        return {queue.name: self._complete(queue) for queue in queues}
-
-    def _default_home(self) -> Exchange:
-        if self._default_exchange is None and self._default_type == "direct":
-            return Exchange()
-        return Exchange(self._default_exchange or self._default, self._default_type)
-
-    def _complete(self, queue: Queue) -> Queue:
-        return queue.changed(
-            routing_key=queue.routing_key or self._default_key or self._default,
-            max_priority=self._max_priority if queue.max_priority is None else queue.max_priority,
-        )
+    def _first(self, exchange: str, queue: Queue, *, named: bool) -> tuple[Queue, ...]:
+        """What must be declared before a message goes to that exchange: the call's queue, else all that hear it."""
+        if not exchange:
+            return ()
+        if named or queue.exchange.name == exchange:
+            return (queue,)
+        return tuple(self.table.bound_to(exchange))
 
     def _ask(
         self, task: str, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options, declared: object
@@ -168,11 +133,6 @@ class Router:
             if found is not None:
                 return found
         return {}
-
-
-def _of_type(kind: str) -> dict[str, Any]:
-    """Arguments of a queue of that type; a classic one needs none."""
-    return {} if kind == "classic" else {"x-queue-type": kind}
 
 
 def _routers(given: Any) -> list[RouteMap | Function]:
@@ -246,33 +206,3 @@ def _options(target: Any) -> dict[str, Any]:
     if hasattr(target, "name"):
         return {"queue": target}
     raise ImproperlyConfigured(f"a route must be a queue name or a dict of options, got {target!r}")
-
-
-def _queue(given: Any) -> Queue:
-    """A Queue of ours, from one of ours or from anything that has Kombu's attributes."""
-    if isinstance(given, Queue):
-        return given
-    exchange = getattr(given, "exchange", None)
-    if not isinstance(getattr(given, "name", None), str):
-        raise ImproperlyConfigured(f"task_queues must hold queues or their names, got {given!r}")
-    return Queue(
-        given.name,
-        Exchange() if exchange is None else Exchange(exchange.name, exchange.type),
-        given.routing_key or "",
-        max_priority=getattr(given, "max_priority", None),
-    )
-
-
-def _queue_from(name: Any, options: Any) -> Queue:
-    if not isinstance(name, str) or not isinstance(options, Mapping):
-        raise ImproperlyConfigured(f"task_queues must hold names and dicts of options, got {name!r}: {options!r}")
-    exchange = options.get("exchange")
-    if isinstance(exchange, str):
-        exchange = Exchange(exchange, options.get("exchange_type", "direct"))
-    return Queue(
-        name,
-        exchange or Exchange(),
-        options.get("routing_key") or options.get("binding_key") or "",
-        max_priority=options.get("max_priority"),
-        queue_arguments=dict(options.get("queue_arguments") or {}),
-    )

@@ -133,8 +133,10 @@ class State:
         self._queues.append(queue)
 
     def cancel(self, queue: str) -> None:
-        self._receiver.listen(drop=[queue])
-        self._queues[:] = [known for known in self._queues if known.name != queue]
+        """By name or alias."""
+        gone = [known.name for known in self._queues if queue in (known.name, known.alias)]
+        self._receiver.listen(drop=gone)
+        self._queues[:] = [known for known in self._queues if known.name not in gone]
 
     def _request(self, entry: Entry, job: Running | None = None, offset: float = 0.0) -> Request:
         acknowledged = entry.begun and not entry.policy.late

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery_rs._core import Envelope
 from celery_rs.control import ids_of
-from celery_rs.wire import Queue
+from celery_rs.wire import Exchange, Queue
 from celery_rs.worker.commands.state import Later, WorkerState
 from celery_rs.worker.commands.table import Reply, command
 from celery_rs.worker.request import Request
@@ -139,31 +139,38 @@ def _with_attributes(name: str, task: Any, wanted: Sequence[str]) -> str:
 def _queue_info(queue: Queue) -> dict[str, Any]:
     return {
         "name": queue.name,
-        "exchange": {
-            # A queue that is bound to nothing is reached by its own name: Celery names its exchange so, too.
-            "name": queue.exchange.name or queue.name,
-            "type": queue.exchange.type,
-            "arguments": queue.exchange.arguments or None,
-            "durable": queue.exchange.durable,
-            "passive": False,
-            "auto_delete": queue.exchange.auto_delete,
-            "delivery_mode": queue.exchange.delivery_mode,
-            "no_declare": False,
-        },
+        # A queue that is bound to nothing is reached by its own name: Celery names its exchange so, too.
+        "exchange": _exchange_info(queue.exchange, queue.exchange.name or queue.name),
         "routing_key": queue.routing_key,
         "queue_arguments": queue.queue_arguments or None,
-        "binding_arguments": None,
-        "consumer_arguments": None,
+        "binding_arguments": queue.binding_arguments or None,
+        "consumer_arguments": queue.consumer_arguments or None,
         "durable": queue.durable,
         "exclusive": queue.exclusive,
         "auto_delete": queue.auto_delete,
-        "no_ack": False,
-        "alias": None,
-        "bindings": [],
-        "no_declare": None,
-        "expires": None,
-        "message_ttl": None,
-        "max_length": None,
-        "max_length_bytes": None,
+        "no_ack": queue.no_ack,
+        "alias": queue.alias,
+        "bindings": [
+            {"exchange": _exchange_info(bound.exchange, bound.exchange.name), "routing_key": bound.routing_key}
+            for bound in queue.bindings
+        ],
+        "no_declare": queue.no_declare or None,
+        "expires": queue.expires,
+        "message_ttl": queue.message_ttl,
+        "max_length": queue.max_length,
+        "max_length_bytes": queue.max_length_bytes,
         "max_priority": queue.max_priority,
+    }
+
+
+def _exchange_info(exchange: Exchange, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": exchange.type,
+        "arguments": exchange.arguments or None,
+        "durable": exchange.durable,
+        "passive": exchange.passive,
+        "auto_delete": exchange.auto_delete,
+        "delivery_mode": exchange.delivery_mode,
+        "no_declare": exchange.no_declare,
     }

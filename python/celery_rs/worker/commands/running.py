@@ -10,7 +10,10 @@ from celery_rs.worker.commands.table import Reply, command
 
 logger = logging.getLogger(__name__)
 
-_OPTIONS = ("durable", "exclusive", "auto_delete", "max_priority", "queue_arguments")
+_OPTIONS = (
+    "durable", "exclusive", "auto_delete", "expires", "message_ttl", "max_length", "max_length_bytes", "max_priority",
+    "queue_arguments", "binding_arguments", "consumer_arguments", "no_ack", "no_declare",
+)  # fmt: skip
 
 
 @command("shutdown", kind="control", help="Finish what runs, give the rest back, end.")
@@ -62,10 +65,10 @@ def add_consumer(
     routing_key: str | None = None,
     **options: Any,
 ) -> Reply:
-    """`options` are further ones of the queue's: durable, exclusive, auto_delete, max_priority, queue_arguments."""
+    """`options` are further ones of the queue's, such as durable, expires or queue_arguments."""
     if not queue:
         raise ValueError(f"expected a queue's name, got {queue!r}")
-    if any(known.name == queue for known in state.queues()):
+    if any(queue in (known.name, known.alias) for known in state.queues()):
         return {"ok": f"already consuming from {queue!r}"}
     state.consume(_queue(state, queue, exchange, exchange_type, routing_key, options))
     logger.info("Started consuming from %s", queue)
