@@ -40,6 +40,7 @@ _MOMENTS = {
     "worker_ready": ("the worker takes tasks", "the worker"),
     "worker_shutting_down": ("a shutdown was asked for", "the worker"),
     "worker_shutdown": ("the worker is about to end", "the worker"),
+    "heartbeat_sent": ("it tells monitors that it is there, still there, or about to go", "the worker"),
     "setup_logging": ("before logging is set up; a receiver replaces it", "the worker"),
     "after_setup_logger": ("logging is set up", "the worker"),
     "after_setup_task_logger": ("the logging of tasks is set up", "the worker"),

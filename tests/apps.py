@@ -8,7 +8,6 @@ from celery_rs import Celery
 from celery_rs._core import Envelope, open_envelopes, seal_envelopes
 from celery_rs.execution import Outcome, Work, execute
 from celery_rs.transports import Completion, Outgoing
-from celery_rs.wire import TaskResult
 
 NODE = "w1@host"
 _numbers = count()
@@ -33,9 +32,7 @@ def work_of(outgoing: Outgoing, **changes: Any) -> Work:
     return work._replace(**changes)
 
 
-def run(
-    app: Celery, outgoing: Outgoing, tell: Callable[[TaskResult], None] = lambda record: None, **changes: Any
-) -> Outcome:
+def run(app: Celery, outgoing: Outgoing, tell: Callable[[Any], None] = lambda news: None, **changes: Any) -> Outcome:
     """Run a composed call as a pool's child does."""
     return execute(app, work_of(outgoing, **changes), hostname=NODE, tell=tell)
 

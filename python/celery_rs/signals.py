@@ -194,16 +194,16 @@ worker_process_shutdown = Signal("worker_process_shutdown", ("pid", "exitcode"))
 worker_ready = Signal("worker_ready")
 worker_shutting_down = Signal("worker_shutting_down", ("sig", "how", "exitcode"))
 worker_shutdown = Signal("worker_shutdown")
+heartbeat_sent = Signal("heartbeat_sent")
 setup_logging = Signal("setup_logging", ("loglevel", "logfile", "format", "colorize"))
 """Any receiver takes the place of our own logging."""
 after_setup_logger = Signal("after_setup_logger", ("logger", "loglevel", "logfile", "format", "colorize"))
 after_setup_task_logger = Signal("after_setup_task_logger", ("logger", "loglevel", "logfile", "format", "colorize"))
 user_preload_options = Signal("user_preload_options", ("app", "options"))
 
-# There are no heartbeats, no beat and no green pools yet: these can be connected to, and nothing sends them
+# There is no beat and no green pools yet: these can be connected to, and nothing sends them
 task_sent = Signal("task_sent", ("task_id", "task", "args", "kwargs", "eta", "taskset"))
 """Deprecated by Celery; after_task_publish says more."""
-heartbeat_sent = Signal("heartbeat_sent")
 beat_init = Signal("beat_init")
 beat_embedded_init = Signal("beat_embedded_init")
 eventlet_pool_started = Signal("eventlet_pool_started")

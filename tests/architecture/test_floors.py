@@ -12,7 +12,7 @@ from tests.architecture.sources import EXTENSION, PACKAGE, Import, exports, modu
 FLOORS = (
     (("__main__",), ("cli",)),
     (("worker",),),
-    (("app",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
+    (("app",), ("events",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
     (("backends",), ("transports",)),
     (("wire",), ("serializers", "config"), ("errors", "states", "signals", "version")),
     (("_core",),),

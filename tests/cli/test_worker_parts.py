@@ -174,7 +174,7 @@ def test_the_banner_tells_the_bounds_of_an_autoscaled_pool() -> None:
     )
 
     assert ".> concurrency: {min=3, max=10} (prefork)" in text
-    assert ".> task events: OFF (workers send no events yet)" in text
+    assert ".> task events: OFF (enable -E to monitor tasks in this worker)" in text
 
 
 def test_the_banner_names_a_loader_of_the_projects() -> None:

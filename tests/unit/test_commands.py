@@ -31,6 +31,7 @@ class FakeState:
         self.rates: dict[str, object] = {}
         self.told: list[object] = []
         self.consumed = [Queue("celery", Exchange("celery"), "celery")]
+        self.tells = False
         self._running = running
 
     def set_rate(self, task: str, rate: str | float | None) -> None:
@@ -70,6 +71,13 @@ class FakeState:
     def revoke_stamped(self, stamps: Mapping[str, Sequence[Any]], signum: signal.Signals | None = None) -> list[str]:
         self.told.append(("revoke_stamped", dict(stamps), signum))
         return [one.id for one in self._running]
+
+    def send_task_events(self, on: bool) -> bool:
+        before, self.tells = self.tells, on
+        return before
+
+    def beat(self) -> None:
+        self.told.append("beat")
 
     def shutdown(self) -> None:
         self.told.append("shutdown")
@@ -403,9 +411,30 @@ def test_a_queue_that_makes_no_sense_is_refused(arguments: Any, error: str) -> N
     assert len(state.consumed) == 1
 
 
-@pytest.mark.parametrize("method", ["enable_events", "disable_events", "heartbeat"])
-def test_what_needs_events_is_refused_by_name(method: str) -> None:
-    assert asked(FakeState(), method)["error"].startswith(f"{method} is not supported")
+def test_events_of_tasks_are_switched_on_and_off() -> None:
+    state = FakeState()
+
+    assert [asked(state, "enable_events") for _ in "12"] == [
+        {"ok": "task events enabled"},
+        {"ok": "task events already enabled"},
+    ]
+    assert state.tells
+    assert [asked(state, "disable_events") for _ in "12"] == [
+        {"ok": "task events disabled"},
+        {"ok": "task events already disabled"},
+    ]
+    assert not state.tells
+
+
+def test_a_heartbeat_is_sent_when_asked_for() -> None:
+    state = FakeState()
+
+    assert asked(state, "heartbeat") is None
+    assert state.told == ["beat"]
+
+
+def test_an_election_is_answered_with_nothing() -> None:
+    assert asked(FakeState(), "election", id="1", topic="task", action={}) is None
 
 
 def test_scheduled_tasks_are_those_here_and_those_at_the_broker() -> None:

@@ -12,9 +12,11 @@ from celery_rs.execution import Outcome
 from celery_rs.transports import Completion, Delivery, Fact
 from celery_rs.worker import loop as module
 from celery_rs.worker.autoscale import Autoscale
+from celery_rs.worker.bulletin import Bulletin
 from celery_rs.worker.completer import Begin, Defer, GiveBack
 from celery_rs.worker.dispatcher import Caps, Dispatcher, Moment
 from celery_rs.worker.endings import Endings
+from celery_rs.worker.heart import Heart
 from celery_rs.worker.inbox import Asked, Delivered, Event, FactsLearnt, Inbox, Orphaned, Settled, Signalled
 from celery_rs.worker.journal import Counts
 from celery_rs.worker.lifecycle import Lifecycle
@@ -23,7 +25,12 @@ from celery_rs.worker.pools import Finished, Job, Lost, Returned, Running
 from celery_rs.worker.window import Window
 from tests.messages import delivery
 
-POLICIES = {"proj.add": Policy(), "proj.late": Policy(late=True), "proj.hard": Policy(hard_limit=5.0)}
+POLICIES = {
+    "proj.add": Policy(),
+    "proj.late": Policy(late=True),
+    "proj.hard": Policy(hard_limit=5.0),
+    "proj.quiet": Policy(send_events=False),
+}
 
 
 class FakePool:
@@ -76,7 +83,7 @@ class FakePool:
 class World:
     """A loop among stand-ins; `play` runs it, one step of the test's before each turn, to a warm shutdown."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, blocks: bool = False) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, blocks: bool = False, heart: Heart | None = None) -> None:
         self.now = 100.0
         self.box = Inbox()
         self.pool = FakePool(self, blocks=blocks)
@@ -85,6 +92,10 @@ class World:
         self.receives = True
         self.window = Window(self.pool.size, None)
         self._steps: list[Callable[[], object]] = []
+        emitted: Any = self
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.away = False
+        self.bulletin = Bulletin(emitted, heart or Heart(None), tasks=False)
         limiter = _core.RateLimiter()
         lifecycle = Lifecycle()
         lifecycle.started()
@@ -103,6 +114,7 @@ class World:
             completer=world,
             receiver=world,
             endings=Endings("w1@h", POLICIES),
+            bulletin=self.bulletin,
             counts=Counts(),
             state=lambda loop: world,
         )
@@ -128,7 +140,19 @@ class World:
 
         return step
 
-    # in place of watch, completer and receiver
+    def lose(self, lost: Lost) -> Callable[[], None]:
+        """The process of what runs dies."""
+
+        def step() -> None:
+            self.pool.jobs, self.pool.started = [], []
+            self.box.post(lost)
+
+        return step
+
+    # in place of watch, completer, receiver and emitter
+
+    def emit(self, type: str, fields: dict[str, Any], **_: Any) -> None:
+        self.told.append((type, fields))
 
     def __call__(self, descriptor: int, readable: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
@@ -194,6 +218,121 @@ def test_a_pool_that_blocks_has_its_jobs_on_record_before_they_run(monkeypatch: 
     world.play(world.bring(delivery(tag="a.1.1")))
 
     assert world.ordered(Begin) == [Begin(["a.1.1"], False)]
+
+
+def test_nothing_is_told_of_tasks_while_nobody_asks(world: World) -> None:
+    world.play(world.bring(delivery(tag="a.1.1")), world.pool.start, world.pool.finish)
+
+    assert world.told == []
+
+
+def test_monitors_hear_of_a_short_job_from_its_arrival_to_its_end(world: World) -> None:
+    world.bulletin.tasks = True
+
+    world.play(world.bring(delivery(tag="a.1.1")), world.pool.start, world.pool.finish)
+
+    assert [told for told, _ in world.told] == ["task-received", "task-started", "task-succeeded"]
+
+
+def test_monitors_hear_that_a_lasting_job_has_started_before_it_ends(world: World) -> None:
+    world.bulletin.tasks = True
+    heard: list[list[str]] = []
+
+    world.play(
+        world.bring(delivery(tag="a.1.1")),
+        world.pool.start,
+        world.let_pass(0.006),
+        lambda: heard.append([told for told, _ in world.told]),
+        world.pool.finish,
+    )
+
+    assert heard == [["task-received", "task-started"]]
+    assert [told for told, _ in world.told] == ["task-received", "task-started", "task-succeeded"]
+
+
+def test_nothing_is_told_of_tasks_that_want_no_events(world: World) -> None:
+    world.bulletin.tasks = True
+
+    world.play(world.bring(delivery("proj.quiet", tag="a.1.1")), world.pool.start, world.pool.finish)
+
+    assert world.told == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (Lost("a.1.1", 7, "signal 9 (SIGKILL)", "hard"), ("task-failed", "TimeLimitExceeded(5.0)")),
+        (
+            Lost("a.1.1", 7, "exit code 3", None),
+            ("task-failed", "WorkerLostError('the process 7 that ran it died (exit code 3)')"),
+        ),
+    ],
+)
+def test_monitors_hear_once_of_a_run_whose_process_died(world: World, lost: Lost, told: tuple[str, str]) -> None:
+    world.bulletin.tasks = True
+
+    world.play(world.bring(delivery("proj.hard", tag="a.1.1")), world.pool.start, world.lose(lost))
+
+    (*_, (started, _), (kind, fields)) = world.told
+    assert (started, kind, fields["exception"]) == ("task-started", *told)
+
+
+def test_a_heartbeat_comes_every_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, heart=Heart(2.0))
+    beats: list[object] = []
+
+    world.play(
+        world.let_pass(1.9),
+        lambda: beats.append([told for told, _ in world.told]),
+        world.let_pass(0.2),
+        world.let_pass(7),
+        lambda: beats.append([told for told, _ in world.told]),
+    )
+
+    assert beats == [["worker-online"], ["worker-online", "worker-heartbeat", "worker-heartbeat"]]
+    assert world.told[-1][0] == "worker-offline"
+
+
+def test_no_heartbeat_is_sent_while_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, heart=Heart(2.0))
+    world.away = True
+
+    world.play(world.let_pass(2.1), world.let_pass(2.1))
+
+    assert [told for told, _ in world.told] == ["worker-online", "worker-offline"]
+
+
+def test_a_heartbeat_says_how_busy_the_worker_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, heart=Heart(2.0))
+
+    world.play(
+        world.bring(delivery(tag="a.1.1")),
+        world.pool.start,
+        world.pool.finish,
+        world.bring(delivery(tag="a.1.2")),
+        world.pool.start,
+        world.let_pass(2.1),
+    )
+
+    beat = dict(world.told)["worker-heartbeat"]
+    assert (beat["active"], beat["processed"], beat["freq"], beat["sw_ident"]) == (1, 2, 2.0, "celery-rs")
+    assert len(beat["loadavg"]) == 3
+
+
+def test_each_heartbeat_is_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, heart=Heart(2.0))
+    heard: list[object] = []
+
+    def hear(sender: object, **_: Any) -> None:
+        heard.append(sender)
+
+    signals.heartbeat_sent.connect(hear)
+    try:
+        world.play(world.let_pass(2.1))
+    finally:
+        signals.heartbeat_sent.disconnect(hear)
+
+    assert heard == [world.bulletin] * 3  # online, once more, offline
 
 
 def test_a_warm_shutdown_recalls_what_the_pool_has_not_started_and_receives_no_more(world: World) -> None:

@@ -1,13 +1,14 @@
 """What a task can do besides running: requests, retries, names, annotations, and Celery's hooks for frameworks."""
 
 import json
+import os
 from typing import Any
 
 import pytest
 
 from celery_rs import Celery, Task, errors
 from celery_rs.execution import Request
-from tests.apps import call, drain, make_app
+from tests.apps import call, drain, make_app, run
 
 
 @pytest.fixture
@@ -316,12 +317,26 @@ def test_a_class_may_take_more_from_the_settings() -> None:
     assert add.home == "q"  # type: ignore[attr-defined]  # of the class it is based on
 
 
-def test_events_are_as_quiet_as_with_celerys_events_off(app: Celery) -> None:
+def test_an_event_of_a_task_goes_with_those_of_its_worker(app: Celery) -> None:
     @app.task(bind=True)
-    def quiet(self: Any) -> Any:
-        return self.send_event("task-progress", done=1)
+    def telling(self: Any) -> None:
+        self.send_event("task-progress", done=1)
 
-    assert call(app, quiet).text == "None"
+    told: list[Any] = []
+    outgoing = app.compose(telling.name, (), {})
+    run(app, outgoing, told.append)
+
+    (said,) = told
+    assert (said.type, said.pid) == ("task-progress", os.getpid())
+    assert json.loads(said.fields) == {"uuid": outgoing.message.id, "done": 1}
+
+
+def test_an_event_that_cannot_travel_is_an_error_where_it_is_sent(app: Celery) -> None:
+    @app.task(bind=True)
+    def telling(self: Any) -> None:
+        self.send_event("task-progress", done=object())
+
+    assert "the fields of the event 'task-progress'" in call(app, telling).text
 
 
 @pytest.mark.parametrize(

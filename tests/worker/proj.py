@@ -256,3 +256,9 @@ def hear_of_id(task_id: str) -> None:
 @app.task
 def hear_of_error(request: Any, error: BaseException, traceback: str | None) -> None:
     write_down(f"error {request.id} {error!r} {(traceback or '').strip().splitlines()[-1]}")
+
+
+@app.task(bind=True)
+def telling(self: Any, done: int) -> int:
+    self.send_event("task-progress", done=done)
+    return done

@@ -35,6 +35,7 @@ from celery_rs.backends import Patience, ResultBackend, RetryingBackend, open_ba
 from celery_rs.config import Purpose, Settings, broker_url, from_words, zone
 from celery_rs.control import Control
 from celery_rs.errors import AlwaysEagerIgnored, ImproperlyConfigured, NotFinalized
+from celery_rs.events import Events
 from celery_rs.results import AsyncResult, ResultSet
 from celery_rs.signals import Signal
 from celery_rs.transports import Outgoing, Transport, open_transport
@@ -59,6 +60,7 @@ class Celery:
     loader_cls: Any = None
     registry_cls: Any = TaskRegistry
     control_cls: Any = Control
+    events_cls: Any = Events
     log_cls: Any = LOGGING
     worker_cls: Any = WORKER
     builtin_fixups: Sequence[Any] = ()
@@ -133,6 +135,7 @@ class Celery:
         self.conf = Settings({**(changes or {}), **named, **settings}, lock=self._lock)
         self.conf.on_first_reading(self._before_reading, self._after_reading)
         self.clock = LamportClock()
+        self.events = resolve(self.events_cls, "events_cls")(self)
         self.control = resolve(control or self.control_cls, "control_cls")(self)
         self.amqp = Amqp(self)
         """Queues and routes, under Celery's names."""

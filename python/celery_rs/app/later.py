@@ -8,7 +8,6 @@ from celery_rs.errors import ImproperlyConfigured, NotSupported
 _BROKER = "send with send_task or apply_async, look with `celery-rs inspect`"
 
 ATTRIBUTES: Mapping[str, str] = {
-    "events": "use the signals of celery_rs.signals",
     "pool": _BROKER,
     "producer_pool": _BROKER,
     "connection": _BROKER,
@@ -28,7 +27,7 @@ ATTRIBUTES: Mapping[str, str] = {
 
 CONSTRUCTOR: Mapping[str, str] = {
     "amqp": "set task_queues and task_routes; see app.amqp",
-    "events": ATTRIBUTES["events"],
+    "events": "set the attribute events_cls of a subclass",
 }
 """Arguments of `Celery` that must be None."""
 

@@ -4,6 +4,7 @@ What a task's declaration, the routes and the settings say about its calls is wo
 settings; a call then adds its own options, its arguments and fresh ids.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,15 +20,18 @@ from celery_rs.canvas import embedded
 from celery_rs.config import zone
 from celery_rs.context import current_request
 from celery_rs.errors import EncodeError, OperationalError
+from celery_rs.execution import Said
 from celery_rs.results import AsyncResult
 from celery_rs.serializers import JSON, Serializer, compress, compression_type, serializer
 from celery_rs.signals import after_task_publish, before_task_publish
 from celery_rs.transports import Outgoing, Route, Wait
-from celery_rs.wire import Message, Queue, new_id, preview
+from celery_rs.wire import Message, Queue, new_id, preview, sent_fields
 
 if TYPE_CHECKING:
     from celery_rs.app.app import Celery
     from celery_rs.app.task import Task
+
+log = logging.getLogger("celery_rs.app")
 
 _CLEARABLE = frozenset({"expires", "time_limit", "soft_time_limit"})
 _OF_THE_TASK = (
@@ -231,6 +235,27 @@ class Publisher:
         """Say that these have been sent; a run's follow-ups are with its worker, which sends them at the run's end."""
         if after_task_publish.receivers:
             tell(batch)
+        if self._app.conf.task_send_sent_event:
+            self._tell_monitors(batch)
+
+    def _tell_monitors(self, batch: Sequence[Outgoing]) -> None:
+        """Inside a task by its worker, else at once. What monitors do not hear is no reason to fail a call."""
+        request = current_request()
+        for message, route, *_ in batch:
+            fields = sent_fields(message, *route, self._queue_of(route))
+            if request is not None and request.tell(Said.now("task-sent", fields)):
+                continue
+            try:
+                self._app.events.Dispatcher(hostname=self._origin).send("task-sent", **fields)
+            except OperationalError as error:
+                log.warning("no monitor hears that task %s[%s] was sent: %s", message.task, message.id, error)
+
+    def _queue_of(self, route: Route) -> str | None:
+        """The queue that a message with this exchange and key comes to."""
+        if not route.exchange:
+            return route.routing_key
+        places = {(queue.exchange.name, queue.routing_key): queue.name for queue in self.router.queues()}
+        return places.get((route.exchange, route.routing_key))
 
     # what is worked out once
 

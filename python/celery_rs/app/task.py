@@ -24,6 +24,7 @@ from celery_rs.errors import Ignore, ImproperlyConfigured, NotSupported, Retry
 from celery_rs.execution import (
     BACKOFF_MAX,
     RETRY_DELAY,
+    Said,
     apply,
     invented_id,
     is_spent,
@@ -446,7 +447,16 @@ class Task(Generic[P, R]):
     def send_event(
         self, type_: str, retry: bool = True, retry_policy: Mapping[str, Any] | None = None, **fields: Any
     ) -> None:
-        """Nothing: as in a Celery worker without `-E`, there are no events."""
+        """Send an event of one's own such as `task-progress` to whoever listens, with the task's id as `uuid`.
+
+        Inside a worker it goes with the worker's own events. It is sent once, whatever `retry` says. Raises EncodeError
+        for what JSON cannot carry, OperationalError outside a worker.
+        """
+        request = self.request
+        fields = {"uuid": request.id, **fields}
+        if not request.tell(Said.now(type_, fields)):
+            with self.app.events.default_dispatcher(hostname=request.hostname) as dispatcher:
+                dispatcher.send(type_, **fields)
 
     def add_trail(self, result: AsyncResult[Any]) -> AsyncResult[Any]:
         """Count `result` among the running task's children."""

@@ -36,6 +36,7 @@ def banner(
     queues: Sequence[Queue],
     now: datetime,
     autoscale: tuple[int, int] | None = None,
+    task_events: bool = False,
 ) -> str:
     """The banner, coloured; `click.echo` takes the colours away where nobody sees them. `autoscale`: (most, least)."""
     size = str(concurrency) if autoscale is None else f"{{min={autoscale[1]}, max={autoscale[0]}}}"
@@ -49,7 +50,7 @@ def banner(
         f".> transport:   {app.transport.describe()}",
         f".> results:     {app.backend.describe()}",
         f".> concurrency: {size} ({pool})",
-        ".> task events: OFF (workers send no events yet)",
+        f".> task events: {'ON' if task_events else 'OFF (enable -E to monitor tasks in this worker)'}",
         "",
         "[queues]",
         *sorted(_queue_line(queue) for queue in queues),

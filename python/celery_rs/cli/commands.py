@@ -29,6 +29,7 @@ COMMANDS: dict[str, Row] = {
     "completion": Row("celery_rs.cli.completion:completion", "Print the script that lets SHELL complete commands."),
     "control": Row("celery_rs.cli.control:control", "Change running workers."),
     "dead": Row("celery_rs.cli.dead:dead", "Look after messages that could not be run."),
+    "events": Row("celery_rs.cli.events:events", "Print what workers and tasks do."),
     "graph": Row("celery_rs.cli.graph:graph", "Draw who works with whom, for Graphviz."),
     "inspect": Row("celery_rs.cli.inspect:inspect", "Look at running workers."),
     "list": Row("celery_rs.cli.list:listing", "List what the app has configured."),
@@ -49,8 +50,7 @@ COMMANDS: dict[str, Row] = {
 REFUSED: dict[str, str] = {
     "amqp": "there is no AMQP broker yet; see `celery-rs list`, `purge` and `migrate`",
     "beat": "there is no scheduler yet; start periodic tasks from cron or a systemd timer with `celery-rs call`",
-    "events": "workers send no events yet; see `celery-rs inspect active` and the workers' logs",
-    "flower": "it lives on events, which workers do not send yet; see `celery-rs status` and `celery-rs inspect stats`",
+    "flower": "start Flower with Celery's own command, on a broker that it knows; or see `celery-rs events --dump`",
 }
 """Celery's commands that are not there yet, with what to do instead."""
 

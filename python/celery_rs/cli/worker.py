@@ -155,7 +155,14 @@ _feature = grouped("Feature")
 @_queue("-I", "--include", type=COMMA_SEPARATED, default=(), metavar="LIST", help="Import these modules as well.")
 @_feature("--without-gossip", is_flag=True, expose_value=False, help="Accepted; there is no gossip here.")
 @_feature("--without-mingle", is_flag=True, expose_value=False, help="Accepted; there is no mingle here.")
-@_feature("--without-heartbeat", is_flag=True, expose_value=False, help="Accepted; no heartbeats are sent here.")
+@_feature("--without-heartbeat", is_flag=True, help="Send no worker-online, -heartbeat and -offline events.")
+@_feature(
+    "--heartbeat-interval",
+    type=Seconds(not_zero=True),
+    metavar="SECONDS",
+    help="Send a heartbeat every so many seconds; 2 without it.",
+)
+@_feature("-E", "--task-events", "--events", is_flag=True, default=None, help="Send events of tasks, for monitors.")
 @_feature(
     "--autoscale",
     type=Autoscale(),
@@ -163,8 +170,6 @@ _feature = grouped("Feature")
     help="As many processes as there is work for, within these bounds.",
 )
 @daemon_options
-@refused("-E", "--task-events", "--events", is_flag=True, why="no events are sent; see `celery-rs inspect active`")
-@refused("--heartbeat-interval", why="no heartbeats are sent; see `celery-rs status`")
 @refused("-B", "--beat", is_flag=True, why=_NO_BEAT)
 @refused("-s", "--schedule-filename", "--schedule", why=_NO_BEAT)
 @refused("--scheduler", why=_NO_BEAT)
@@ -282,6 +287,7 @@ def _greet(app: Celery, running: Worker) -> None:
         pool=options.pool,
         queues=running.queues,
         now=datetime.now().astimezone(),
+        task_events=bool(app.conf["worker_send_task_events"] if options.task_events is None else options.task_events),
     )
     click.echo(text)
     if options.loglevel <= logging.INFO:

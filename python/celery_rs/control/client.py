@@ -231,18 +231,22 @@ class Control:
         arguments = {"modules": modules, "reload": reload, "reloader": reloader}
         return self.broadcast("pool_restart", arguments, destination, **options)
 
-    # what workers do not do yet: each answers that
+    # events
 
     def enable_events(self, destination: Destination = None, **options: Any) -> Answers:
+        """Have workers send events of tasks."""
         return self.broadcast("enable_events", {}, destination, **options)
 
     def disable_events(self, destination: Destination = None, **options: Any) -> Answers:
+        """Have workers send no events of tasks."""
         return self.broadcast("disable_events", {}, destination, **options)
 
     def heartbeat(self, destination: Destination = None, **options: Any) -> Answers:
+        """Have workers send a heartbeat now."""
         return self.broadcast("heartbeat", {}, destination, **options)
 
     def election(self, id: str, topic: str, action: Any = None, **options: Any) -> Answers:
+        """Call for an election among workers; ours take no part."""
         return self.broadcast("election", {"id": id, "topic": topic, "action": action}, **options)
 
 

@@ -9,6 +9,7 @@ from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request, Tell
 from celery_rs.execution.retries import BACKOFF_MAX, RETRY_DELAY, exception_classes, is_spent
+from celery_rs.execution.said import Said
 from celery_rs.execution.traces import ExceptionInfo, printable
 from celery_rs.execution.user_code import in_user_code
 from celery_rs.execution.work import Work
@@ -20,6 +21,7 @@ __all__ = [
     "Outcome",
     "RETRY_DELAY",
     "Request",
+    "Said",
     "Tell",
     "Work",
     "apply",

@@ -15,6 +15,7 @@ from celery_rs.errors import CeleryError, Retry
 from celery_rs.execution.executor import find, read_body
 from celery_rs.execution.request import Request
 from celery_rs.execution.run import Run, failed, retried
+from celery_rs.execution.said import Said
 from celery_rs.execution.work import Work
 from celery_rs.transports import Outgoing
 from celery_rs.wire import TaskResult
@@ -54,5 +55,5 @@ def _tell(app: AppLike, work: Work, hostname: str, hook: str, step: Callable[[Ru
             log.warning("%s of task %s[%s] held up the worker for %.1f s", hook, work.task, work.id, took)
 
 
-def _nobody(record: TaskResult) -> None:
+def _nobody(news: TaskResult | Said) -> None:
     """The run is over: its record is written with its end."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celery_rs.errors import ContentError
+from celery_rs.execution.said import Said
 from celery_rs.execution.work import Work
 from celery_rs.results import AsyncResult
 from celery_rs.serializers import JSON
@@ -16,7 +17,8 @@ from celery_rs.wire import TaskResult
 if TYPE_CHECKING:
     from celery_rs.transports import Outgoing
 
-Tell = Callable[[TaskResult], None]
+Tell = Callable[[TaskResult | Said], None]
+"""Have a record stored, or an event sent, while the task runs."""
 
 _PROTOCOL = frozenset(
     {
@@ -201,11 +203,11 @@ class Request:
             **(route if key is not None else {}),
         }
 
-    def tell(self, record: TaskResult) -> bool:
-        """Have a record stored while the task runs; False when nobody listens (outside a worker)."""
+    def tell(self, news: TaskResult | Said) -> bool:
+        """Have a record stored or an event sent while the task runs; False when nobody listens (outside a worker)."""
         if self._tell is None:
             return False
-        self._tell(record)
+        self._tell(news)
         return True
 
     def enter(self, task: str) -> bool:

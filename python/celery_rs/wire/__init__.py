@@ -1,11 +1,11 @@
 """The meaning of the bytes, shared by both ends."""
 
+from celery_rs.wire.broadcast import Unreadable
 from celery_rs.wire.clock import LamportClock
 from celery_rs.wire.control import (
     ControlReply,
     ControlRequest,
     ReplyTo,
-    Unreadable,
     check_pattern,
     exchanges,
     is_error,
@@ -17,6 +17,17 @@ from celery_rs.wire.control import (
     seal_request,
 )
 from celery_rs.wire.copies import copied
+from celery_rs.wire.event import (
+    Event,
+    EventFields,
+    event_body,
+    event_exchange,
+    open_events,
+    routing_key,
+    seal_events,
+    sent_fields,
+    utcoffset,
+)
 from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.ids import new_id
 from celery_rs.wire.message import Message
@@ -30,6 +41,8 @@ __all__ = [
     "ChordPart",
     "ControlReply",
     "ControlRequest",
+    "Event",
+    "EventFields",
     "Exchange",
     "LamportClock",
     "Message",
@@ -45,17 +58,24 @@ __all__ = [
     "decode_meta",
     "encode_failure",
     "encode_meta",
+    "event_body",
+    "event_exchange",
     "exchanges",
     "is_error",
     "iso",
     "new_id",
+    "open_events",
     "open_reply",
     "open_request",
     "preview",
     "reply_exchange",
     "reply_queue",
+    "routing_key",
+    "seal_events",
     "seal_reply",
     "seal_request",
+    "sent_fields",
     "supersedes",
+    "utcoffset",
     "worker_direct",
 ]

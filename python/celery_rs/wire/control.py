@@ -4,26 +4,17 @@ Opening never raises: what cannot be read comes back as an `Unreadable` with the
 broker may write to these exchanges. Bodies are JSON; nothing else is accepted.
 """
 
-import base64
 import fnmatch
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
-from uuid import uuid4
 
 from celery_rs._core import RouteTable
+from celery_rs.wire.broadcast import Unreadable, Wrong, open_object, seal
 from celery_rs.wire.topology import Exchange
 
-_JSON = "application/json"
 PATTERN_MOST = 1000
 """The longest pattern for the names of nodes."""
-
-
-class Unreadable(NamedTuple):
-    """A control message that cannot be read, and why, in one line."""
-
-    reason: str
 
 
 class ReplyTo(NamedTuple):
@@ -84,56 +75,48 @@ def seal_request(request: ControlRequest, exchange: str) -> bytes:
     if request.ticket is not None and request.reply_to is not None:
         body["ticket"] = request.ticket
         body["reply_to"] = request.reply_to._asdict()
-    return _seal(body, {"clock": request.clock, "expires": request.expires}, exchange, "", delivery_mode=2)
+    return seal(body, {"clock": request.clock, "expires": request.expires}, exchange, "", delivery_mode=2)
 
 
 def seal_reply(reply: ControlReply, to: ReplyTo) -> bytes:
     """The reply as an envelope for the asker. Never raises: what JSON cannot carry becomes an error in its place."""
     headers = {"ticket": reply.ticket, "clock": reply.clock}
     try:
-        return _seal({reply.node: reply.reply}, headers, *to, delivery_mode=1)
+        return seal({reply.node: reply.reply}, headers, *to, delivery_mode=1)
     except (TypeError, ValueError, RecursionError) as error:
         told = {"error": f"the reply cannot be written as JSON: {error}"}
-        return _seal({reply.node: told}, headers, *to, delivery_mode=1)
+        return seal({reply.node: told}, headers, *to, delivery_mode=1)
 
 
 def open_request(raw: bytes) -> ControlRequest | Unreadable:
     """Read a request's envelope."""
     try:
-        headers, body = _open(raw)
+        headers, body = open_object(raw)
         return _request(headers, body)
-    except _Wrong as wrong:
+    except Wrong as wrong:
         return Unreadable(str(wrong))
 
 
 def open_reply(raw: bytes) -> ControlReply | Unreadable:
     """Read a reply's envelope."""
     try:
-        headers, body = _open(raw)
+        headers, body = open_object(raw)
         ticket = headers.get("ticket")
         if len(body) != 1 or not isinstance(ticket, str):
-            raise _Wrong("expected one node's reply with a ticket, got", raw)
-    except _Wrong as wrong:
+            raise Wrong("expected one node's reply with a ticket, got", raw)
+    except Wrong as wrong:
         return Unreadable(str(wrong))
     ((node, reply),) = body.items()
     return ControlReply(node, reply, ticket, _clock(headers))
 
 
-class _Wrong(ValueError):
-    """What was expected, and what came (shortened)."""
-
-    def __init__(self, expected: str, came: object) -> None:
-        text = repr(came)
-        super().__init__(f"{expected} {text if len(text) <= 120 else text[:120] + '...'}")
-
-
 def _request(headers: Mapping[str, Any], body: Mapping[str, Any]) -> ControlRequest:
     method = body.get("method")
     if not isinstance(method, str) or not method:
-        raise _Wrong("expected a method's name, got", method)
+        raise Wrong("expected a method's name, got", method)
     arguments = body.get("arguments") or {}
     if not isinstance(arguments, dict):
-        raise _Wrong("expected arguments by name, got", arguments)
+        raise Wrong("expected arguments by name, got", arguments)
     return ControlRequest(
         method,
         arguments,
@@ -149,7 +132,7 @@ def _destination(value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(node, str) for node in value):
-        raise _Wrong("expected a list of node names as destination, got", value)
+        raise Wrong("expected a list of node names as destination, got", value)
     return tuple(value)
 
 
@@ -157,11 +140,11 @@ def _pattern(pattern: Any, matcher: Any) -> tuple[str | None, Literal["glob", "p
     if not pattern or not matcher:  # Celery: both, or it is for all
         return None, "glob"
     if not isinstance(pattern, str) or matcher not in ("glob", "pcre"):
-        raise _Wrong("expected a pattern with matcher 'glob' or 'pcre', got", (pattern, matcher))
+        raise Wrong("expected a pattern with matcher 'glob' or 'pcre', got", (pattern, matcher))
     try:
         return pattern, check_pattern(pattern, matcher)
     except ValueError as error:
-        raise _Wrong(f"expected a pattern ({error}), got", pattern) from None
+        raise Wrong(f"expected a pattern ({error}), got", pattern) from None
 
 
 def check_pattern(pattern: str | None, matcher: str | None) -> Literal["glob", "pcre"]:
@@ -186,7 +169,7 @@ def _seconds(value: Any) -> float:
     try:
         return float(value) if isinstance(value, int | float) else 0.0
     except OverflowError:
-        raise _Wrong("expected epoch seconds as expires, got", value) from None
+        raise Wrong("expected epoch seconds as expires, got", value) from None
 
 
 def _clock(headers: Mapping[str, Any]) -> int:
@@ -203,62 +186,9 @@ def _address(ticket: Any, reply_to: Any) -> tuple[str | None, ReplyTo | None]:
             try:
                 f"{exchange}{routing_key}".encode()
             except UnicodeEncodeError:
-                raise _Wrong("expected a reply_to in Unicode, got", reply_to) from None
+                raise Wrong("expected a reply_to in Unicode, got", reply_to) from None
             return ticket, ReplyTo(exchange, routing_key)
-    raise _Wrong("expected a ticket and reply_to with exchange and routing_key, got", (ticket, reply_to))
-
-
-def _seal(
-    body: Mapping[str, Any], headers: Mapping[str, Any], exchange: str, routing_key: str, *, delivery_mode: int
-) -> bytes:
-    # A value that JSON cannot carry travels as its repr: control is read by people.
-    encoded = base64.b64encode(json.dumps(body, default=repr).encode())
-    envelope = {
-        "body": encoded.decode(),
-        "content-encoding": "utf-8",
-        "content-type": _JSON,
-        "headers": headers,
-        "properties": {
-            "delivery_mode": delivery_mode,
-            "delivery_info": {"exchange": exchange, "routing_key": routing_key},
-            "priority": 0,
-            "body_encoding": "base64",
-            "delivery_tag": str(uuid4()),
-        },
-    }
-    return json.dumps(envelope).encode()
-
-
-def _open(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Headers and body of an envelope."""
-    envelope = _object(raw)
-    content_type = envelope.get("content-type")
-    if content_type != _JSON:
-        raise _Wrong(f"expected content type {_JSON!r}, got", content_type)
-    headers = envelope.get("headers") or {}
-    properties = envelope.get("properties") or {}
-    body = envelope.get("body")
-    if not isinstance(headers, dict) or not isinstance(properties, dict) or not isinstance(body, str):
-        raise _Wrong("expected headers, properties and body, got", raw)
-    encoding = properties.get("body_encoding")
-    if encoding == "base64":
-        try:
-            return headers, _object(base64.b64decode(body, validate=True))
-        except ValueError as error:
-            if isinstance(error, _Wrong):
-                raise
-            raise _Wrong("expected a body in base64, got", body) from None
-    return headers, _object(body)
-
-
-def _object(text: bytes | str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _Wrong("expected a JSON object, got", text) from None
-    if not isinstance(value, dict):
-        raise _Wrong("expected a JSON object, got", text)
-    return value
+    raise Wrong("expected a ticket and reply_to with exchange and routing_key, got", (ticket, reply_to))
 
 
 def exchanges(base: str) -> tuple[Exchange, Exchange]:

@@ -42,15 +42,13 @@ class Endings:
 
     def loss(self, entry: Entry, event: Lost, *, asked: bool) -> Completion:
         """A run whose process died and that is not run again."""
-        if event.by_us == "hard":
-            return self._failure(entry, TimeLimitExceeded(entry.hard_limit))
         if event.by_us == "terminate" and asked:
             return self._completion(entry, TaskRevokedError("terminated"), states.REVOKED)
-        return self._failure(entry, _died(event))
+        return self._failure(entry, cause_of(entry, event))
 
     def retry(self, entry: Entry, event: Lost) -> Completion:
         """A run whose process died and that is sent again, after the delay of the task's retries."""
-        error, delay = _died(event), entry.policy.retry_delay
+        error, delay = cause_of(entry, event), entry.policy.retry_delay
         if self._app is not None:
             tell_retry(self._app, _work(entry), error, countdown=delay, hostname=self._hostname)
         again = as_retry(entry.envelope, due=time.time() + delay)
@@ -61,7 +59,7 @@ class Endings:
         envelope = delivery.envelope
         if isinstance(envelope, DecodeError):
             return Completion(delivery.tag)
-        error = WorkerLostError("the worker that ran it died; it had acknowledged the message when the task started")
+        error = orphaned()
         redelivered = delivery.redelivered
         work = Work.of(delivery.tag, envelope, delivery.queue, redelivered=redelivered, announce=False, late=False)
         followups = self._tell(work, error)
@@ -93,5 +91,13 @@ def _work(entry: Entry) -> Work:
     return Work.of(entry.tag, entry.envelope, entry.queue, redelivered=entry.redelivered, announce=False, late=late)
 
 
-def _died(event: Lost) -> WorkerLostError:
+def cause_of(entry: Entry, event: Lost) -> Exception:
+    """Why a run whose process died has failed."""
+    if event.by_us == "hard":
+        return TimeLimitExceeded(entry.hard_limit)
     return WorkerLostError(f"the process {event.pid} that ran it died ({event.how})")
+
+
+def orphaned() -> WorkerLostError:
+    """Why a task has failed that a worker had started and acknowledged before it died."""
+    return WorkerLostError("the worker that ran it died; it had acknowledged the message when the task started")

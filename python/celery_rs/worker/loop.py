@@ -20,13 +20,14 @@ from celery_rs.transports import Burial, Completion, Tag
 from celery_rs.wire import ReplyTo, reply_exchange, seal_reply
 from celery_rs.worker import commands, inbox, journal, settlement
 from celery_rs.worker.autoscale import Autoscale
+from celery_rs.worker.bulletin import Bulletin, Load
 from celery_rs.worker.completer import Begin, Bury, Completer, Defer, GiveBack, Progress, Reply
 from celery_rs.worker.deadlines import Deadlines
 from celery_rs.worker.dispatcher import Dispatcher, Entry, Moment, Revoked, Rulings
-from celery_rs.worker.endings import Endings
+from celery_rs.worker.endings import Endings, cause_of, orphaned
 from celery_rs.worker.lifecycle import Lifecycle, Phase
 from celery_rs.worker.notices import Notices
-from celery_rs.worker.pools import Finished, Job, Lost, Pool, PoolBroken, Returned, Running, Started
+from celery_rs.worker.pools import Announced, Finished, Job, Lost, Pool, PoolBroken, Returned, Running, Started
 from celery_rs.worker.pools import Progress as PoolProgress
 from celery_rs.worker.receiver import Receiver
 from celery_rs.worker.runtimes import Runtimes
@@ -63,6 +64,7 @@ class Loop:
         completer: Completer,
         receiver: Receiver,
         endings: Endings,
+        bulletin: Bulletin,
         counts: journal.Counts,
         state: Callable[["Loop"], commands.WorkerState],
         autoscale: Autoscale | None = None,
@@ -75,6 +77,7 @@ class Loop:
         self.lifecycle = lifecycle
         self.pool = pool
         self.counts = counts
+        self.bulletin = bulletin
         self.autoscale = autoscale
         self._inbox = box
         self._completer = completer
@@ -98,6 +101,7 @@ class Loop:
             inbox.Signalled: self._on_signalled,
             Finished: self._on_finished,
             PoolProgress: lambda event: self._completer.order(Progress(event.record)),
+            Announced: lambda event: self.bulletin.said(event.said),
             Started: self._on_started,
             Returned: self._on_returned,
             Lost: self._on_lost,
@@ -108,6 +112,7 @@ class Loop:
     def run(self) -> int:
         """Work until the lifecycle ends; returns the exit code."""
         unwatch = self._watch(self._inbox.fileno(), lambda: None)
+        self.bulletin.online(self.load(), self._notices, _now().mono)
         self._turn(_now())
         while self.lifecycle.phase < Phase.STOPPED:
             self._watch.wait(self._patience(_now()))
@@ -115,6 +120,7 @@ class Loop:
                 self._handlers[type(event)](event)
             self._turn(_now())
         unwatch()
+        self.bulletin.offline(self.load(), self._notices)
         return self.lifecycle.exit_code
 
     def set_rate(self, task: str, rate: str | float | None) -> None:
@@ -182,6 +188,8 @@ class Loop:
             self._return_stalled(now.mono)
             self._receiver.allow(self.window.open(self.dispatcher.in_hand), handled=self._handled)
         self._supervise(now.mono)
+        if self.bulletin.beats(now.mono):
+            self.beat()
         if self.dispatcher.idle:
             self.lifecycle.idle(now.mono)
 
@@ -192,6 +200,7 @@ class Loop:
             self.pool.tick(now.mono),
             now.mono + BEGUN_AFTER_S if self.dispatcher.unbegun else None,
             now.mono + STALLED_S if self.dispatcher.ready else None,
+            self.bulletin.due(),
         ]
         if len(self._deadlines):
             times.append(self._deadlines.soonest(self.pool.running()))
@@ -216,12 +225,21 @@ class Loop:
                 jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, False, entry.policy.late))
             self.pool.submit(jobs, batch=batch)
             if self.pool.blocks:
-                self._begin(entries)  # its next chance would be after the run
+                self._begin([(entry, _now().mono) for entry in entries])  # its next chance would be after the run
 
     def _scale(self, scale: Autoscale, now: float) -> None:
         size = scale.size(self.pool.size, self.demand(), now)
         if size != self.pool.size:
             self.resize(size)
+
+    def load(self) -> Load:
+        """How busy it is."""
+        active = len(self.pool.running())
+        return Load(active, self.counts.total.total() + active)
+
+    def beat(self) -> None:
+        """Tell monitors that the worker lives."""
+        self.bulletin.beat(self.load(), self._notices)
 
     def demand(self) -> int:
         """How many tasks would run now if the pool had room for all."""
@@ -248,13 +266,17 @@ class Loop:
                 self.pool.interrupt(over.tag, over.how)
 
     def _record_begun(self, running: Sequence[Running], now: float) -> None:
-        lasting = [self.dispatcher.out.get(job.tag) for job in running if now - job.began_at >= BEGUN_AFTER_S]
-        self._begin([entry for entry in lasting if entry is not None and not entry.begun])
+        out = self.dispatcher.out
+        lasting = [(out.get(job.tag), job.began_at) for job in running if now - job.began_at >= BEGUN_AFTER_S]
+        self._begin([(entry, at) for entry, at in lasting if entry is not None and not entry.begun])
 
-    def _begin(self, entries: Sequence[Entry]) -> None:
+    def _begin(self, entries: Sequence[tuple[Entry, float]]) -> None:
+        """These have begun, at these monotonic times."""
         begun: dict[bool, list[Tag]] = {False: [], True: []}
-        for entry in entries:
+        for entry, at in entries:
             self.dispatcher.begin(entry)
+            if self.bulletin.tasks:
+                self.bulletin.started(entry, time.time() - (time.monotonic() - at))
             begun[entry.policy.late].append(entry.tag)
         for late, tags in begun.items():
             if tags:
@@ -289,6 +311,8 @@ class Loop:
         rulings = self.dispatcher.admit(event.deliveries, now)
         journal.received(rulings.received)
         self._notices.received(rulings.received)
+        if self.bulletin.tasks:
+            self.bulletin.received(rulings.received)
         self._apply(rulings)
 
     def _apply(self, rulings: Rulings) -> None:
@@ -296,6 +320,8 @@ class Loop:
             for dead in rulings.dead:
                 journal.buried(dead)
                 self._notices.dead(dead)
+                if self.bulletin.tasks:
+                    self.bulletin.dead(dead.delivery.envelope, dead.error)
             self.dispatcher.bury([dead.delivery.tag for dead in rulings.dead])
             self._completer.order(Bury({dead.delivery.tag: self._endings.burial(dead) for dead in rulings.dead}))
             # They took no slot any time: a queue of nothing else is received in large batches, too.
@@ -306,6 +332,8 @@ class Loop:
             journal.expired(expired.entry)
             self._completer.order(self._endings.expiry(expired))
             self._notices.revoked(expired.entry, expired=True)
+            if self.bulletin.tasks:
+                self.bulletin.revoked(expired.entry, expired=True)
         for revoked in rulings.revoked:
             self._discard(revoked)
 
@@ -313,6 +341,8 @@ class Loop:
         journal.revoked(revoked)
         self._completer.order(self._endings.revocation(revoked))
         self._notices.revoked(revoked.entry)
+        if self.bulletin.tasks:
+            self.bulletin.revoked(revoked.entry)
 
     def _on_facts(self, event: inbox.FactsLearnt) -> None:
         """What was revoked while this worker did not listen; also before it was started."""
@@ -336,6 +366,8 @@ class Loop:
         for delivery in event.deliveries:
             self.dispatcher.bury([delivery.tag])
             self._completer.order(self._endings.orphan(delivery))
+            if self.bulletin.tasks:
+                self.bulletin.dead(delivery.envelope, orphaned())
 
     def _on_settled(self, event: inbox.Settled) -> None:
         self.dispatcher.settled(event.tags)
@@ -349,6 +381,8 @@ class Loop:
             self._runtimes.observe(task, outcome.runtime)
             self.counts.add(task)
             journal.ended(entry, outcome)
+            if self.bulletin.tasks:
+                self.bulletin.ended(entry, outcome)
             self._settle_end(entry, outcome)
         self.window.observe(runtimes)
 
@@ -372,7 +406,7 @@ class Loop:
             self._completer.order(Completion(entry.tag, how, outcome.followups, outcome.record, outcome.part))
 
     def _on_started(self, event: Started) -> None:
-        """Nobody listens yet: jobs are announced for events only."""
+        """Nobody asks for it: what has begun is seen in the pool's pages, and what was short at its end."""
 
     def _on_returned(self, event: Returned) -> None:
         for key in event.tags:
@@ -396,8 +430,14 @@ class Loop:
             self._completer.order(self._endings.retry(entry, event))
         else:
             self._completer.order(self._endings.loss(entry, event, asked=not stopping))
-        if signum is not None and event.by_us == "terminate" and not stopping:
+        terminated = event.by_us == "terminate" and not stopping
+        if signum is not None and terminated:
             self._notices.revoked(entry, signum=signum)
+        if self.bulletin.tasks:
+            if terminated:
+                self.bulletin.revoked(entry, signum=signum or signal.SIGKILL)
+            elif settling not in ("back", "crashed"):
+                self.bulletin.lost(entry, cause_of(entry, event), again=settling == "retry")
 
     def _end(self, key: Tag) -> Entry:
         self._deadlines.forget(key)

@@ -47,6 +47,11 @@ class WorkerOptions:
     """worker_disable_prefetch"""
     statedb: str | None = None
     """worker_state_db: the file of revoked ids; `%n` and `%h` are filled in already."""
+    task_events: bool | None = None
+    """worker_send_task_events"""
+    without_heartbeat: bool = False
+    heartbeat_interval: float | None = None
+    """Seconds between heartbeats; 2."""
     added: Mapping[str, Any] = field(default_factory=dict)
     """The values of the options that the app has added to the worker's, for receivers of `celeryd_init`."""
 

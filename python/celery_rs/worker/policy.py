@@ -20,6 +20,7 @@ class Policy(NamedTuple):
     retry_delay: float = RETRY_DELAY
     ignore_result: bool = False
     store_errors: bool = False
+    send_events: bool = True
 
 
 def policy_of(task: Any, conf: Any, *, soft_limit: float | None = None, hard_limit: float | None = None) -> Policy:
@@ -46,4 +47,5 @@ def policy_of(task: Any, conf: Any, *, soft_limit: float | None = None, hard_lim
         retry_delay=getattr(task, "default_retry_delay", RETRY_DELAY),
         ignore_result=bool(option("ignore_result", "task_ignore_result")),
         store_errors=bool(option("store_errors_even_if_ignored", "task_store_errors_even_if_ignored")),
+        send_events=bool(getattr(task, "send_events", True)),
     )

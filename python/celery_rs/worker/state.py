@@ -111,6 +111,15 @@ class State:
         revokes.add_stamps(stamps)
         return self._loop.revoke(lambda entry: bool(stamped(entry.envelope, stamps)), signum)
 
+    # events
+
+    def send_task_events(self, on: bool) -> bool:
+        before, self._loop.bulletin.tasks = self._loop.bulletin.tasks, on
+        return before
+
+    def beat(self) -> None:
+        self._loop.beat()
+
     # the worker itself
 
     def shutdown(self) -> None:

@@ -17,15 +17,18 @@ from celery_rs import signals
 from celery_rs._core import RateLimiter
 from celery_rs.app import Celery
 from celery_rs.errors import OperationalError
+from celery_rs.events import Emitter
 from celery_rs.transports import Consumer
-from celery_rs.wire import Queue, exchanges, worker_direct
+from celery_rs.wire import Queue, event_exchange, exchanges, worker_direct
 from celery_rs.worker.autoscale import Autoscale, keepalive
+from celery_rs.worker.bulletin import Bulletin
 from celery_rs.worker.completer import Completer
 from celery_rs.worker.connect import Connecting
 from celery_rs.worker.deduplicate import without_repeats
 from celery_rs.worker.dispatcher import PARKED_MOST, Caps, Dispatcher
 from celery_rs.worker.endings import Endings
 from celery_rs.worker.handlers import Handlers, abandon
+from celery_rs.worker.heart import INTERVAL_S, Heart
 from celery_rs.worker.inbox import Inbox, Signalled
 from celery_rs.worker.journal import Counts
 from celery_rs.worker.leases import Leases
@@ -44,7 +47,7 @@ from celery_rs.worker.revokes import Revokes, revokes_from_environment
 from celery_rs.worker.state import State
 from celery_rs.worker.statedb import StateDb
 from celery_rs.worker.stopping import obey
-from celery_rs.worker.threads import Grace, within
+from celery_rs.worker.threads import Grace, thread, within
 from celery_rs.worker.watch import Watch
 from celery_rs.worker.window import Window
 
@@ -215,10 +218,29 @@ class Worker:
             completer=completer,
             receiver=receiver,
             endings=Endings(self.hostname, policies, self.app),
+            bulletin=self._bulletin(parts, box, grace),
             counts=Counts(),
             state=lambda loop: State(loop, self.queues, receiver, self._queue),
             autoscale=self.autoscale,
         )
+
+    def _bulletin(self, parts: ExitStack, box: Inbox, grace: Grace) -> Bulletin:
+        """What monitors hear, and the thread that sends it."""
+        conf, options = self.app.conf, self.options
+        exchange = event_exchange(conf["event_exchange"])
+        emitter = Emitter(self.app.transport, self.app.clock, self.hostname, exchange)
+        telling = thread("events", emitter.run, box)
+        telling.start()
+
+        def stop() -> None:
+            emitter.finish()
+            telling.join(grace.left())
+            emitter.give_up()
+
+        parts.callback(stop)
+        tasks = conf["worker_send_task_events"] if options.task_events is None else options.task_events
+        interval = None if options.without_heartbeat else options.heartbeat_interval or INTERVAL_S
+        return Bulletin(emitter, Heart(interval), tasks=bool(tasks))
 
     def _queues(self) -> list[Queue]:
         queues = list(self.app.queues(include=self.options.queues, exclude=self.options.exclude_queues))

@@ -3,7 +3,8 @@
 from celery_rs.config import checks
 from celery_rs.config.settings.row import NOT_YET, Setting, flag, mapping, refused, seconds, text, whole
 
-_NO_EVENTS = "no events are sent; see `celery-rs inspect active`"
+_EVENTS_ARE_JSON = "events are sent as JSON, which every monitor reads; leave it out"
+_NO_EVENT_QUEUES = "no broker that is here keeps events in queues; leave it out"
 _NO_QUEUES = "workers on the embedded broker listen without queues; leave it out"
 _NO_SIGNING = "messages are not signed; keep the broker to yourself"
 _NO_BEAT = "there is no beat; call `celery-rs call` from cron"
@@ -23,24 +24,32 @@ CONTROL = (
 )
 
 EVENTS = (
-    text("event_serializer", "json", "CELERY_EVENT_SERIALIZER", "serializer", state=NOT_YET, why=_NO_EVENTS),
-    text("event_exchange", "celeryev", "CELERY_EVENT_EXCHANGE", "exchange", state=NOT_YET, why=_NO_EVENTS),
+    text("event_serializer", "json", "CELERY_EVENT_SERIALIZER", "serializer", state=NOT_YET, why=_EVENTS_ARE_JSON),
+    text(
+        "event_exchange",
+        "celeryev",
+        "CELERY_EVENT_EXCHANGE",
+        "exchange",
+        proof="tests/settings/test_event_effects.py::test_events_go_through_the_exchange_of_the_settings",
+    ),
     text(
         "event_queue_prefix",
         "celeryev",
         "CELERY_EVENT_QUEUE_PREFIX",
         "how the names of their queues begin",
         state=NOT_YET,
-        why=_NO_EVENTS,
+        why=_NO_EVENT_QUEUES,
     ),
-    seconds("event_queue_ttl", 5.0, "CELERY_EVENT_QUEUE_TTL", "how long one waits", state=NOT_YET, why=_NO_EVENTS),
+    seconds(
+        "event_queue_ttl", 5.0, "CELERY_EVENT_QUEUE_TTL", "how long one waits", state=NOT_YET, why=_NO_EVENT_QUEUES
+    ),
     seconds(
         "event_queue_expires",
         60.0,
         "CELERY_EVENT_QUEUE_EXPIRES",
         "how long an unused queue lives",
         state=NOT_YET,
-        why=_NO_EVENTS,
+        why=_NO_EVENT_QUEUES,
     ),
     flag(
         "event_queue_exclusive",
@@ -48,9 +57,16 @@ EVENTS = (
         "CELERY_EVENT_QUEUE_EXCLUSIVE",
         "exclusive queues",
         state=NOT_YET,
-        why=_NO_EVENTS,
+        why=_NO_EVENT_QUEUES,
     ),
-    flag("event_queue_durable", False, "CELERY_EVENT_QUEUE_DURABLE", "durable queues", state=NOT_YET, why=_NO_EVENTS),
+    flag(
+        "event_queue_durable",
+        False,
+        "CELERY_EVENT_QUEUE_DURABLE",
+        "durable queues",
+        state=NOT_YET,
+        why=_NO_EVENT_QUEUES,
+    ),
 )
 
 SECURITY = (
@@ -148,7 +164,7 @@ NOT_OF_A_SETTING = (
             None,
             "",
             f"of the command {command}: {meaning}",
-            f"give it to the command, as --{name}",
+            f"give it to the command, as --{name}" if command == "beat" else "the command only prints; leave it out",
         )
         for command in ("beat", "events")
         for name, meaning in _OF_A_COMMAND.items()

@@ -53,8 +53,7 @@ TASK_MESSAGE = (
         False,
         "CELERY_SEND_TASK_SENT_EVENT",
         "clients send task-sent events",
-        state=NOT_YET,
-        why="no events are sent; see `celery-rs inspect active`",
+        proof="tests/settings/test_event_effects.py::test_monitors_hear_of_calls_where_the_setting_says_so",
     ),
     whole(
         "task_repr_maxlevels",

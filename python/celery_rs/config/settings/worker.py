@@ -203,8 +203,7 @@ WORKER = (
         False,
         "CELERY_SEND_EVENTS",
         "send events of tasks",
-        state=NOT_YET,
-        why="no events are sent; see `celery-rs inspect active`",
+        proof="tests/settings/test_event_effects.py::test_a_worker_sends_events_of_tasks_where_the_setting_says_so",
     ),
 )
 

@@ -1,22 +1,35 @@
-"""Commands of Celery's that need what this worker does not have yet: each says so in its reply."""
+"""What monitors ask of workers. The texts are Celery's."""
+
+import logging
+from typing import Any
 
 from celery_rs.worker.commands.state import WorkerState
 from celery_rs.worker.commands.table import Reply, command
 
+logger = logging.getLogger(__name__)
 
-@command("enable_events", kind="control", help="Not there yet: task events are not sent.")
+
+@command("enable_events", kind="control", help="Send events of tasks.")
 def enable_events(state: WorkerState) -> Reply:
-    return _refuse("enable_events")
+    if state.send_task_events(True):
+        return {"ok": "task events already enabled"}
+    logger.info("Events of group {task} enabled by remote.")
+    return {"ok": "task events enabled"}
 
 
-@command("disable_events", kind="control", help="Not there yet: task events are not sent.")
+@command("disable_events", kind="control", help="Send no events of tasks, also where the worker was started with -E.")
 def disable_events(state: WorkerState) -> Reply:
-    return _refuse("disable_events")
+    if not state.send_task_events(False):
+        return {"ok": "task events already disabled"}
+    logger.info("Events of group {task} disabled by remote.")
+    return {"ok": "task events disabled"}
 
 
-@command("heartbeat", kind="control", help="Not there yet: events are not sent; `inspect ping` says who lives.")
+@command("heartbeat", kind="control", help="Send a heartbeat now.")
 def heartbeat(state: WorkerState) -> Reply:
-    return _refuse("heartbeat")
+    logger.debug("Heartbeat requested by remote.")
+    state.beat()
+    return None
 
 
 @command(
@@ -24,11 +37,9 @@ def heartbeat(state: WorkerState) -> Reply:
     kind="control",
     args="<id> <topic> [action]",
     hidden=True,
-    help="Not there yet: workers do not elect.",
+    help="Not there: this worker does not stand for election.",
 )
-def election(state: WorkerState, id: str, topic: str, action: str | None = None) -> Reply:
-    return _refuse("election")
-
-
-def _refuse(name: str) -> Reply:
-    return {"error": f"{name} is not supported: this worker sends no events yet"}
+def election(state: WorkerState, id: str, topic: str, action: Any = None) -> Reply:
+    """Celery's workers elect one of themselves; this one takes no part, and says so only in its log."""
+    logger.warning("an election on %r was called for; this worker does not take part", topic)
+    return None

@@ -85,6 +85,16 @@ class WorkerState(Protocol):
         """The same for what carries one of these values under one of these names."""
         ...
 
+    # events
+
+    def send_task_events(self, on: bool) -> bool:
+        """Whether events of tasks are sent from now on; returns whether they were."""
+        ...
+
+    def beat(self) -> None:
+        """Send a heartbeat now."""
+        ...
+
     # the worker itself
 
     def shutdown(self) -> None:

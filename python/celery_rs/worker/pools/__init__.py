@@ -1,6 +1,7 @@
 """Where tasks run: the pool interface, and the pools."""
 
 from celery_rs.worker.pools.base import (
+    Announced,
     Finished,
     Job,
     Lost,
@@ -20,6 +21,7 @@ from celery_rs.worker.pools.solo import SoloPool
 
 __all__ = [
     "POOLS",
+    "Announced",
     "Duties",
     "Finished",
     "Job",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from celery_rs._core import Envelope
-from celery_rs.execution import Outcome
+from celery_rs.execution import Outcome, Said
 from celery_rs.transports import Tag
 from celery_rs.wire import TaskResult
 
@@ -40,6 +40,13 @@ class Progress(NamedTuple):
     record: TaskResult
 
 
+class Announced(NamedTuple):
+    """An event that a job sends of its own."""
+
+    tag: Tag
+    said: Said
+
+
 class Finished(NamedTuple):
     outcomes: Sequence[Outcome]
 
@@ -66,7 +73,7 @@ class PoolBroken(NamedTuple):
     reason: str
 
 
-PoolEvent = Started | Progress | Finished | Returned | Lost | PoolBroken
+PoolEvent = Started | Progress | Announced | Finished | Returned | Lost | PoolBroken
 Watch = Callable[[int, Callable[[], None]], Callable[[], None]]
 """watch(file descriptor, callback when readable) → function that ends the watching."""
 

@@ -21,10 +21,20 @@ from typing import Any, NamedTuple, NoReturn
 
 from celery_rs._core import PoolPage
 from celery_rs.errors import SoftTimeLimitExceeded
-from celery_rs.execution import Outcome, Tell, Work
+from celery_rs.execution import Outcome, Said, Tell, Work
 from celery_rs.wire import TaskResult
 from celery_rs.worker.pools.pipe import CHUNK, DOORBELL, Frames, decode_jobs, frame
-from celery_rs.worker.pools.reports import FINISHED, HEAVY, PROGRESS, READY, STARTED, Report, encode_report, flatten
+from celery_rs.worker.pools.reports import (
+    FINISHED,
+    HEAVY,
+    PROGRESS,
+    READY,
+    SAID,
+    STARTED,
+    Report,
+    encode_report,
+    flatten,
+)
 
 RING_AFTER_S = 0.002
 LARGEST_IN_RING = PoolPage.SIZE // 4
@@ -130,15 +140,16 @@ class Child:
         if self._unheard_since:
             self._ring()
 
-    def _tell(self, job: int, record: TaskResult) -> None:
-        """Report progress; called by user code, where a soft limit may strike: not while the report is half written."""
+    def _tell(self, job: int, news: TaskResult | Said) -> None:
+        """Report progress or an event; called by user code, where a soft limit may strike: not in mid-report."""
+        kind = SAID if isinstance(news, Said) else PROGRESS
         if threading.current_thread() is not threading.main_thread():  # signals only ever raise in the main one
-            self._report(PROGRESS, job, tuple(record))
+            self._report(kind, job, tuple(news))
             self._ring()
             return
         self._shielded = True
         try:
-            self._report(PROGRESS, job, tuple(record))
+            self._report(kind, job, tuple(news))
             self._ring()
         finally:
             self._shielded = False

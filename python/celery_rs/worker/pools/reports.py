@@ -23,6 +23,9 @@ FINISHED = 3
 HEAVY = 4
 """The child takes no more jobs: `value` is the memory it needs, in KiB."""
 
+SAID = 5
+"""`value` is an event of the task's own."""
+
 _RECORD, _FOLLOWUPS, _PART = map(Outcome._fields.index, ("record", "followups", "part"))
 
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from celery_rs._core import PoolPage
-from celery_rs.execution import Outcome, Work
+from celery_rs.execution import Outcome, Said, Work
 from celery_rs.wire import TaskResult
-from celery_rs.worker.pools.base import Finished, Job, Lost, PoolEvent, Progress, Returned, Running, Started
+from celery_rs.worker.pools.base import Announced, Finished, Job, Lost, PoolEvent, Progress, Returned, Running, Started
 from celery_rs.worker.pools.pipe import CHUNK, Frames, encode_jobs, frame
-from celery_rs.worker.pools.reports import FINISHED, HEAVY, READY, STARTED, Report, decode_report, rebuild
+from celery_rs.worker.pools.reports import FINISHED, HEAVY, READY, SAID, STARTED, Report, decode_report, rebuild
 
 AT_ONCE_S = 1.0
 """A child that dies this soon after its birth, with nothing started, counts as stillborn."""
@@ -225,8 +225,10 @@ class Seat:
             events.append(Finished(outcomes))
         return events
 
-    def _notice(self, kind: int, tag: str, value: Any) -> Started | Progress:
-        return Started(tag, self.pid, value) if kind == STARTED else Progress(tag, TaskResult._make(value))
+    def _notice(self, kind: int, tag: str, value: Any) -> Started | Progress | Announced:
+        if kind == STARTED:
+            return Started(tag, self.pid, value)
+        return Announced(tag, Said._make(value)) if kind == SAID else Progress(tag, TaskResult._make(value))
 
     def _reports(self) -> Iterator[Report]:
         """What came by socket and ring, merged by number.

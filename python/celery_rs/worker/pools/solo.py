@@ -11,10 +11,10 @@ from time import monotonic
 from typing import Literal
 
 from celery_rs.errors import NotSupported
-from celery_rs.execution import Work
+from celery_rs.execution import Said, Work
 from celery_rs.transports import Tag
 from celery_rs.wire import TaskResult
-from celery_rs.worker.pools.base import Finished, Job, PoolEvent, Progress, Returned, Running, Started, Watch
+from celery_rs.worker.pools.base import Announced, Finished, Job, PoolEvent, Progress, Returned, Running, Started, Watch
 from celery_rs.worker.pools.child import Duties
 
 
@@ -115,6 +115,7 @@ class SoloPool:
         self._done += 1
         self._post(Finished([outcome]))
 
-    def _tell(self, record: TaskResult) -> None:
+    def _tell(self, news: TaskResult | Said) -> None:
         if self._current is not None:
-            self._post(Progress(self._current.tag, record))
+            tag = self._current.tag
+            self._post(Announced(tag, news) if isinstance(news, Said) else Progress(tag, news))
