@@ -127,6 +127,16 @@ def test_a_queue_on_an_exchange_of_another_type_is_reached_through_it() -> None:
     assert app.compose("t", (), {}, exchange="x", routing_key="k").route == Route("x", "k")
 
 
+def test_a_queue_on_a_direct_exchange_is_reached_by_its_name_whatever_the_key() -> None:
+    app = make_app(task_queues=[Queue("urgent", Exchange("media"), "media.urgent"), Queue("celery")])
+
+    assert app.compose("t", (), {}, queue="urgent", routing_key="media.urgent").route == to("urgent")
+    assert app.compose("t", (), {}, queue="urgent", routing_key="mistyped").route == to("urgent")
+    assert app.compose("t", (), {}, exchange="media", routing_key="media.urgent").route == Route(
+        "media", "media.urgent"
+    )
+
+
 def test_queues_are_chosen_and_left_out_by_name() -> None:
     app = make_app(task_queues={"a": {}, "b": {"exchange": "bx", "routing_key": "bk"}}, task_queue_max_priority=9)
 

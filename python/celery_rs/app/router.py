@@ -105,7 +105,7 @@ class Router:
             exchange = exchange.name
         if key is not None and not isinstance(key, str):
             raise ImproperlyConfigured(f"routing_key must be a string, got {key!r}")
-        if exchange is None and key is None and (not queue.exchange.name or queue.exchange.type == "direct"):
+        if exchange is None and (not queue.exchange.name or queue.exchange.type == "direct"):
             return Destination(Route("", queue.name), queue, ())
         if exchange is None:
             exchange = queue.exchange.name or self.table.default_exchange.name

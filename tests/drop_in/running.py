@@ -1,0 +1,120 @@
+"""One project, run as it is by either program: its worker and its client, what they print and what they note."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PROJECT = Path(__file__).parent / "project"
+CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
+DEADLINE = 100.0
+"""Seconds in which the client is done, on a machine that does other things as well."""
+
+_TASK_LINE = re.compile(r"(proj\.[\w.]+\[[\w-]+\]: .*)$", re.MULTILINE)
+
+
+class Program(NamedTuple):
+    """How a worker and a script are started."""
+
+    worker: Sequence[str]
+    script: Sequence[str]
+    env: Mapping[str, str] = {}
+
+
+REAL = Program([str(CELERY), "-m", "celery"], [str(CELERY)])
+OURS = Program(
+    [sys.executable, "-m", "celery_rs"], [sys.executable, "-m", "celery_rs.drop_in"], {"CELERY_RS_DROP_IN": "1"}
+)
+
+
+class Told(NamedTuple):
+    """What can be seen from outside."""
+
+    results: dict[str, Any]
+    runs: dict[str, list[dict[str, Any]]]
+    """By task id, what the processes that run tasks noted, in order."""
+    main: dict[str, list[dict[str, Any]]]
+    """The same of the worker's main process."""
+    logged: list[str]
+    """What tasks logged, without time and process."""
+
+
+_OF_MAIN = frozenset({"task_received", "task_revoked"})
+
+
+def run(program: Program, directory: Path, broker: str) -> Told:
+    """Copy the project, start its worker, run its client, and stop the worker as an operator does."""
+    shutil.copytree(PROJECT, directory)
+    env = {name: value for name, value in os.environ.items() if "CELERY" not in name and name != "PYTHONPATH"}
+    env |= {"PROJ_BROKER": broker, "PROJ_RESULTS": broker, "PROJ_JOURNAL": str(directory / "journal"), **program.env}
+    log = directory / "worker.log"
+    with log.open("w") as output:
+        worker = subprocess.Popen(
+            [*program.worker, "-A", "proj", "worker", "-l", "INFO", "-n", "w@host"],
+            cwd=directory,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        client = subprocess.run(
+            [*program.script, "client.py", str(directory)],
+            cwd=directory,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        worker.send_signal(signal.SIGTERM)
+        stopped = worker.wait(30)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert client.returncode == 0, f"{client.stderr}\n{log.read_text()}"
+    assert stopped == 0, log.read_text()
+    return _told(client.stdout, directory, log.read_text())
+
+
+def _told(output: str, directory: Path, log: str) -> Told:
+    runs, main = defaultdict(list), defaultdict(list)
+    for line in (directory / "journal").read_text().replace(str(directory), "DIRECTORY").splitlines():
+        noted = json.loads(line)
+        kept = main if noted["what"] in _OF_MAIN or noted["id"] is None else runs
+        kept[noted.pop("id") or "worker"].append(noted)
+    return Told(json.loads(output), dict(runs), dict(main), sorted(_TASK_LINE.findall(log)))
+
+
+@contextmanager
+def redis_server(directory: Path) -> Iterator[str]:
+    """A Redis of the test's own: its URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "the Redis of this test does not listen"
+                time.sleep(0.02)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.kill()
+        server.wait()

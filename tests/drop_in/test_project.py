@@ -1,0 +1,41 @@
+"""An unmodified Celery project does the same under Celery and under celery-rs."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.drop_in.running import CELERY, OURS, REAL, Told, redis_server, run
+
+DIFFERENT = {
+    "refuse": "Celery tells of the failure in the main process, after the run's own end",
+    "stubborn": "Celery tells of a killed task's failure twice, and of its end with neither state nor value",
+}
+"""Where the order or the number of what is told differs; what is told does not."""
+
+pytestmark = [
+    pytest.mark.skipif(not CELERY.exists(), reason="there is no real Celery in .venv-celery: run `make test`"),
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="real Celery needs a Redis, and there is none"),
+]
+
+
+def kinds(told: Told, task_id: str) -> set[str]:
+    return {noted["what"] for noted in told.runs[task_id]} - {"task_postrun"}
+
+
+@pytest.mark.timeout(240)
+def test_an_unmodified_project_does_the_same_under_both_programs(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as url, ThreadPoolExecutor(2) as threads:
+        celerys = threads.submit(run, REAL, tmp_path / "celery", url)
+        ours = threads.submit(run, OURS, tmp_path / "ours", "sqlite:///tasks.sqlite3")
+        expected, seen = celerys.result(), ours.result()
+
+    assert seen.results == expected.results
+    assert {name: seen.runs[name] for name in seen.runs if name not in DIFFERENT} == {
+        name: expected.runs[name] for name in expected.runs if name not in DIFFERENT
+    }
+    assert [kinds(seen, name) for name in DIFFERENT] == [kinds(expected, name) for name in DIFFERENT]
+    assert seen.main == expected.main
+    assert seen.logged == expected.logged
+    assert len(seen.logged) > 3
