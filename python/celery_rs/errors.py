@@ -122,6 +122,8 @@ class Reject(TaskPredicate):
     def __str__(self) -> str:
         return f"reject requeue={self.requeue}: {self.reason}"
 
+    __repr__ = __str__
+
 
 class Retry(TaskPredicate):
     """The task is to run again: `when` is seconds from now or a time."""

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from celery_rs import _core, signals
-from celery_rs.errors import NotRegistered
+from celery_rs.errors import NotRegistered, TaskRevokedError
 from celery_rs.signals import Signal
-from celery_rs.worker.dispatcher import Dead, Entry
+from celery_rs.worker.dispatcher import Dead, Entry, Expired, Revoked, Rulings
 from celery_rs.worker.notices import Notices, Watchdog
 from celery_rs.worker.policy import Policy
 from celery_rs.worker.request import Request
@@ -51,8 +51,14 @@ def entry(*, late: bool = False, **fields: Any) -> Entry:
     return Entry(one, one.envelope, Policy(late=late), 0.0)
 
 
+def rulings(*received: Entry) -> Rulings:
+    made = Rulings()
+    made.received += received
+    return made
+
+
 def test_a_received_task_is_shown_in_celerys_shape(notices: Notices, heard: Heard) -> None:
-    notices.received([entry(eta="2027-01-15T08:00:00+00:00", retries=2, reply_to="r", priority=3)])
+    notices.received(rulings(entry(eta="2027-01-15T08:00:00+00:00", retries=2, reply_to="r", priority=3)))
 
     (named,) = heard.named
     request = named["request"]
@@ -68,12 +74,23 @@ def test_a_received_task_is_shown_in_celerys_shape(notices: Notices, heard: Hear
 
 
 def test_a_body_that_is_not_json_is_shown_as_its_sender_wrote_it(notices: Notices, heard: Heard) -> None:
-    notices.received([entry(content_type="application/x-python-serialize", argsrepr="(1,)", kwargsrepr="{}")])
+    notices.received(rulings(entry(content_type="application/x-python-serialize", argsrepr="(1,)", kwargsrepr="{}")))
 
     request = heard.named[0]["request"]
     assert (request.args, request.kwargs) == ("(1,)", "{}")
     with pytest.raises(ValueError, match="not plain JSON"):
         request.message.payload  # noqa: B018 - reading is what raises
+
+
+def test_what_is_dropped_at_once_is_not_told_as_received(notices: Notices, heard: Heard) -> None:
+    expired, revoked = entry(), entry()
+    both = rulings(expired, revoked)
+    both.expired.append(Expired(expired, TaskRevokedError("expired")))
+    both.revoked.append(Revoked(revoked, None))
+
+    notices.received(both)
+
+    assert heard.named == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +126,7 @@ def test_nothing_is_made_where_nobody_listens(notices: Notices, monkeypatch: pyt
     for kind in KINDS:  # an app that another test has imported may listen still
         monkeypatch.setattr(kind, "receivers", ())
 
-    notices.received([entry()])
+    notices.received(rulings(entry()))
     notices.revoked(entry())
     notices.dead(Dead(delivery(), "unknown-task", "", None))
     notices.dead(Dead(delivery(), "crashes", "", None))

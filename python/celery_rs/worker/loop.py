@@ -310,7 +310,7 @@ class Loop:
         self.dispatcher.lose(event.lost)
         rulings = self.dispatcher.admit(event.deliveries, now)
         journal.received(rulings.received)
-        self._notices.received(rulings.received)
+        self._notices.received(rulings)
         if self.bulletin.tasks:
             self.bulletin.received(rulings.received)
         self._apply(rulings)

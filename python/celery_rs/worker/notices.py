@@ -7,13 +7,12 @@ and one that has not come back after a second is named in the log while it still
 import logging
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from celery_rs import signals
 from celery_rs.context import AppLike
 from celery_rs.signals import Signal
-from celery_rs.worker.dispatcher import Dead, Entry
+from celery_rs.worker.dispatcher import Dead, Entry, Rulings
 from celery_rs.worker.request import Message, Request
 
 logger = logging.getLogger("celery.worker")
@@ -30,10 +29,14 @@ class Notices:
         self._sender = sender
         self._watchdog = Watchdog()
 
-    def received(self, entries: Iterable[Entry]) -> None:
+    def received(self, rulings: Rulings) -> None:
+        """What came and is not to be dropped at once: that has a signal of its own."""
         if signals.task_received.receivers:
-            for entry in entries:
-                self.tell(signals.task_received, self._sender, request=self._request(entry))
+            dropped = {expired.entry.tag for expired in rulings.expired}
+            dropped |= {revoked.entry.tag for revoked in rulings.revoked}
+            for entry in rulings.received:
+                if entry.tag not in dropped:
+                    self.tell(signals.task_received, self._sender, request=self._request(entry))
 
     def dead(self, dead: Dead) -> None:
         """A message that becomes a dead letter."""
