@@ -10,11 +10,11 @@ from tests.architecture.sources import EXTENSION, PACKAGE, Import, exports, modu
 
 # Top floor first. On a floor, a group may import those to its right; rooms of one group do not know each other.
 FLOORS = (
-    (("__main__",), ("cli",)),
+    (("__main__",), ("cli",), ("drop_in",)),
     (("worker",),),
-    (("app",), ("events",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
+    (("result", "utils"), ("app",), ("events",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
     (("backends",), ("transports",)),
-    (("wire",), ("serializers", "config"), ("errors", "states", "signals", "version")),
+    (("wire",), ("serializers", "config"), ("exceptions",), ("errors", "states", "signals", "version")),
     (("_core",),),
 )
 PLACES = {
@@ -25,7 +25,13 @@ PLACES = {
 }
 
 # These load adapters, public names or commands on first use, so that `import celery_rs` and `--help` stay light.
-LAZY = {PACKAGE, f"{PACKAGE}.transports.registry", f"{PACKAGE}.backends.registry", f"{PACKAGE}.cli.commands"}
+LAZY = {
+    PACKAGE,
+    f"{PACKAGE}.transports.registry",
+    f"{PACKAGE}.backends.registry",
+    f"{PACKAGE}.cli.commands",
+    f"{PACKAGE}.drop_in.finder",
+}
 
 # Adapters' doors. The room's own door does not re-export them, because importing one loads its client library;
 # a result store that lives in a broker's file or server shares that broker's connection.

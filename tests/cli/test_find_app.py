@@ -55,7 +55,11 @@ WRONG = [
         "p_f",
         "expected one app in module 'p_f', got 'one', 'two'; name one: `-A p_f:one`",
     ),
-    ({"p_g.py": FOREIGN}, "p_g", "'app' there is a celery.app.base.Celery; import Celery from celery_rs instead"),
+    (
+        {"p_g.py": FOREIGN},
+        "p_g",
+        "'app' there is a celery.app.base.Celery; import Celery from celery_rs instead, or set CELERY_RS_DROP_IN=1",
+    ),
     ({"p_h.py": "x = 1\nx = (\n"}, "p_h", "importing 'p_h' failed with SyntaxError: '(' was never closed (p_h.py:2)"),
     ({"p_i.py": "\n\n1 / 0\n"}, "p_i", "importing 'p_i' failed with ZeroDivisionError: division by zero (p_i.py:3)"),
     (

@@ -87,7 +87,8 @@ def run(program: Program, directory: Path, broker: str) -> Told:
 
 
 def _told(output: str, directory: Path, log: str) -> Told:
-    runs, main = defaultdict(list), defaultdict(list)
+    runs: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    main: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in (directory / "journal").read_text().replace(str(directory), "DIRECTORY").splitlines():
         noted = json.loads(line)
         kept = main if noted["what"] in _OF_MAIN or noted["id"] is None else runs

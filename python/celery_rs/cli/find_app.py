@@ -17,6 +17,8 @@ from typing import Any
 from celery_rs.app import Celery
 from celery_rs.cli.output import ExitCode, Failure
 
+_CELERYS = frozenset({"celery", "kombu", "billiard"})
+
 
 class BadApp(Failure):
     """`-A` does not lead to an app."""
@@ -80,7 +82,13 @@ def _module_or_none(spec: str, name: str) -> ModuleType | None:
         failure: BaseException = error
     except (Exception, SystemExit) as error:  # noqa: BLE001 - user code: it may raise anything, or call sys.exit()
         failure = error
-    raise BadApp(spec, f"importing {name!r} failed with {describe_import_error(failure)}; correct that first")
+    raise BadApp(spec, f"importing {name!r} failed with {describe_import_error(failure)}; {_remedy(failure)}")
+
+
+def _remedy(failure: BaseException) -> str:
+    if isinstance(failure, ModuleNotFoundError) and failure.name in _CELERYS:
+        return "set CELERY_RS_DROP_IN=1 to have celery-rs stand in for Celery"
+    return "correct that first"
 
 
 def _no_module(name: str) -> str:
@@ -129,7 +137,7 @@ def _offer(module: ModuleType) -> str:
         return f"there is {' and '.join(names)}"
     for name, value in vars(module).items():
         if not isinstance(value, type) and type(value).__module__.split(".")[0] == "celery":
-            return f"{name!r} there is {_kind(value)}; import Celery from celery_rs instead"
+            return f"{name!r} there is {_kind(value)}; import Celery from celery_rs instead, or set CELERY_RS_DROP_IN=1"
     return f"add `app = Celery({module.__name__.split('.')[0]!r})` to it, or name the module that has one"
 
 

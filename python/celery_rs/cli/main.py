@@ -15,7 +15,10 @@ from celery_rs.cli import commands
 from celery_rs.cli.completion import suggest_modules
 from celery_rs.cli.options import Globals
 from celery_rs.cli.output import ExitCode, Failure, code_of, print_error, print_note
+from celery_rs.drop_in import install
 from celery_rs.errors import CeleryError
+
+DROP_IN = "CELERY_RS_DROP_IN"
 
 EXAMPLES = """\b
 Examples:
@@ -141,6 +144,14 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> b
     return value
 
 
+def _drop_in(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    # Before anything of the user's is imported, a plug-in's command included.
+    if value:
+        install()
+        os.environ[DROP_IN] = "1"  # for the processes that are started from here
+    return value
+
+
 @click.group(
     cls=CommandLine,
     invoke_without_command=True,
@@ -201,6 +212,15 @@ def _no_color(ctx: click.Context, _parameter: click.Parameter, value: bool) -> b
     envvar=["SKIP_CHECKS", "CELERY_SKIP_CHECKS"],
     is_flag=True,
     help="Skip Django's checks; without Django there are none.",
+)
+@click.option(
+    "--drop-in",
+    envvar=DROP_IN,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_drop_in,
+    help="Stand in for Celery: in what is imported, `celery` and `kombu` are celery-rs.",
 )
 @click.version_option(
     package_name="celery-rs", message="celery-rs %(version)s (Python {}.{}.{})".format(*sys.version_info)

@@ -4,6 +4,7 @@ from celery_rs.config.brokers import Purpose, broker_url
 from celery_rs.config.checks import check_rate, check_seconds, retry_policy
 from celery_rs.config.conf import Complaint, Option, Settings
 from celery_rs.config.extensions import register_prefix
+from celery_rs.config.manners import adopt_celerys_manners
 from celery_rs.config.secrets import MASK, censor, is_secret, mask_url, mask_urls
 from celery_rs.config.settings import BY_NAME, GROUPS, NOT_YET, OLD_NAMES, REFUSED, SETTINGS, WORKS, Setting
 from celery_rs.config.sources import load
@@ -25,6 +26,7 @@ __all__ = [
     "Purpose",
     "Setting",
     "Settings",
+    "adopt_celerys_manners",
     "broker_url",
     "censor",
     "check_rate",

@@ -1,8 +1,10 @@
-"""The URL of the broker, from all the settings that have a say in it. Pure."""
+"""The URL of the broker, from all the settings that have a say in it."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
+
+from celery_rs.config.manners import manners
 
 Purpose = Literal["read", "write"]
 
@@ -10,14 +12,14 @@ _PARTS = ("broker_host", "broker_port", "broker_user", "broker_password", "broke
 
 
 def broker_url(conf: Mapping[str, Any], purpose: Purpose) -> str | None:
-    """Where workers read from or calls are written to; None where no setting names a broker.
+    """Where workers read from or calls are written to; None where no setting names a broker, nor do the manners.
 
     A URL wins over its parts (host, port, user, password, virtual host); `broker_transport` is the kind of either.
     """
     url: str | None = conf[f"broker_{purpose}_url"] or conf["broker_url"] or _of_parts(conf)
     kind = conf["broker_transport"]
     if url is None:
-        return None if kind is None else f"{kind}://"
+        return manners().broker if kind is None else f"{kind}://"
     return url if kind is None else f"{kind}://{url.partition('://')[2]}"
 
 

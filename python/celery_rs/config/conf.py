@@ -12,6 +12,7 @@ from pprint import pformat
 from typing import Any, NamedTuple
 
 from celery_rs.config import sources
+from celery_rs.config.manners import manners
 from celery_rs.config.secrets import censor
 from celery_rs.config.settings import BY_NAME, DEFAULTS, NOT_YET, WORKS, Setting
 from celery_rs.config.spelling import nearest, suggestion
@@ -346,7 +347,7 @@ class Settings(MutableMapping[str, Any]):
         return self._checked(wanted, strict=strict and found.ours), found.old
 
     def _strict(self) -> bool:
-        return bool(self._changes.get("strict_config", self._source.get("strict_config", True)))
+        return bool(self._changes.get("strict_config", self._source.get("strict_config", manners().strict)))
 
     def _checked(self, wanted: Mapping[str, Any], *, strict: Any) -> dict[str, Any]:
         """By present names, each value as its row keeps it. What is no setting that works is an error if `strict`."""
