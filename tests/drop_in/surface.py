@@ -8,6 +8,7 @@ SURFACE = {
     ),
     "celery.app": "Celery app_or_default bugreport shared_task AppPickler default_app",
     "celery.app.amqp": "AMQP",
+    "celery.app.events": "Events",
     "celery.app.base": "Celery",
     "celery.app.control": "Control Inspect",
     "celery.app.log": "Logging TaskFormatter",
@@ -29,7 +30,9 @@ SURFACE = {
     "celery.contrib.testing.mocks": "TaskMessage",
     "celery.contrib.testing.tasks": "ping",
     "celery.contrib.testing.worker": "start_worker",
-    "celery.events": "EventReceiver",
+    "celery.events": "EventReceiver EventDispatcher",
+    "celery.events.snapshot": "Polaroid",
+    "celery.events.state": "State Task Worker",
     "celery.exceptions": (
         "CeleryError ImproperlyConfigured SecurityError TaskPredicate Retry Ignore Reject TaskError QueueNotFound "
         "IncompleteStream NotRegistered AlreadyRegistered TimeoutError MaxRetriesExceededError TaskRevokedError "
@@ -88,7 +91,6 @@ SURFACE = {
 MISSING = {
     "celery": "chain chord group chunks xmap xstarmap local maybe_patch_concurrency",
     "celery.app": "AppPickler default_app",
-    "celery.app.amqp": "AMQP",
     "celery.app.trace": "build_tracer",
     "celery.backends.base": "BaseBackend KeyValueStoreBackend",
     "celery.beat": "Scheduler ScheduleEntry",
@@ -106,7 +108,7 @@ MISSING = {
     "celery.contrib.testing.mocks": "TaskMessage",
     "celery.contrib.testing.tasks": "ping",
     "celery.contrib.testing.worker": "start_worker",
-    "celery.events": "EventReceiver",
+    "celery.events.snapshot": "Polaroid",
     "celery.execute": "send_task",
     "celery.result": "GroupResult",
     "celery.schedules": "schedule crontab solar crontab_parser maybe_schedule ParseException",

@@ -28,8 +28,10 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "celery_rs.app.current": "get_current_app=app_in_use get_current_task=task_in_use",
     },
     "celery.app": {"celery_rs.app": "Celery app_or_default bugreport shared_task"},
+    "celery.app.amqp": {"celery_rs.app.amqp": "AMQP=Amqp Queues"},
     "celery.app.base": {"celery_rs.app": "Celery"},
     "celery.app.control": {"celery_rs.control": "Control Inspect"},
+    "celery.app.events": {"celery_rs.events": "Events"},
     "celery.app.log": {"celery_rs.app": "Logging TaskFormatter"},
     "celery.app.registry": {"celery_rs.app.registry": "TaskRegistry"},
     "celery.app.task": {"celery_rs.app": "Task", "celery_rs.execution": "Context=Request"},
@@ -38,6 +40,10 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "celery.canvas": {"celery_rs.canvas": "Signature signature subtask=signature maybe_signature"},
     "celery.concurrency": {},
     "celery.contrib": {},
+    "celery.events": {"celery_rs.events": "EventDispatcher=Dispatcher EventReceiver=Receiver"},
+    "celery.events.dispatcher": {"celery_rs.events": "EventDispatcher=Dispatcher"},
+    "celery.events.receiver": {"celery_rs.events": "EventReceiver=Receiver"},
+    "celery.events.state": {"celery_rs.events": "State Task=SeenTask Worker=SeenWorker"},
     "celery.exceptions": {
         "celery_rs.errors": (
             "AlreadyRegistered AlwaysEagerIgnored BackendError BackendGetMetaError BackendStoreError "
@@ -116,13 +122,11 @@ _STEPS = "use the signals worker_init, worker_ready and worker_shutdown"
 _TRACE = "use the signals task_prerun, task_postrun, task_failure and task_retry"
 _POOLS = "the pools are prefork and solo"
 _STORES = "set result_backend to one of the stores that are there"
-_EVENTS = "use the signals of celery.signals"
+_CAMERA = "listen with app.events.Receiver"
 
 HINTS: Mapping[str, str] = {
     **{f"celery.{name}": _WORKFLOW for name in ("chain", "chord", "group", "chunks", "xmap", "xstarmap")},
     **{f"celery.canvas.{name}": _WORKFLOW for name in ("chain", "chord", "group", "chunks", "xmap", "xstarmap")},
-    "celery.app.amqp": "queues are in the settings task_queues and task_routes",
-    "celery.app.events": _EVENTS,
     "celery.app.trace": _TRACE,
     "celery.apps": "start workers with the command `celery-rs worker`",
     "celery.backends": _STORES,
@@ -136,7 +140,9 @@ HINTS: Mapping[str, str] = {
     "celery.contrib.pytest": "set task_always_eager, or start a worker of the solo pool",
     "celery.contrib.rdb": "use -P solo and breakpoint()",
     "celery.contrib.testing": "set task_always_eager, or start a worker of the solo pool",
-    "celery.events": _EVENTS,
+    "celery.events.cursesmon": _CAMERA,
+    "celery.events.dumper": _CAMERA,
+    "celery.events.snapshot": _CAMERA,
     "celery.execute": "use app.send_task",
     "celery.local": "use current_app and current_task",
     "celery.log": "use app.log",
