@@ -3,6 +3,7 @@
 from celery_rs.config.brokers import Purpose, broker_url
 from celery_rs.config.checks import check_rate, check_seconds, retry_policy
 from celery_rs.config.conf import Complaint, Option, Settings
+from celery_rs.config.connection import broker_info
 from celery_rs.config.extensions import register_prefix
 from celery_rs.config.manners import adopt_celerys_manners
 from celery_rs.config.secrets import MASK, censor, is_secret, mask_url, mask_urls
@@ -27,6 +28,7 @@ __all__ = [
     "Setting",
     "Settings",
     "adopt_celerys_manners",
+    "broker_info",
     "broker_url",
     "censor",
     "check_rate",

@@ -24,12 +24,19 @@ class State:
     """Read and changed by commands on the loop's thread; implements `commands.WorkerState`."""
 
     def __init__(
-        self, loop: "Loop", queues: Sequence[Queue], receiver: "Receiver", configured: Callable[[str], Queue]
+        self,
+        loop: "Loop",
+        queues: Sequence[Queue],
+        receiver: "Receiver",
+        configured: Callable[[str], Queue],
+        broker: Mapping[str, object],
     ) -> None:
+        """`broker` is what `stats` says of it."""
         self._loop = loop
         self._queues = list(queues)
         self._receiver = receiver
         self._configured = configured
+        self._broker = broker
         self._started = time.monotonic()
 
     @property
@@ -82,7 +89,7 @@ class State:
             "clock": str(self.clock()),
             "uptime": int(time.monotonic() - self._started),
             "pool": loop.pool.describe(),
-            "broker": {"transport": loop.app.transport.describe()},
+            "broker": self._broker,
             "prefetch_count": loop.window.size,
             "rusage": {name.removeprefix("ru_"): getattr(usage, name) for name in _USAGE},
             **scaling,
@@ -148,7 +155,8 @@ class State:
         self._queues[:] = [known for known in self._queues if known.name not in gone]
 
     def _request(self, entry: Entry, job: Running | None = None, offset: float = 0.0) -> Request:
-        acknowledged = entry.begun and not entry.policy.late
+        # What runs is as good as acknowledged: the write follows within milliseconds.
+        acknowledged = (entry.begun or job is not None) and not entry.policy.late
         request = Request(
             self.app, self.hostname, entry.envelope, redelivered=entry.redelivered, acknowledged=acknowledged
         )
@@ -157,7 +165,14 @@ class State:
         return request
 
 
-_USAGE = tuple(name for name in dir(resource.struct_rusage) if name.startswith("ru_"))
+# In the order of the system's structure, which is Celery's.
+_USAGE = tuple(
+    f"ru_{name}"
+    for name in (
+        *("utime", "stime", "maxrss", "ixrss", "idrss", "isrss", "minflt", "majflt", "nswap", "inblock", "oublock"),
+        *("msgsnd", "msgrcv", "nsignals", "nvcsw", "nivcsw"),
+    )
+)
 
 
 def _is_scheduled(entry: Entry, now: float) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from celery_rs import signals
 from celery_rs._core import RateLimiter
 from celery_rs.app import Celery
+from celery_rs.config import broker_info
 from celery_rs.errors import OperationalError
 from celery_rs.events import Emitter
 from celery_rs.transports import Consumer
@@ -189,7 +190,7 @@ class Worker:
     ) -> Loop:
         """Start everything but the loop; `parts` stops it in reverse."""
         conf, transport, written = self.app.conf, self.app.read_transport, self.app.transport
-        grace = Grace(CLOSE_S)
+        grace, broker = Grace(CLOSE_S), broker_info(self.app.broker_read_url, conf)
         parts.callback(lambda: within(grace.left(), "giving back what is held", consumer.close))
         elsewhere = None if written is transport else written
         completer = Completer(transport, consumer, self.app.backend, box, elsewhere)
@@ -220,7 +221,7 @@ class Worker:
             endings=Endings(self.hostname, policies, self.app),
             bulletin=self._bulletin(parts, box, grace),
             counts=Counts(),
-            state=lambda loop: State(loop, self.queues, receiver, self._queue),
+            state=lambda loop: State(loop, self.queues, receiver, self._queue, broker),
             autoscale=self.autoscale,
         )
 

@@ -46,6 +46,8 @@ def revoke_by_stamped_headers(
     signum = _signum(signal) if terminate else None
     found = state.revoke_stamped(stamps, signum)
     shown = {name: values[0] if len(values) == 1 else values for name, values in stamps.items()}
+    if isinstance(headers, Mapping):
+        shown = dict(headers)  # as they came
     logger.info("Tasks with these headers flagged as revoked: %s", shown)
     if not terminate:
         return {"ok": f"headers {shown} flagged as revoked, but not terminated"}
