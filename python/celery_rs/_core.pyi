@@ -34,7 +34,8 @@ class DecodeError(ValueError):
 class Envelope:
     """An opened broker envelope: the header fields a worker decides on; the rest stays bytes.
 
-    Times are epoch seconds, limits are seconds. A protocol-1 body is not read here.
+    Times are epoch seconds, limits are seconds. A protocol-1 body is not read here; `is_mapping` says that the body
+    begins like one, as a JSON object.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Envelope:
     soft_limit: float | None
     hard_limit: float | None
     priority: int
+    is_mapping: bool
     ignore_result: bool | None
     group: str | None
     root_id: str | None

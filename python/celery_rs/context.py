@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 
 from celery_rs.errors import ImproperlyConfigured
@@ -44,6 +45,8 @@ class AppLike(Protocol):
     def loader(self) -> Any: ...
     @property
     def clock(self) -> "LamportClock": ...
+    @property
+    def timezone(self) -> tzinfo: ...
 
     run_hooks: Any
     """What the loader wants to be told of each run (`before`, `after`), or None."""

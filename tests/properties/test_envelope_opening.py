@@ -11,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from celery_rs import _core
+from celery_rs.wire import copied
 from tests.oracles.envelope import Refused, open_envelope
 
 REAL: dict[str, str] = json.loads(Path(__file__).parent.with_name("fixtures").joinpath("envelopes.json").read_text())
-PROTOCOL_2 = sorted(set(REAL) - {"task-protocol1"})
+PROTOCOL_2 = sorted(name for name, raw in REAL.items() if "task" in json.loads(raw)["headers"])
 
 
 def opened(raw: bytes | str) -> _core.Envelope:
@@ -80,6 +81,40 @@ def test_envelopes_that_celery_sent_are_read_as_python_reads_them(name: str) -> 
     raw = REAL[name].encode()
 
     agrees(raw, opened(raw))
+
+
+@pytest.mark.parametrize("name", sorted(set(REAL) - set(PROTOCOL_2)))
+def test_what_names_no_task_in_its_headers_is_refused_with_the_reason(name: str) -> None:
+    assert refused(REAL[name]) == "no 'task' header: not a protocol 2 message"
+
+
+@pytest.mark.parametrize("name", PROTOCOL_2)
+def test_a_real_message_can_be_sent_once_more_as_it_came(name: str) -> None:
+    came = opened(REAL[name])
+
+    sent = opened(_core.seal_envelopes([copied(came)], [(came.exchange, came.routing_key)])[0])
+
+    before, after = values_of(came), values_of(sent)
+    for values in (before, after):
+        values["properties"] = {key: values["properties"].get(key) for key in ("priority", "reply_to", "delivery_mode")}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("body", "is_mapping"),
+    [
+        ("{}", True),
+        (' \n{"args": []}', True),
+        ("e30=", True),
+        ("[[], {}, {}]", False),
+        ("", False),
+        ("IFtd", False),
+    ],
+)
+def test_a_body_that_is_an_object_is_marked(body: str, is_mapping: bool) -> None:
+    encoding = "utf-8" if body.strip()[:1] in ("", "{", "[") else "base64"
+
+    assert opened(envelope(body=body, properties_body_encoding=encoding)).is_mapping is is_mapping
 
 
 def test_a_batch_keeps_its_order_and_holds_an_error_in_place_of_a_bad_one() -> None:

@@ -109,9 +109,9 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A project of its own in `folder`; its tasks are imported anew, with its broker's file."""
-    for name, value in environment(folder).items():
+def project_in(folder: Path, monkeypatch: pytest.MonkeyPatch, broker: str | None = None) -> Iterator[Project]:
+    """A project of its own in `folder`; its tasks are imported anew, with its broker: a file in it without another."""
+    for name, value in (environment(folder) | ({} if broker is None else {"PROJ_BROKER": broker})).items():
         monkeypatch.setenv(name, value)
     sys.modules.pop("tests.worker.proj", None)
     proj = importlib.import_module("tests.worker.proj")

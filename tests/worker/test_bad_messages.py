@@ -1,94 +1,136 @@
-"""Messages that nobody should have sent: each is dealt with, and the worker lives."""
+"""Messages that nobody should have sent: each is dealt with, its caller told, nothing lost, and the worker lives.
+
+One worker for all of them, on each broker.
+"""
 
 import random
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from celery_rs.transports import DeadLetter, Outgoing, Route
+from celery_rs.wire import new_id
 from tests.messages import message
-from tests.worker.process import Project, eventually
+from tests.worker.odd_messages import BURIED, FAILS, RUNS, raw_of, twice
+from tests.worker.process import Project, eventually, project_in
+
+Push = Callable[[Sequence[bytes]], None]
 
 
-def letters(project: Project) -> dict[str | None, DeadLetter]:
-    """The dead letters, by task id."""
-    return {letter.task_id: letter for letter in project.app.transport.dead.page().letters}
+class Rig(NamedTuple):
+    """A project whose worker runs, and a way to put bytes into its queue `celery` as a foreign client would."""
+
+    project: Project
+    push: Push
+
+    def log(self) -> list[str]:
+        """What the worker complained of."""
+        return re.findall(r"^\[\S+ \S+: (?:WARNING|ERROR|CRITICAL)/.*", self.project.log("odd"), re.MULTILINE)
+
+    def letters(self) -> dict[str, DeadLetter]:
+        return {letter.id: letter for letter in self.project.app.transport.dead.page(limit=1_000).letters}
+
+    def still_works(self) -> bool:
+        return bool(self.project.proj.add.delay(1, 1).get(timeout=10) == 2)
 
 
-def send(project: Project, **fields: Any) -> None:
-    task = "tests.worker.proj.add"
-    project.app.publish([Outgoing(message(**{"task": task, **fields}), Route("", "celery"))])
+BROKERS = ("sqlite",)
 
 
-def still_works(project: Project) -> bool:
-    return bool(project.proj.add.delay(1, 1).get(timeout=10) == 2)
+@pytest.fixture(params=BROKERS, scope="module")
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder: Path = tmp_path_factory.mktemp("odd")
+        with project_in(folder, patch) as project, project.worker("-c", "1", name="odd"):
+            yield Rig(project, project.inject)
 
 
-def test_an_unknown_task_fails_for_its_caller_and_is_kept(project: Project) -> None:
-    result = project.app.send_task("proj.unknown")
+@pytest.mark.parametrize("name", RUNS)
+def test_an_odd_message_runs(rig: Rig, name: str) -> None:
+    id = new_id()
+    before = rig.letters()
 
-    with project.worker("-c", "1"):
-        eventually(result.ready)
-        assert still_works(project)
+    rig.push([raw_of(RUNS[name], id)])
 
-    assert "'proj.unknown' is not registered" in str(result.result)
-    assert letters(project)[result.id].reason == "unknown-task"
+    assert rig.project.app.AsyncResult(id).get(timeout=10) == 3
+    assert rig.letters() == before
 
 
-def test_a_body_that_cannot_be_read_fails_for_its_caller_and_is_kept(project: Project) -> None:
-    send(project, id="bad-body", body=b"{not json")
+def test_of_a_key_that_comes_twice_the_last_counts(rig: Rig) -> None:
+    id = new_id()
 
-    with project.worker("-c", "1"):
-        result = project.app.AsyncResult("bad-body")
-        eventually(result.ready)
-        assert still_works(project)
+    rig.push([twice(id)])
+
+    assert rig.project.app.AsyncResult(id).get(timeout=10) == 3
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_a_message_that_cannot_run_fails_for_its_caller_and_is_kept(rig: Rig, name: str) -> None:
+    id = new_id()
+    raw, before, complaints = raw_of(FAILS[name], id), rig.letters(), rig.log()
+
+    rig.push([raw])
+    result = rig.project.app.AsyncResult(id)
+    eventually(result.ready)
 
     assert result.state == "FAILURE"
-    assert letters(project)["bad-body"].reason == "rejected"
+    eventually(lambda: len(rig.letters()) > len(before))
+    (letter,) = (letter for key, letter in rig.letters().items() if key not in before)
+    assert letter.envelope == raw
+    assert "\n" not in letter.detail
+    assert rig.still_works()
+    assert len(rig.log()) == len(complaints) + 1, rig.log()[len(complaints) :]
 
 
-def test_a_refused_content_type_fails_for_its_caller_and_is_kept(project: Project) -> None:
-    send(
-        project,
-        id="pickled",
+@pytest.mark.parametrize("name", BURIED)
+def test_what_nobody_can_be_told_of_is_kept(rig: Rig, name: str) -> None:
+    raw, before, complaints = BURIED[name], rig.letters(), rig.log()
+
+    rig.push([raw])
+    eventually(lambda: len(rig.letters()) > len(before))
+
+    (letter,) = (letter for key, letter in rig.letters().items() if key not in before)
+    assert (letter.envelope, letter.reason) == (raw, "undecodable")
+    assert "\n" not in letter.detail
+    assert rig.still_works()
+    assert len(rig.log()) == len(complaints) + 1
+
+
+def test_wrong_arguments_fail_for_their_caller(rig: Rig) -> None:
+    result = rig.project.app.send_task("tests.worker.proj.add", (1,))
+
+    eventually(result.ready)
+
+    assert "missing 1 required positional argument: 'y'" in str(result.result)
+    assert rig.still_works()
+
+
+def test_a_caller_is_told_what_to_do_about_a_refused_type(rig: Rig) -> None:
+    odd = message(
+        task="tests.worker.proj.add",
         body=b"\x80\x04.",
         content_type="application/x-python-serialize",
         content_encoding="binary",
     )
+    rig.project.app.publish([Outgoing(odd, Route("", "celery"))])
 
-    with project.worker("-c", "1"):
-        result = project.app.AsyncResult("pickled")
-        eventually(result.ready)
-        assert still_works(project)
+    result = rig.project.app.AsyncResult(odd.id)
+    eventually(result.ready)
 
     assert "application/x-python-serialize" in str(result.result)
     assert "accept_content" in str(result.result)
-    assert "pickled" in letters(project)
 
 
-def test_wrong_arguments_fail_for_their_caller(project: Project) -> None:
-    result = project.app.send_task("tests.worker.proj.add", (1,))
-
-    with project.worker("-c", "1"):
-        eventually(result.ready)
-        assert still_works(project)
-
-    assert "missing 1 required positional argument: 'y'" in str(result.result)
-
-
-def test_a_two_element_body_does_not_stop_the_worker(project: Project) -> None:
-    send(project, id="short", body=b"[[1, 1], {}]")
-
-    with project.worker("-c", "1"):
-        result = project.app.AsyncResult("short")
-        eventually(result.ready)
-        assert still_works(project)
-
-
-def test_random_bytes_as_envelopes_all_become_dead_letters(project: Project) -> None:
+def test_random_bytes_as_envelopes_all_become_dead_letters(rig: Rig) -> None:
     chance = random.Random(20_000)
     count = 100_000
-    with project.worker("-c", "1"):
-        assert still_works(project)
-        project.inject([chance.randbytes(chance.randrange(200)) for _ in range(count)])
+    queues = rig.project.app.transport.queues
+    before = queues(["celery"])["celery"].dead or 0
 
-        eventually(lambda: project.app.transport.queues(["celery"])["celery"].dead == count)
-        assert still_works(project)
+    rig.push([chance.randbytes(chance.randrange(200)) for _ in range(count)])
+
+    eventually(lambda: queues(["celery"])["celery"].dead == before + count)
+    assert rig.still_works()

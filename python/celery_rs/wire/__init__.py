@@ -30,6 +30,7 @@ from celery_rs.wire.event import (
 )
 from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.ids import new_id
+from celery_rs.wire.legacy import as_protocol_2, id_of
 from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, decode_meta, encode_meta, iso
 from celery_rs.wire.previews import preview
@@ -51,6 +52,7 @@ __all__ = [
     "ReplyTo",
     "TaskResult",
     "Unreadable",
+    "as_protocol_2",
     "binding",
     "check_pattern",
     "copied",
@@ -61,6 +63,7 @@ __all__ = [
     "event_body",
     "event_exchange",
     "exchanges",
+    "id_of",
     "is_error",
     "iso",
     "new_id",

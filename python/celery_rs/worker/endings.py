@@ -5,14 +5,15 @@ Each becomes a record for the waiting caller, unless the task's results are igno
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from celery_rs import states
 from celery_rs._core import DecodeError, Envelope
 from celery_rs.context import AppLike
-from celery_rs.errors import TaskRevokedError, TimeLimitExceeded, WorkerLostError
+from celery_rs.errors import InvalidTaskError, TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from celery_rs.execution import Work, failure_record, tell_failure, tell_retry
 from celery_rs.transports import Burial, Completion, Delivery, Outgoing
-from celery_rs.wire import ControlReply, TaskResult
+from celery_rs.wire import ControlReply, TaskResult, id_of
 from celery_rs.worker.dispatcher import Dead, Entry, Expired, Revoked
 from celery_rs.worker.policy import Policy
 from celery_rs.worker.pools import Lost
@@ -30,7 +31,9 @@ class Endings:
     def burial(self, dead: Dead) -> Burial:
         envelope = dead.delivery.envelope
         record = None
-        if dead.error is not None and not isinstance(envelope, DecodeError):
+        if isinstance(envelope, DecodeError):
+            record = _unreadable(envelope)
+        elif dead.error is not None:
             record = self._record(envelope, dead.error, states.FAILURE)
         return Burial(dead.reason, dead.detail, record)
 
@@ -58,7 +61,7 @@ class Endings:
         """A task that a worker, dead since, had started under early acknowledgement."""
         envelope = delivery.envelope
         if isinstance(envelope, DecodeError):
-            return Completion(delivery.tag)
+            return Completion(delivery.tag, record=_unreadable(envelope))
         error = orphaned()
         redelivered = delivery.redelivered
         work = Work.of(delivery.tag, envelope, delivery.queue, redelivered=redelivered, announce=False, late=False)
@@ -84,6 +87,22 @@ class Endings:
         if ignored and not policy.store_errors:
             return None
         return failure_record(envelope, error, state=state, now=time.time())
+
+
+class _Sent(NamedTuple):
+    """What is known of a task whose message cannot be read."""
+
+    id: str
+    retries: int = 0
+    group: str | None = None
+    parent_id: str | None = None
+
+
+def _unreadable(envelope: DecodeError) -> TaskResult | None:
+    """For a caller who waits, if the message tells whose it is."""
+    id = id_of(envelope.raw)
+    error = InvalidTaskError(f"the worker cannot read this message: {envelope.reason}")
+    return None if id is None else failure_record(_Sent(id), error, now=time.time())
 
 
 def _work(entry: Entry) -> Work:

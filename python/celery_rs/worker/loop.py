@@ -32,6 +32,7 @@ from celery_rs.worker.pools import Progress as PoolProgress
 from celery_rs.worker.receiver import Receiver
 from celery_rs.worker.runtimes import Runtimes
 from celery_rs.worker.stopping import obey
+from celery_rs.worker.upgrading import upgraded
 from celery_rs.worker.watch import Watch
 from celery_rs.worker.window import Window
 
@@ -308,7 +309,7 @@ class Loop:
         if self.autoscale is not None and event.deliveries:
             self.autoscale.received(now.mono)
         self.dispatcher.lose(event.lost)
-        rulings = self.dispatcher.admit(event.deliveries, now)
+        rulings = self.dispatcher.admit(upgraded(event.deliveries, self.app), now)
         journal.received(rulings.received)
         self._notices.received(rulings)
         if self.bulletin.tasks:
@@ -363,7 +364,7 @@ class Loop:
 
     def _on_orphaned(self, event: inbox.Orphaned) -> None:
         """Begun work of dead workers: it is not run again, its caller learns what happened."""
-        for delivery in event.deliveries:
+        for delivery in upgraded(event.deliveries, self.app):
             self.dispatcher.bury([delivery.tag])
             self._completer.order(self._endings.orphan(delivery))
             if self.bulletin.tasks:

@@ -67,6 +67,11 @@ impl Envelope {
     }
 
     #[getter]
+    fn is_mapping(&self) -> bool {
+        self.parts.is_mapping
+    }
+
+    #[getter]
     fn ignore_result(&self) -> Option<bool> {
         self.parts.header.ignore_result
     }

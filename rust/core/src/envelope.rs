@@ -45,6 +45,8 @@ pub struct Envelope {
     pub routing_key: Option<Text>,
     /// The priority it was sent with.
     pub priority: i64,
+    /// Whether the body is an object, as senders of protocol 1 write it, and not a list of three.
+    pub is_mapping: bool,
     body: Text,
     base64: bool,
 }
@@ -66,11 +68,15 @@ impl Envelope {
                 at: error.valid_up_to(),
             });
         }
-        let envelope = Self::read(raw, &mut Scanner::new(raw))?;
-        if envelope.base64 {
+        let mut envelope = Self::read(raw, &mut Scanner::new(raw))?;
+        let text = envelope.body.of(raw);
+        envelope.is_mapping = if envelope.base64 {
             scratch.clear();
-            decode(&envelope.body.of(raw), scratch)?;
-        }
+            decode(&text, scratch)?;
+            begins_an_object(scratch)
+        } else {
+            begins_an_object(text.as_bytes())
+        };
         Ok(envelope)
     }
 
@@ -159,6 +165,10 @@ impl Envelope {
             Cow::Owned(text) => Cow::Owned(text.into_bytes()),
         }
     }
+}
+
+fn begins_an_object(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
 }
 
 fn is_base64(raw: &[u8], scanner: &mut Scanner<'_>) -> Result<bool, Error> {
