@@ -17,6 +17,8 @@ __all__ = [
     "die_with_parent",
     "is_plain_json",
     "open_envelopes",
+    "pack_command",
+    "pack_pushes",
     "parse_rate",
     "parse_timestamp",
     "seal_envelopes",
@@ -83,6 +85,15 @@ def seal_envelopes(messages: Sequence[Message], routes: Sequence[tuple[str, str]
     """Whole protocol-2 envelopes in Celery's JSON; `routes` are (exchange, routing key).
 
     Raises ValueError when `headers` or `stamps` is not a JSON object, or the lengths differ.
+    """
+
+def pack_command(*words: bytes | str | int | float) -> bytes:
+    """One command for a Redis; numbers are written as Python shows them. Raises TypeError for anything else."""
+
+def pack_pushes(messages: Sequence[Message], routes: Sequence[tuple[str, str]], lists: Sequence[bytes]) -> bytes:
+    """Seal a batch and push each envelope to its list; more than one message is a transaction.
+
+    Raises ValueError as `seal_envelopes` does.
     """
 
 def parse_timestamp(text: str) -> float:

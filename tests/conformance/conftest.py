@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from celery_rs.backends import ResultBackend
-from celery_rs.transports import Consumer, Delivery, Transport
+from celery_rs.transports import Completion, Consumer, Delivery, Transport
 from tests.conformance.calls import call
 from tests.conformance.worlds import WORLDS, World
 
@@ -49,6 +49,23 @@ def send(transport: Transport) -> Callable[..., None]:
         transport.publish([call(id, **options) for id in ids])
 
     return send
+
+
+@pytest.fixture
+def send_later(world: World, send: Callable[..., None]) -> Callable[..., None]:
+    """Have messages of `q` wait at the broker: a client's, or where it keeps none of those, a worker's."""
+
+    def send_later(*ids: str, not_before: float, queue: str = "q", **options: Any) -> None:
+        if world.delays_calls:
+            send(*ids, queue=queue, not_before=not_before, **options)
+            return
+        send("sender", queue="senders")
+        worker = world.consume("senders")
+        (delivery,) = worker.receive(1, 0).deliveries
+        followups = [call(id, queue, not_before=not_before, **options) for id in ids]
+        worker.finish([Completion(delivery.tag, followups=followups)])
+
+    return send_later
 
 
 @pytest.fixture

@@ -104,9 +104,10 @@ def test_a_retried_letter_goes_to_the_end_of_its_queue_as_if_new(transport, send
     assert not transport.dead.page().letters
 
 
-def test_a_retried_letter_keeps_its_priority(transport, send, consumer, bury):
-    id = bury("a", priority=7)
-    send("b")
+def test_a_retried_letter_keeps_its_priority(world, transport, send, consumer, bury):
+    low, _, high = world.priorities
+    id = bury("a", priority=high)
+    send("b", priority=low)
 
     transport.dead.retry([id])
 

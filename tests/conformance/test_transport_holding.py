@@ -201,14 +201,14 @@ def test_what_is_given_back_keeps_its_place(send, consumer):
     assert ids(consumer.receive(10, 0).deliveries) == ["a", "b", "c", "d"]
 
 
-def test_what_is_given_back_later_keeps_its_place_too(send, consumer):
+def test_what_is_given_back_later_keeps_its_place_too(world, send, consumer):
     send("a", "b", "c")
     tags = [delivery.tag for delivery in consumer.receive(2, 0).deliveries]
 
     consumer.give_back(tags[:1])
     consumer.give_back(tags[1:])
 
-    assert ids(consumer.receive(10, 0).deliveries) == ["a", "b", "c"]
+    assert ids(consumer.receive(10, 0).deliveries) == (["a", "b", "c"] if world.keeps_places else ["b", "a", "c"])
 
 
 def test_what_is_given_back_to_the_end_comes_last(send, consumer):
@@ -221,9 +221,10 @@ def test_what_is_given_back_to_the_end_comes_last(send, consumer):
     assert ids(consumer.receive(10, 0).deliveries) == ["b", "c", "a"]
 
 
-def test_what_is_given_back_keeps_its_priority(send, take, consumer):
-    tag = take("low", priority=1).tag
-    send("high", priority=5)
+def test_what_is_given_back_keeps_its_priority(world, send, take, consumer):
+    low, _, high = world.priorities
+    tag = take("low", priority=low).tag
+    send("high", priority=high)
 
     consumer.give_back([tag])
 
@@ -316,6 +317,7 @@ def test_a_lost_reply_starts_a_new_epoch(world, send):
 
 def test_a_buried_message_is_a_dead_letter(transport, backend, take, consumer):
     failure = TaskResult("a", "FAILURE", 0, b'{"status": "FAILURE"}')
+    assert consumer.commits(backend)
 
     consumer.bury({take("a", task="proj.add").tag: Burial("unregistered", "no task 'proj.add'", failure)})
 

@@ -4,16 +4,23 @@ A world is one broker with one result store beside it. Each transport or consume
 its own; a world knows how such a process dies, how time passes, and how a reply gets lost on its broker.
 """
 
+import os
+import secrets
+import time
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from celery_rs.backends import ResultBackend
 from celery_rs.backends.memory import MemoryBackend
+from celery_rs.backends.redis import RedisBackend
 from celery_rs.backends.sqlite import SqliteBackend
+from celery_rs.errors import OperationalError
 from celery_rs.transports import Consumer, Recovered, Transport
 from celery_rs.transports.faults import Clock, Faults
 from celery_rs.transports.memory import Broker, MemoryTransport
+from celery_rs.transports.redis import RedisConsumer, RedisOptions, RedisTransport, ResultKeys, Server
+from celery_rs.transports.redis.consumer import LEASE_S
 from celery_rs.transports.sqlite import Database, SqliteTransport, messages
 from celery_rs.transports.sqlite.consumer import SqliteConsumer
 
@@ -25,6 +32,12 @@ class World(Protocol):
     """Whether a forked child reaches the same broker."""
     leases_by_clock: bool
     """Whether a consumer that is paused for long is taken for dead."""
+    delays_calls: bool
+    """Whether what a client publishes for later waits at the broker; what a worker publishes always does."""
+    keeps_places: bool
+    """Whether what is given back finds its old place among what was given back at another time."""
+    priorities: tuple[int, int, int]
+    """From the least urgent to the most."""
 
     def transport(self, faults: Faults | None = None) -> Transport: ...
     def consume(self, *queues: str, faults: Faults | None = None) -> Consumer: ...
@@ -59,6 +72,9 @@ class MemoryWorld:
 
     shared_by_processes = False
     leases_by_clock = True
+    delays_calls = True
+    keeps_places = True
+    priorities = (0, 5, 9)
 
     def __init__(self, directory: Path) -> None:
         self.name = f"conformance-{next(_names)}"
@@ -116,6 +132,9 @@ class SqliteWorld:
 
     shared_by_processes = True
     leases_by_clock = False
+    delays_calls = True
+    keeps_places = True
+    priorities = (0, 5, 9)
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "broker.sqlite3"
@@ -177,5 +196,115 @@ class SqliteWorld:
             opened.close()
 
 
-WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld]] = {"memory": MemoryWorld, "sqlite": SqliteWorld}
+class RedisWorld:
+    """Keys of its own in a Redis that others use as well. The server is told to take our clock for its own."""
+
+    shared_by_processes = True
+    leases_by_clock = True
+    delays_calls = False
+    keeps_places = False
+    priorities = (9, 5, 0)
+
+    def __init__(self, directory: Path) -> None:
+        self.prefix = f"conformance-{os.getpid()}-{secrets.token_hex(4)}:"
+        self.clock = Clock()
+        self.living: list[Consumer] = []
+        self._opened: list[RedisTransport | RedisBackend] = []
+
+    def transport(self, faults: Faults | None = None) -> RedisTransport:
+        options = RedisOptions(global_keyprefix=self.prefix)
+        transport = RedisTransport(Server.at(REDIS_URL, options), options, faults=faults, skew=self._skew)
+        self._opened.append(transport)
+        return transport
+
+    def consume(self, *queues: str, faults: Faults | None = None) -> Consumer:
+        consumer = self.transport(faults).consume(queues)
+        self.living.append(consumer)
+        return consumer
+
+    def backend(self, expires: float | None = 86_400.0, failure_expires: float | None = None) -> RedisBackend:
+        keys = ResultKeys(self.prefix, expires, failure_expires)
+        backend = RedisBackend(Server.at(REDIS_URL, RedisOptions()), keys)
+        self._opened.append(backend)
+        return backend
+
+    def put_raw(self, queue: str, envelope: bytes) -> None:
+        self.call(b"LPUSH", f"{self.prefix}{queue}", envelope)
+
+    def now(self) -> float:
+        return self.clock()
+
+    def _skew(self) -> float:
+        return self.clock() - time.time()
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.jump(seconds)
+        for key in self._keys():
+            left = self.call(b"PTTL", key)
+            if left > 0:
+                self.call(b"PEXPIRE", key, max(0, left - round(seconds * 1000)))
+        for consumer in self.living:
+            consumer.renew()
+
+    def kill(self, consumer: Consumer) -> None:
+        assert isinstance(consumer, RedisConsumer)
+        self.living.remove(consumer)
+        consumer.forget()
+
+    def pause(self, consumer: Consumer) -> None:
+        self.living.remove(consumer)
+
+    def resume(self, consumer: Consumer) -> None:
+        self.living.append(consumer)
+
+    def recover(self, by: Consumer) -> Recovered:
+        sweeps: list[Recovered] = [by.recover()]
+        for wait in (LEASE_S + 0.5, LEASE_S / 2 + 0.5):  # the server's clock runs a little between calls
+            self.pass_time(wait)
+            sweeps.append(by.recover())
+        return Recovered(
+            sum(sweep.returned for sweep in sweeps), [orphan for sweep in sweeps for orphan in sweep.orphans]
+        )
+
+    def close(self) -> None:
+        for consumer in self.living:
+            assert isinstance(consumer, RedisConsumer)
+            consumer.forget()
+        keys = self._keys()
+        if keys:
+            self.call(b"UNLINK", *keys)
+        for opened in self._opened:
+            opened.close()
+
+    def call(self, *command: bytes | str | float) -> Any:
+        """Ask the server itself."""
+        if not self._opened:
+            self.transport()
+        with self._opened[0].server.borrowed() as link:
+            return link.call(*command)
+
+    def _keys(self) -> list[bytes]:
+        found: list[bytes] = []
+        cursor = b"0"
+        while True:
+            cursor, some = self.call(b"SCAN", cursor, b"MATCH", f"{self.prefix}*", b"COUNT", 1000)
+            found += some
+            if cursor == b"0":
+                return found
+
+
+def _answers(url: str) -> bool:
+    try:
+        with Server.at(url, RedisOptions()).borrowed():
+            return True
+    except OperationalError:
+        return False
+
+
+REDIS_URL = "redis://127.0.0.1:6379/15"
+WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld] | type[RedisWorld]] = {
+    "memory": MemoryWorld,
+    "sqlite": SqliteWorld,
+    **({"redis": RedisWorld} if _answers(REDIS_URL) else {}),
+}
 """Every implementation; a new adapter is finished when the suite passes with it."""

@@ -47,8 +47,13 @@ class ModelConsumer:
 class BrokerModel:
     """Every method is one call that succeeded, or one thing that happened to a process."""
 
-    def __init__(self, now: float, *, leases_by_clock: bool) -> None:
+    def __init__(
+        self, now: float, *, leases_by_clock: bool, keeps_places: bool = True, high_first: bool = True
+    ) -> None:
+        """`high_first`: whether a higher priority goes before a lower one."""
         self.now = now
+        self._keeps_places = keeps_places
+        self._high_first = high_first
         self.messages: dict[str, ModelMessage] = {}
         self.consumers: dict[str, ModelConsumer] = {}
         self.records: dict[str, TaskResult] = {}
@@ -96,9 +101,9 @@ class BrokerModel:
         assert all(message.place == "ready" for message in chosen), chosen
         left = [message for message in ready if message.id not in ids]
         for earlier, later in pairwise(chosen):
-            assert reply_lost or not _goes_before(later, earlier), (earlier, later)
+            assert reply_lost or not self._goes_before(later, earlier), (earlier, later)
         for waiting in left:
-            assert not any(_goes_before(waiting, message) for message in chosen), (waiting, chosen)
+            assert not any(self._goes_before(waiting, message) for message in chosen), (waiting, chosen)
         for message in chosen:
             message.place, message.holder = "held", consumer
             message.deliveries += 1
@@ -209,6 +214,8 @@ class BrokerModel:
         self._settle(message, "ready")
         message.redelivered = True
         message.crashes += crashed
+        if not self._keeps_places:
+            message.order = None
 
     def _settle(self, message: ModelMessage, place: Place) -> None:
         message.place, message.holder, message.tag, message.running = place, None, None, False
@@ -225,9 +232,8 @@ class BrokerModel:
         if known is None or supersedes(record.state, record.attempt, over=known.state, over_attempt=known.attempt):
             self.records[record.task_id] = record
 
-
-def _goes_before(one: ModelMessage, other: ModelMessage) -> bool:
-    """Whether `one` must be served before `other`."""
-    if one.priority != other.priority:
-        return one.priority > other.priority
-    return one.order is not None and other.order is not None and one.order < other.order
+    def _goes_before(self, one: ModelMessage, other: ModelMessage) -> bool:
+        """Whether `one` must be served before `other`."""
+        if one.priority != other.priority:
+            return (one.priority > other.priority) is self._high_first
+        return one.order is not None and other.order is not None and one.order < other.order

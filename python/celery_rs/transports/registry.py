@@ -7,8 +7,9 @@ from celery_rs.config import mask_url
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports.base import Transport
 
+_REDIS = ("redis", "rediss", "redis+socket", "valkey", "valkeys", "valkey+socket", "sentinel", "sentinels")
 _NOT_YET = (
-    "redis rediss redis+socket sentinel valkey valkeys amqp amqps pyamqp librabbitmq sqs azureservicebus "
+    "amqp amqps pyamqp librabbitmq sqs azureservicebus "
     "azurestoragequeues confluentkafka gcpubsub mongodb sqla sqlalchemy zookeeper zk consul etcd filesystem pyro "
     "slmq qpid"
 )
@@ -16,12 +17,16 @@ _NOT_YET = (
 
 def open_transport(url: str, options: Mapping[str, Any]) -> Transport:
     """`options` are broker_transport_options. Raises ImproperlyConfigured for a URL that makes no sense."""
+    scheme, separator, rest = url.partition("://")
+    if scheme.lower() in _REDIS:
+        from celery_rs.transports.redis import RedisTransport
+
+        return RedisTransport.open(url, options)
     if url.count("://") > 1:
         raise ImproperlyConfigured(
             f"expected one broker URL, got several in {mask_url(url)!r}; failing over is not supported yet: "
             "name one broker"
         )
-    scheme, separator, rest = url.partition("://")
     match scheme if separator else None:
         case "sqlite":
             from celery_rs.transports.sqlite import SqliteTransport

@@ -4,6 +4,7 @@
 // Arguments of Python functions arrive by value.
 #![allow(clippy::needless_pass_by_value)]
 
+mod command;
 mod envelope;
 mod error;
 mod json;
@@ -19,6 +20,8 @@ use pyo3::prelude::*;
 /// The extension module `celery_rs._core`.
 #[pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use super::command::{pack_command, pack_pushes};
     #[pymodule_export]
     use super::envelope::parse_timestamp;
     #[pymodule_export]

@@ -24,6 +24,18 @@ pub fn seal_envelopes<'py>(
     messages: Vec<Bound<'py, PyTuple>>,
     routes: Vec<(Bound<'py, PyString>, Bound<'py, PyString>)>,
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    Ok(sealed(py, &messages, &routes)?
+        .iter()
+        .map(|envelope| PyBytes::new(py, envelope))
+        .collect())
+}
+
+/// The envelopes of a batch.
+pub fn sealed<'py>(
+    py: Python<'py>,
+    messages: &[Bound<'py, PyTuple>],
+    routes: &[(Bound<'py, PyString>, Bound<'py, PyString>)],
+) -> PyResult<Vec<Vec<u8>>> {
     if messages.len() != routes.len() {
         return Err(PyValueError::new_err(format!(
             "messages and routes must be of one length, got {} and {}",
@@ -32,7 +44,7 @@ pub fn seal_envelopes<'py>(
         )));
     }
     let mut work = Vec::with_capacity(messages.len());
-    for (message, (exchange, routing_key)) in messages.iter().zip(&routes) {
+    for (message, (exchange, routing_key)) in messages.iter().zip(routes) {
         work.push((read(message)?, exchange.to_str()?, routing_key.to_str()?));
     }
     let write = || -> Result<Vec<Vec<u8>>, Error> {
@@ -40,16 +52,12 @@ pub fn seal_envelopes<'py>(
             .map(|(message, exchange, routing_key)| seal(message, exchange, routing_key))
             .collect()
     };
-    let sealed = if work.len() < WORTH_DETACHING {
+    if work.len() < WORTH_DETACHING {
         write()
     } else {
         py.detach(write)
-    };
-    Ok(sealed
-        .map_err(value_error)?
-        .iter()
-        .map(|envelope| PyBytes::new(py, envelope))
-        .collect())
+    }
+    .map_err(value_error)
 }
 
 /// The fields of `celery_rs.wire.message.Message`, in its order.

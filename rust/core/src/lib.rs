@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bucket;
+mod command;
 mod envelope;
 mod error;
 mod header;
@@ -20,6 +21,7 @@ mod text;
 mod timestamp;
 
 pub use bucket::Bucket;
+pub use command::write_command;
 pub use envelope::{Envelope, MAX_ENVELOPE};
 pub use error::{Error, Quoted};
 pub use header::Header;

@@ -1,0 +1,73 @@
+"""What goes wrong between us and a Redis, in one line that says what to do about it."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import hiredis
+import redis
+
+from celery_rs.errors import OperationalError
+
+_ADVICE = (
+    ("WRONGPASS", "the user or password is wrong; check the URL"),
+    ("NOAUTH", "it wants a password; name one in the URL: redis://:password@host"),
+    ("NOPERM", "this user may not do that; widen its ACL"),
+    ("OOM", "it is out of memory; free some or raise maxmemory"),
+    ("READONLY", "it is a replica; name the master, or use sentinel://"),
+    ("LOADING", "it is still loading its data"),
+    ("MASTERDOWN", "its master is gone; wait for the failover"),
+    ("MISCONF", "it cannot write its snapshot, so it refuses writes; look at its disk"),
+    ("NOREPLICAS", "too few replicas are connected for it to accept writes"),
+    ("CLUSTERDOWN", "Redis Cluster is not supported; name a single Redis or a sentinel://"),
+    ("MOVED", "Redis Cluster is not supported; name a single Redis or a sentinel://"),
+    ("ERR DB index", "it has no such database; check the number at the end of the URL"),
+    ("WRONGTYPE", "a key holds something else; use another database or a global_keyprefix"),
+    ("invalid DB index", "it has no such database; check the number at the end of the URL"),
+    ("unknown command", "it is older than Redis 6.2; upgrade it"),
+)
+
+
+class LinkLost(OperationalError):
+    """The connection is gone; what was under way on it may or may not have happened."""
+
+
+class Refused(OperationalError):
+    """The server has answered, with an error."""
+
+
+def refusal(where: str, reply: Exception) -> Refused:
+    """The server's own words, and what they call for."""
+    said = str(reply)
+    advice = next((todo for word, todo in _ADVICE if word.lower() in said.lower()), "")
+    return Refused(f"broker {where} refused: {said}" + (f" ({advice})" if advice else ""))
+
+
+def lost(where: str, error: BaseException) -> LinkLost:
+    """The reason, as the operating system or TLS names it."""
+    return LinkLost(f"broker {where} cannot be reached: {_reason(error)}")
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.__cause__ or error.__context__
+    for candidate in (error, cause):
+        if isinstance(candidate, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {candidate.verify_message}; name its CA in ssl_ca_certs"
+        if isinstance(candidate, ssl.SSLError):
+            return f"TLS failed: {candidate.reason or candidate}; does the server speak TLS on this port?"
+    if isinstance(error, TimeoutError | redis.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).strip(". ") or type(error).__name__
+
+
+@contextmanager
+def in_words_of_the_broker(where: str) -> Iterator[None]:
+    """Around what redis-py does: its errors are ours afterwards."""
+    try:
+        yield
+    except (redis.AuthenticationError, redis.ResponseError, hiredis.ReplyError) as error:
+        raise refusal(where, error) from None
+    except (redis.RedisError, OSError) as error:
+        raise lost(where, error) from None

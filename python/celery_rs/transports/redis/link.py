@@ -1,0 +1,99 @@
+"""One connection to a Redis: packed commands out, parsed replies in.
+
+redis-py has opened it, with all that belongs to that (TLS, passwords, sentinels); from then on commands are packed by
+us and replies parsed by hiredis on the same socket, since a command layer in between would cost more than the
+round trip. One thread at a time; a link whose answer did not come is closed, for nobody knows what it would say next.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import hiredis
+from redis.connection import AbstractConnection
+
+from celery_rs._core import pack_command
+from celery_rs.transports.redis.errors import lost, refusal
+
+Argument = bytes | str | int | float
+Command = tuple[Argument, ...]
+
+_CHUNK = 1 << 16
+
+
+class Link:
+    """Raises LinkLost when the connection fails, Refused when the server answers with an error."""
+
+    def __init__(self, connection: AbstractConnection, where: str) -> None:
+        self._connection = connection
+        self._socket: Any = connection._sock  # there is no other way to it
+        self._reader = hiredis.Reader()
+        self._where = where
+        self.used_at = time.monotonic()
+
+    def fileno(self) -> int:
+        """To be waited on; readable when a reply has come, or the connection has ended."""
+        return int(self._socket.fileno())
+
+    def silent_for(self) -> float:
+        """Seconds since it was last written to, or has answered `replies`."""
+        return time.monotonic() - self.used_at
+
+    def post(self, *command: Argument) -> None:
+        """Write without waiting for the reply, which `read` brings."""
+        self.used_at = time.monotonic()
+        self.send(pack_command(*command))
+
+    def send(self, packed: bytes) -> None:
+        try:
+            self._socket.sendall(packed)
+        except OSError as error:
+            raise self._lost(error) from None
+
+    def read(self) -> Any:
+        """The next reply, an error among them. Waits as long as the socket allows."""
+        reader = self._reader
+        reply = reader.gets()
+        while reply is False:
+            try:
+                data = self._socket.recv(_CHUNK)
+            except OSError as error:
+                raise self._lost(error) from None
+            if not data:
+                raise self._lost(ConnectionError("it has closed the connection"))
+            reader.feed(data)
+            reply = reader.gets()
+        return reply
+
+    def waiting(self) -> Any:
+        """A reply that has been read from the socket already; False when there is none."""
+        return self._reader.gets()
+
+    def replies(self, packed: bytes, count: int) -> list[Any]:
+        """So many commands in one write, so many replies; an error among them is raised after all have been read."""
+        self.send(packed)
+        answers = [self.read() for _ in range(count)]
+        self.used_at = time.monotonic()
+        for answer in answers:
+            if isinstance(answer, hiredis.ReplyError):
+                raise refusal(self._where, answer)
+        return answers
+
+    def call(self, *command: Argument) -> Any:
+        return self.replies(pack_command(*command), 1)[0]
+
+    def pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        """One round trip; not a transaction."""
+        return (
+            self.replies(b"".join([pack_command(*command) for command in commands]), len(commands)) if commands else []
+        )
+
+    def close(self) -> None:
+        """Harmless when repeated."""
+        with suppress(Exception):  # redis-py shuts down what may be gone already
+            self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py's
+
+    def _lost(self, error: OSError) -> Exception:
+        self.close()
+        return lost(self._where, error)

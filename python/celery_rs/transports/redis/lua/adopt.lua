@@ -1,0 +1,44 @@
+-- Take over what a dead consumer held, under tags of our own; what it only waited with goes back to its queue.
+-- ARGV  2 consumer  3 epoch  4 first number of a tag  5 most to take  6 the dead one
+--       7 when its lease ended, as the sweep has seen it  then pairs: wait list, queue's list
+-- ->    '1' when something is left, then quadruples: tag, state, record, the tag it had
+local consumer, dead = ARGV[2], ARGV[6]
+local lease = redis.call('ZSCORE', ALIVE, dead)
+if lease and lease ~= ARGV[7] then return {'0'} end  -- it has renewed meanwhile
+for i = 8, #ARGV, 2 do
+  while redis.call('LMOVE', ARGV[i], ARGV[i + 1], 'LEFT', 'RIGHT') do end
+end
+local theirs, ours, lost = HELD_OF .. dead, HELD_OF .. consumer, LOST_OF .. dead
+local number, most = tonumber(ARGV[4]), tonumber(ARGV[5])
+local reply = {'0'}
+local held = redis.call('HGETALL', theirs)
+for i = 1, #held, 2 do
+  if most == 0 then
+    reply[1] = '1'
+    return reply
+  end
+  local tag, state = held[i], held[i + 1]
+  local field = 'crs.' .. tag
+  local record = take(tag)
+  redis.call('HDEL', theirs, tag)
+  if record then
+    local new = consumer .. '.' .. ARGV[3] .. '.' .. number
+    number, most = number + 1, most - 1
+    if state == 'b' then
+      redis.call('HSET', BEGUN, 'crs.' .. new, record)
+    else
+      redis.call('HSET', UNACKED, 'crs.' .. new, record)
+      redis.call('ZADD', INDEX, stamp(NOW), 'crs.' .. new)
+    end
+    redis.call('HSET', ours, new, state)
+    redis.call('SADD', lost, tag)
+    reply[#reply + 1] = new
+    reply[#reply + 1] = state
+    reply[#reply + 1] = record
+    reply[#reply + 1] = tag
+  end
+end
+redis.call('EXPIRE', lost, 86400)
+redis.call('ZREM', ALIVE, dead)
+redis.call('HDEL', CONSUMERS, dead)
+return reply

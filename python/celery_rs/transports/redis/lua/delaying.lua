@@ -1,0 +1,24 @@
+-- Messages that wait for their time lie in `unacked` under a score at which a stock worker restores them when they are
+-- due. An entry of our own index is `<length of the record's end>|<list>|<field>`.
+
+-- Keep a record until `due`. `field` is a new one; `list` is where it goes then.
+local function delay(field, record, list, ending, due, visibility)
+  redis.call('HSET', UNACKED, field, record)
+  redis.call('ZADD', INDEX, stamp(due - visibility), field)
+  redis.call('ZADD', DELAYED, stamp(due), ending .. '|' .. list .. '|' .. field)
+end
+
+-- Move up to `most` due messages to the ends of their queues. One that somebody has restored already is forgotten.
+local function promote(most)
+  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', stamp(NOW), 'LIMIT', 0, most)
+  for _, entry in ipairs(due) do
+    local ending, list, field = string.match(entry, '^(%d+)|(.*)|(.-)$')
+    local record = redis.call('HGET', UNACKED, field)
+    if record then
+      redis.call('LPUSH', list, string.sub(record, 2, -1 - ending))
+      redis.call('HDEL', UNACKED, field)
+      redis.call('ZREM', INDEX, field)
+    end
+    redis.call('ZREM', DELAYED, entry)
+  end
+end

@@ -1,0 +1,55 @@
+-- End deliveries: what follows is published, the record stored, the part counted, the message settled; all of it only
+-- while the message is still held. Settling comes first in here because a full Redis refuses the first write that needs
+-- memory, and none after it; from outside there is no order.
+-- ARGV  2 consumer  3 visibility timeout  4 number of completions n  5… n tags
+--       then for each: a dead letter or '', number of follow-ups, the follow-ups (publishing.lua),
+--       '1' and a record (results.lua) or '0', '1' and a chord part (results.lua) or '0'
+-- ->    for each '1' or '0': whether it happened
+local visibility, count = tonumber(ARGV[3]), tonumber(ARGV[4])
+local fields, tags, verdicts = {}, {}, {}
+for i = 1, count do
+  tags[i] = ARGV[4 + i]
+  fields[i] = 'crs.' .. tags[i]
+end
+local ours = {}
+for first = 1, count, AT_ONCE do
+  local scores = redis.call('ZMSCORE', INDEX, unpack(fields, first, math.min(first + AT_ONCE - 1, count)))
+  for i = 1, #scores do ours[first + i - 1] = scores[i] end
+end
+for i = 1, count do
+  verdicts[i] = (ours[i] or redis.call('HDEL', BEGUN, fields[i]) == 1) and '1' or '0'
+end
+if count > 0 then
+  call_in_chunks(1, 'ZREM', INDEX, fields)
+  call_in_chunks(1, 'HDEL', UNACKED, fields)
+  call_in_chunks(1, 'HDEL', HELD_OF .. ARGV[2], tags)
+end
+
+local at = 5 + count
+for i = 1, count do
+  if not ARGV[at] then break end  -- nothing but tags
+  local happens = verdicts[i] == '1'
+  if happens and ARGV[at] ~= '' then bury_letter(ARGV[at]) end
+  local followups = tonumber(ARGV[at + 1])
+  at = at + 2
+  for _ = 1, followups do
+    if happens then
+      at = publish_at(at, tags[i], visibility)
+    else
+      at = at + 5 + 3 * ARGV[at + 4]
+    end
+  end
+  local record = ARGV[at] == '1'
+  at = at + 1
+  if record then
+    if happens then store_at(at) end
+    at = at + 5
+  end
+  local part = ARGV[at] == '1'
+  at = at + 1
+  if part then
+    if happens then count_at(at) end
+    at = at + 5
+  end
+end
+return table.concat(verdicts)

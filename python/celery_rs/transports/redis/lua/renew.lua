@@ -1,0 +1,20 @@
+-- Prolong the lease of a consumer and of everything that it holds.
+-- ARGV  2 consumer  3 lease  4 its queues, as JSON
+-- ->    the tags that it no longer holds
+local consumer = ARGV[2]
+local held, lost_key = HELD_OF .. consumer, LOST_OF .. consumer
+local lost = redis.call('SMEMBERS', lost_key)
+if #lost > 0 then redis.call('DEL', lost_key) end
+redis.call('ZADD', ALIVE, stamp(NOW + ARGV[3]), consumer)
+redis.call('HSET', CONSUMERS, consumer, ARGV[4])
+local since = stamp(NOW)
+for _, tag in ipairs(redis.call('HKEYS', held)) do
+  local field = 'crs.' .. tag
+  if redis.call('ZSCORE', INDEX, field) then
+    redis.call('ZADD', INDEX, since, field)
+  elseif redis.call('HEXISTS', BEGUN, field) == 0 then
+    redis.call('HDEL', held, tag)  -- a stock worker has restored it
+    lost[#lost + 1] = tag
+  end
+end
+return lost

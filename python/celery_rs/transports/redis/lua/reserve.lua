@@ -1,0 +1,43 @@
+-- Hold up to `limit` messages: what came while we waited first, then by step.
+-- ARGV  2 consumer  3 epoch  4 first number of a tag  5 limit  6 lease  then for each list: its key, a record's end
+-- ->    facts' version, when the next delayed message is due or '', tags that were lost, then pairs:
+--       place of the list (from 0), message
+local consumer, epoch, number, limit = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+promote(500)
+local lost_key = LOST_OF .. consumer
+local lost = redis.call('SMEMBERS', lost_key)
+if #lost > 0 then redis.call('DEL', lost_key) end
+local reply = {redis.call('GET', FACTS_VERSION) or '0', '', lost}
+local records, scores, states = {}, {}, {}
+local since = stamp(NOW)
+for i = 7, #ARGV, 2 do
+  if limit <= 0 then break end
+  local got = redis.call('RPOP', ARGV[i], limit)
+  if got then
+    limit = limit - #got
+    for _, message in ipairs(got) do
+      local tag = consumer .. '.' .. epoch .. '.' .. number
+      local field = 'crs.' .. tag
+      number = number + 1
+      records[#records + 1] = field
+      records[#records + 1] = '[' .. message .. ARGV[i + 1]
+      scores[#scores + 1] = since
+      scores[#scores + 1] = field
+      states[#states + 1] = tag
+      states[#states + 1] = 'h'
+      reply[#reply + 1] = (i - 7) / 2
+      reply[#reply + 1] = message
+    end
+  end
+end
+if #records > 0 then
+  call_in_chunks(2, 'HSET', UNACKED, records)
+  call_in_chunks(2, 'ZADD', INDEX, scores)
+  call_in_chunks(2, 'HSET', HELD_OF .. consumer, states)
+  -- Whoever was taken for dead and turns up again is known again.
+  redis.call('ZADD', ALIVE, 'NX', stamp(NOW + ARGV[6]), consumer)
+else
+  local next_due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
+  if #next_due > 0 then reply[2] = stamp(next_due[2] - NOW) end
+end
+return reply

@@ -1,0 +1,50 @@
+-- Records and chord parts, on Celery's keys. A record never goes backwards: this is `wire.supersedes`.
+local RANKS = {SUCCESS = 0, FAILURE = 1, REVOKED = 3, STARTED = 4, RECEIVED = 5, REJECTED = 6, RETRY = 7, PENDING = 8}
+local READY = {SUCCESS = true, FAILURE = true, REVOKED = true}
+local CUSTOM = 2
+
+-- State and attempt of a stored record. One that does not say stands back.
+local function told(record)
+  local state = string.match(record, '^%s*{%s*"status"%s*:%s*"([^"\\]*)"')
+  if not state then
+    local read, value = pcall(cjson.decode, record)
+    if read and type(value) == 'table' and type(value.status) == 'string' then
+      return value.status, tonumber(value.attempt) or 0
+    end
+    return 'PENDING', 0
+  end
+  return state, tonumber(string.match(record, '^%s*{%s*"status"%s*:%s*"[^"\\]*",%s*"attempt"%s*:%s*(%d+)')) or 0
+end
+
+local function supersedes(state, attempt, over, over_attempt)
+  if over == 'SUCCESS' then return false end
+  if READY[over] then return READY[state] and attempt > over_attempt end
+  if READY[state] or attempt > over_attempt then return true end
+  if attempt < over_attempt then return false end
+  if over == 'RETRY' then return state == 'RETRY' end
+  return (RANKS[state] or CUSTOM) <= (RANKS[over] or CUSTOM) or state == 'RETRY'
+end
+
+-- Store one record, read from ARGV at `at`: key, record, state, attempt, milliseconds it is kept (0: for ever).
+local function store_at(at)
+  local key, record, state, attempt, kept = unpack(ARGV, at, at + 4)
+  local lasting = kept == '0' and {} or {'PX', kept}
+  if not redis.call('SET', key, record, 'NX', unpack(lasting)) then
+    local over, over_attempt = told(redis.call('GET', key))
+    if not supersedes(state, tonumber(attempt), over, over_attempt) then return false end
+    redis.call('SET', key, record, unpack(lasting))
+  end
+  redis.call('PUBLISH', key, record)
+  return true
+end
+
+-- Count one chord part, read from ARGV at `at`: key of the group, mark, score, part, milliseconds its keys are kept.
+-- The first report of a part stands; a chord whose body was sent takes no more.
+local function count_at(at)
+  local group, mark, score, part, kept = unpack(ARGV, at, at + 4)
+  if redis.call('GET', group .. '.c') == 'done' then return end
+  if redis.call('SADD', group .. '.d', mark) == 1 then redis.call('ZADD', group .. '.j', score, part) end
+  if kept ~= '0' then
+    for _, key in ipairs({'.j', '.t', '.s', '.d'}) do redis.call('PEXPIRE', group .. key, kept) end
+  end
+end

@@ -1,0 +1,203 @@
+"""The Redis behind a broker or a result store: which server, and connections to it.
+
+redis-py opens connections: it knows TLS, passwords, sentinels. Of a failover list the server that answered last is
+tried first. Connections are never shared between threads at one time, nor between processes at all: a forked child
+forgets what it has inherited without closing it, since its parent still talks there.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from celery_rs.errors import ImproperlyConfigured
+from celery_rs.transports.redis.errors import LinkLost, Refused, in_words_of_the_broker
+from celery_rs.transports.redis.link import Link
+from celery_rs.transports.redis.location import Location, locations, tls_options
+from celery_rs.transports.redis.options import RedisOptions
+
+logger = logging.getLogger("celery_rs.redis")
+
+CONNECT_TIMEOUT_S = 4.0
+
+_inherited: list[Link] = []
+"""Connections of a parent: kept, so that nobody closes them here."""
+
+
+class Server:
+    """Any thread. Raises OperationalError naming the server."""
+
+    def __init__(self, places: Sequence[Location], options: RedisOptions, tls: Mapping[str, Any] | None = None) -> None:
+        self._places = places
+        self._options = options
+        self._tls = tls
+        self._preferred = 0
+        self._idle: list[Link] = []
+        self._pid = os.getpid()
+        self._changing = threading.Lock()
+        if any(place.kind == "sentinel" for place in places) and options.master_name is None:
+            raise ImproperlyConfigured(
+                "sentinel:// needs broker_transport_options = {'master_name': ...}, the name of the master to look for"
+            )
+
+    @classmethod
+    def at(cls, url: str, options: RedisOptions, use_ssl: Any = None) -> "Server":
+        """Raises ImproperlyConfigured. `use_ssl` is broker_use_ssl."""
+        places = locations(url)
+        return cls(places, options, tls_options(use_ssl))
+
+    @property
+    def place(self) -> Location:
+        """The server in use."""
+        return self._places[self._preferred]
+
+    def describe(self) -> str:
+        return self.place.shown
+
+    def is_same(self, other: "Server") -> bool:
+        """Whether both are one database of one server."""
+        return self.place.address == other.place.address
+
+    # Connections
+
+    def connect(self) -> Link:
+        """A connection of one's own: the next server of the list is tried where one cannot be reached."""
+        first = self._preferred
+        last: LinkLost | Refused | None = None
+        for step in range(len(self._places)):
+            at = (first + step) % len(self._places)
+            try:
+                link = self._open(self._places[at])
+            except LinkLost as error:
+                last = error
+                continue
+            except Refused as error:
+                last = error
+                if "READONLY" in str(error) or "LOADING" in str(error) or "MASTERDOWN" in str(error):
+                    continue
+                raise
+            if at != first:
+                logger.warning("redis: using %s, since %s cannot be reached", self._places[at].shown, self.describe())
+            self._preferred = at
+            return link
+        assert last is not None
+        raise last
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Link]:
+        """A connection for some calls; it is kept for the next borrower unless it failed."""
+        link = self._idle_link() or self.connect()
+        try:
+            yield link
+        except Refused:
+            self._keep(link)
+            raise
+        except BaseException:
+            # Its answer may still come, and would be taken for another's.
+            link.close()
+            raise
+        else:
+            self._keep(link)
+
+    def _idle_link(self) -> Link | None:
+        while True:
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - link.used_at < self._options.health_check_interval:
+                return link
+            try:
+                link.call(b"PING")
+            except LinkLost:
+                continue
+            return link
+
+    def _keep(self, link: Link) -> None:
+        if len(self._idle) < max(1, self._options.max_connections) and os.getpid() == self._pid:
+            self._idle.append(link)
+        else:
+            link.close()
+
+    def _open(self, place: Location) -> Link:
+        with in_words_of_the_broker(place.shown):
+            connection = self._connection(place)
+            connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
+        return Link(connection, place.shown)
+
+    def _connection(self, place: Location) -> AbstractConnection:
+        chosen: dict[str, Any] = {
+            "db": place.db,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": self._options.socket_timeout,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            **self._options.connection,
+            **place.login,
+        }
+        tls = self._tls if place.tls is None else {**place.tls, **(self._tls or {})}
+        if place.kind == "socket":
+            chosen.pop("socket_keepalive", None)
+            chosen.pop("socket_keepalive_options", None)
+            return UnixDomainSocketConnection(path=place.path, **chosen)  # type: ignore[abstract, no-untyped-call]  # redis-py's
+        host, port = self._master(place, chosen) if place.kind == "sentinel" else place.hosts[0]
+        if tls is None:
+            return Connection(host=host, port=port, **chosen)  # type: ignore[no-untyped-call]  # redis-py's
+        if not tls:
+            # As Celery does; whoever wants the certificate checked says so.
+            tls = {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+            self._warn_of_tls(place)
+        elif tls.get("ssl_cert_reqs") == "none":
+            tls = {"ssl_check_hostname": False, **tls}
+        return SSLConnection(host=host, port=port, **chosen, **tls)
+
+    def _master(self, place: Location, chosen: Mapping[str, Any]) -> tuple[str, int]:
+        asking = {name: chosen[name] for name in ("socket_timeout", "socket_connect_timeout")}
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py's
+            place.hosts,
+            min_other_sentinels=self._options.min_other_sentinels,
+            sentinel_kwargs={**asking, **self._options.sentinel_kwargs},
+        )
+        try:
+            host, port = sentinel.discover_master(self._options.master_name)  # type: ignore[no-untyped-call]  # redis-py's
+        finally:
+            for client in sentinel.sentinels:
+                with suppress(redis.RedisError, OSError):
+                    client.close()
+        return str(host), int(port)
+
+    def _warn_of_tls(self, place: Location) -> None:
+        if place.shown not in _warned:
+            _warned.add(place.shown)
+            logger.warning(
+                "redis: the certificate of %s is not checked; say ssl_cert_reqs=required and ssl_ca_certs to check it",
+                place.shown,
+            )
+
+    # The end
+
+    def after_fork(self) -> None:
+        """In a child: what was open is the parent's."""
+        _inherited.extend(self._idle)
+        self._idle = []
+        self._pid = os.getpid()
+        self._changing = threading.Lock()
+
+    def close(self) -> None:
+        """Closes what nobody has borrowed; it may be used again all the same."""
+        with self._changing:
+            idle, self._idle = self._idle, []
+        for link in idle:
+            link.close()
+
+
+_warned: set[str] = set()

@@ -1,0 +1,203 @@
+"""Hear what others announce: PUB/SUB for broadcasts and events, a list of one's own for replies.
+
+A connection that fails is made again by the next `receive`; what was announced meanwhile is gone, as with Kombu.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from celery_rs._core import topic_matches
+from celery_rs.errors import OperationalError
+from celery_rs.transports.redis.errors import lost
+from celery_rs.transports.redis.keys import Keys
+from celery_rs.transports.redis.link import Link
+from celery_rs.transports.redis.server import Server
+
+PING_S = 25.0
+"""After so long a silence a connection is asked whether it lives; after as long again it is dead."""
+_HEARD_MOST = 1000
+
+
+class _Bell:
+    """Ends a wait from another thread."""
+
+    def __init__(self) -> None:
+        self._ear, self._bell = socket.socketpair()
+        self._ear.setblocking(False)
+        self._bell.setblocking(False)
+
+    def ring(self) -> None:
+        with suppress(OSError):
+            self._bell.send(b"!")
+
+    def wait(self, file: int, seconds: float) -> tuple[bool, bool]:
+        """Whether the file is readable, and whether it has rung."""
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
+        poll.register(self._ear, select.POLLIN)
+        ready = {ready for ready, _ in poll.poll(max(0.0, seconds) * 1000)}
+        rung = self._ear.fileno() in ready
+        if rung:
+            with suppress(OSError):
+                while self._ear.recv(256):
+                    pass
+        return file in ready, rung
+
+    def close(self) -> None:
+        self._ear.close()
+        self._bell.close()
+
+
+class Broadcasts:
+    """See `transports.base.Subscription`: PSUBSCRIBE on an exchange that is not direct."""
+
+    def __init__(self, server: Server, keys: Keys, exchange: str, pattern: str) -> None:
+        self._server = server
+        self._pattern = pattern
+        self._channel = keys.channel(exchange, "")
+        # Kombu writes `#` as `*`; what that takes in too much is left out when it has come.
+        below = _escaped(self._channel) + "/" + pattern.replace("#", "*")
+        self._patterns = [below] if pattern not in ("#", "") else [_escaped(self._channel), below]
+        if pattern.endswith(".#"):
+            self._patterns.append(below.removesuffix(".*"))
+        self._bell = _Bell()
+        self._asked_at: float | None = None
+        self._closed = False
+        self._link: Link | None = self._subscribed()
+
+    def fileno(self) -> int:
+        """Readable when something may have come. Raises OperationalError."""
+        return self._living().fileno()
+
+    def receive(self, timeout: float) -> Sequence[bytes]:
+        deadline = time.monotonic() + timeout
+        heard: list[bytes] = []
+        link = self._living()
+        try:
+            while True:
+                heard += self._read(link)
+                left = deadline - time.monotonic()
+                readable, rung = self._bell.wait(link.fileno(), 0.0 if heard else min(left, PING_S))
+                if not readable and (heard or rung or left <= 0):
+                    return heard
+                if readable:
+                    heard += self._take(link.read())
+                else:
+                    self._ask(link)
+        except OperationalError:
+            self._link = None
+            if heard:
+                return heard
+            raise
+
+    def wake(self) -> None:
+        self._bell.ring()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            if self._link is not None:
+                self._link.close()
+            self._bell.close()
+
+    def _living(self) -> Link:
+        if self._link is None:
+            self._link = self._subscribed()
+        return self._link
+
+    def _subscribed(self) -> Link:
+        link = self._server.connect()
+        link.post(b"PSUBSCRIBE", *self._patterns)
+        for _ in self._patterns:
+            link.read()
+        self._asked_at = None
+        return link
+
+    def _read(self, link: Link) -> list[bytes]:
+        """What has come already."""
+        found: list[bytes] = []
+        while len(found) < _HEARD_MOST and (reply := link.waiting()) is not False:
+            found += self._take(reply)
+        return found
+
+    def _take(self, reply: Any) -> list[bytes]:
+        self._asked_at = None
+        if not isinstance(reply, list) or reply[0] != b"pmessage":
+            return []
+        channel = reply[2].decode(errors="replace")
+        key = channel.removeprefix(self._channel).removeprefix("/")
+        return [reply[3]] if not self._pattern or topic_matches(self._pattern, key) else []
+
+    def _ask(self, link: Link) -> None:
+        """A connection that is only listened to must be asked whether it is still there."""
+        now = time.monotonic()
+        if self._asked_at is None:
+            if link.silent_for() >= PING_S:
+                link.post(b"PING")
+                self._asked_at = now
+        elif now - self._asked_at > PING_S:
+            link.close()
+            raise lost(self._server.describe(), TimeoutError())
+
+
+class Replies:
+    """See `transports.base.Subscription`: a list bound to a direct exchange, gone with the subscription."""
+
+    def __init__(self, server: Server, keys: Keys, exchange: str, routing_key: str, queue: str) -> None:
+        self._server = server
+        self._list = keys.queue(queue)
+        self._binding = keys.binding(exchange)
+        self._member = keys.bound(routing_key, "", queue)
+        self._bell = _Bell()
+        self._link: Link | None = None
+        self._waits = False
+        self._closed = False
+        with server.borrowed() as link:
+            link.call(b"SADD", self._binding, self._member)
+
+    def receive(self, timeout: float) -> Sequence[bytes]:
+        deadline = time.monotonic() + timeout
+        try:
+            if self._link is None:
+                self._link, self._waits = self._server.connect(), False
+            link = self._link
+            while True:
+                left = deadline - time.monotonic()
+                if not self._waits and left <= 0:
+                    return list(link.call(b"RPOP", self._list, _HEARD_MOST) or ())
+                if not self._waits:
+                    link.post(b"BRPOP", self._list, max(0.05, min(left, PING_S)))
+                    self._waits = True
+                readable, rung = self._bell.wait(link.fileno(), left)
+                if readable:
+                    popped = link.read()
+                    self._waits = False
+                    if popped is not None:
+                        return [popped[1], *(link.call(b"RPOP", self._list, _HEARD_MOST) or ())]
+                elif rung or left <= 0:
+                    return []
+        except OperationalError:
+            self._link = None
+            raise
+
+    def wake(self) -> None:
+        self._bell.ring()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._link is not None:
+            self._link.close()
+        self._bell.close()
+        with suppress(OperationalError), self._server.borrowed() as link:
+            link.pipeline([(b"SREM", self._binding, self._member), (b"DEL", self._list)])
+
+
+def _escaped(channel: str) -> str:
+    """As a pattern of Redis that means itself."""
+    return "".join(f"\\{sign}" if sign in "*?[]\\^" else sign for sign in channel)

@@ -1,0 +1,158 @@
+"""A Redis as a broker: its door, everything but consuming."""
+
+import secrets
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from celery_rs.errors import NotSupported
+from celery_rs.transports.base import (
+    Consumer,
+    DeadLetters,
+    Delayed,
+    Facts,
+    Features,
+    Outgoing,
+    QueueInfo,
+    Route,
+    Subscription,
+    Wait,
+    Whereabouts,
+)
+from celery_rs.transports.faults import Faults
+from celery_rs.transports.redis import skew as clocks
+from celery_rs.transports.redis.bindings import Bindings
+from celery_rs.transports.redis.census import Census
+from celery_rs.transports.redis.consumer import LEASE_S, RedisConsumer
+from celery_rs.transports.redis.facts import RedisFacts
+from celery_rs.transports.redis.keys import Keys
+from celery_rs.transports.redis.letters import RedisDeadLetters
+from celery_rs.transports.redis.options import RedisOptions
+from celery_rs.transports.redis.publishing import arguments, push
+from celery_rs.transports.redis.scripts import Script
+from celery_rs.transports.redis.server import Server
+from celery_rs.transports.redis.skew import Skew
+from celery_rs.transports.redis.subscription import Broadcasts, Replies
+from celery_rs.wire import Exchange, Queue
+
+
+class RedisTransport:
+    """See `transports.base.Transport`. Connections are opened on first use."""
+
+    features = Features(delays=True, facts=True, browse=True, once=True, ages=False)
+
+    def __init__(
+        self,
+        server: Server,
+        options: RedisOptions,
+        *,
+        faults: Faults | None = None,
+        skew: Skew = clocks.none,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.server = server
+        self.keys = Keys(options, server.place.db)
+        self._options = options
+        self._bindings = Bindings(self.keys)
+        self._faults = faults or Faults()
+        self._skew = skew
+        self._lease_s = lease_s
+        self._census = Census(server, self.keys, skew)
+        self.facts: Facts = RedisFacts(server, self.keys, skew)
+        self.dead: DeadLetters = RedisDeadLetters(server, self.keys, skew)
+
+    @classmethod
+    def open(cls, url: str, options: Mapping[str, Any], use_ssl: Any = None) -> "RedisTransport":
+        """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
+        checked = RedisOptions.of(options)
+        return cls(Server.at(url, checked, use_ssl), checked)
+
+    def declare(self, queues: Sequence[Queue]) -> None:
+        self._bindings.remember(queues)
+        now_ms = round(time.time() * 1000)
+        # A fleeting queue is bound while it is consumed.
+        commands = [
+            command for queue in queues if not queue.is_fleeting for command in self._bindings.binding(queue, now_ms)
+        ]
+        if commands:
+            with self.server.borrowed() as link:
+                link.pipeline(commands)
+
+    def publish(self, batch: Sequence[Outgoing], *, wait: Wait = "stored", deadline: float = 5.0) -> None:
+        """A reply is soon enough for "written" to mean "stored"."""
+        with self.server.borrowed() as link:
+            if push(link, self.keys, batch):
+                return
+            packed = arguments(link, self.keys, self._bindings, batch, delays=False, strays=False)
+            Script.PUBLISH.run(
+                link, self.keys.fixed, self._skew(), secrets.token_hex(8), self._options.visibility_timeout, *packed
+            )
+
+    def flush(self, deadline: float) -> int:
+        """Nothing is ever only written."""
+        return 0
+
+    def consume(self, queues: Sequence[str]) -> Consumer:
+        return RedisConsumer(
+            self.server,
+            self.keys,
+            self._options,
+            self._bindings,
+            queues,
+            faults=self._faults,
+            skew=self._skew,
+            lease_s=self._lease_s,
+        )
+
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+        if exchange.type == "direct":
+            return Replies(self.server, self.keys, exchange.name, pattern, queue or f"{exchange.name}.{pattern}")
+        if exchange.type not in ("fanout", "topic"):
+            raise NotSupported(f"hearing exchange {exchange.name!r} of type {exchange.type!r}", "use fanout or topic")
+        return Broadcasts(self.server, self.keys, exchange.name, pattern)
+
+    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
+        keys = self.keys
+        with self.server.borrowed() as link:
+            if exchange.type != "direct":
+                link.pipeline([(b"PUBLISH", keys.channel(exchange.name, routing_key), each) for each in envelopes])
+                return
+            (targets,) = self._bindings.targets(link, [Route(exchange.name, routing_key)])
+            queues = [keys.queue(target.queue) for target in targets if target.queue is not None]
+            link.pipeline([(b"LPUSH", queue, *envelopes) for queue in queues])
+
+    def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]:
+        return self._census.queues(names)
+
+    def purge(self, queue: str) -> int:
+        with self.server.borrowed() as link:
+            return int(Script.PURGE.run(link, self.keys.fixed, self._skew(), *self.keys.steps(queue)))
+
+    def find(self, task_id: str) -> Whereabouts | None:
+        alive = self._census.locate([task_id])
+        if alive:
+            return alive[task_id]
+        after: str | None = None
+        while True:
+            page = self.dead.page(after=after, limit=1000)
+            for dead in page.letters:
+                if dead.task_id == task_id:
+                    return Whereabouts(dead.queue, "dead", None, None, dead.crashes, dead.deliveries)
+            after = page.after
+            if after is None:
+                return None
+
+    def locate(self, task_ids: Collection[str]) -> dict[str, Whereabouts]:
+        return self._census.locate(task_ids)
+
+    def delayed(self, queues: Sequence[str], limit: int) -> Sequence[Delayed]:
+        return self._census.delayed(queues, limit)
+
+    def describe(self) -> str:
+        return self.server.describe()
+
+    def after_fork(self) -> None:
+        self.server.after_fork()
+
+    def close(self) -> None:
+        self.server.close()

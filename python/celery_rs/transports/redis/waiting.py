@@ -1,0 +1,167 @@
+"""Wait until a message may be there, without asking again and again.
+
+The lists that most messages go to are waited for in BLMOVE, a connection for each: the message moves into a list of
+this consumer's own, so one consumer wakes and nothing is ever in memory only; a stock worker waiting beside us gets
+its fair share. All other lists are watched by one connection that the server tells of changes (client-side caching);
+where it cannot, they are looked at once a second, as is everything else, in case a wake-up got lost.
+"""
+
+import select
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+from hiredis import PushNotification
+
+from celery_rs.transports.redis.errors import LinkLost, Refused
+from celery_rs.transports.redis.keys import Keys
+from celery_rs.transports.redis.link import Link
+from celery_rs.transports.redis.server import Server
+
+LOOK_S = 1.0
+"""The longest wait without a look."""
+ARMED_MOST = 8
+"""For so many queues a connection of their own."""
+BLOCK_S = 20.0
+"""How long one BLMOVE waits; a connection that has not answered some seconds later is dead."""
+
+
+class Waiting:
+    """Belongs to the thread that receives; only `ring` may be called from others."""
+
+    def __init__(self, server: Server, keys: Keys, consumer: str) -> None:
+        self._server = server
+        self._keys = keys
+        self._consumer = consumer
+        self._armed: dict[str, tuple[Link, int]] = {}
+        """Queue → the connection that waits for it, and the server's number for that."""
+        self._spare: list[tuple[Link, int]] = []
+        self._watching: Link | None = None
+        self._cannot_watch = False
+        self._ear, self._bell = socket.socketpair()
+        for end in (self._ear, self._bell):
+            end.setblocking(False)
+
+    def list_of(self, queue: str) -> bytes:
+        """Where what came for a queue while we waited lies until it is moved to a record."""
+        return self._keys.wait_of + f"{self._consumer}.{queue}".encode()
+
+    def ring(self) -> None:
+        """End a wait, or the next one. Any thread."""
+        with suppress(OSError):  # full: it will ring anyway; closed: nobody waits
+            self._bell.send(b"!")
+
+    def wait(self, queues: Sequence[str], seconds: float, also: Sequence[int]) -> bool:
+        """Until something may have come, a ring (then True), or a second has passed. `also` are files to wait for.
+
+        Raises OperationalError.
+        """
+        poll = select.poll()
+        poll.register(self._ear, select.POLLIN)
+        for file in also:
+            poll.register(file, select.POLLIN)
+        by_file = {self._arm(queue).fileno(): queue for queue in queues[:ARMED_MOST]}
+        for file in by_file:
+            poll.register(file, select.POLLIN)
+        watching = self._watch(queues)
+        if watching is not None:
+            if watching < 0:
+                return False
+            poll.register(watching, select.POLLIN)
+        readable = {file for file, _ in poll.poll(max(0.0, min(seconds, LOOK_S)) * 1000)}
+        for file, queue in by_file.items():
+            if file in readable:
+                self._read(queue)
+        if watching in readable and self._watching is not None:
+            self._hear(self._watching)
+        return self._ear.fileno() in readable and self._rung()
+
+    def disarm(self) -> None:
+        """Have nothing moved to us any more. What has come by then lies in our list. Raises OperationalError."""
+        if not self._armed:
+            return
+        with self._server.borrowed() as link:
+            link.pipeline([(b"CLIENT", b"UNBLOCK", number) for _, number in self._armed.values()])
+        for queue in list(self._armed):
+            self._read(queue)
+
+    def close(self) -> None:
+        """Ends the connections; who waits in them is forgotten by the server."""
+        for link, _ in (*self._armed.values(), *self._spare):
+            link.close()
+        if self._watching is not None:
+            self._watching.close()
+        self._armed, self._spare, self._watching = {}, [], None
+
+    def end(self) -> None:
+        """Close for good."""
+        self.close()
+        self._ear.close()
+        self._bell.close()
+
+    def _arm(self, queue: str) -> Link:
+        armed = self._armed.get(queue)
+        if armed is None:
+            armed = self._spare.pop() if self._spare else self._connect()
+            command = (b"BLMOVE", self._keys.queue(queue), self.list_of(queue), b"RIGHT", b"LEFT", BLOCK_S)
+            try:
+                armed[0].post(*command)
+            except LinkLost:
+                armed = self._connect()
+                armed[0].post(*command)
+            self._armed[queue] = armed
+        elif armed[0].silent_for() > BLOCK_S + 5.0:
+            self._armed.pop(queue)[0].close()
+            return self._arm(queue)
+        return armed[0]
+
+    def _connect(self) -> tuple[Link, int]:
+        link = self._server.connect()
+        return link, link.call(b"CLIENT", b"ID")
+
+    def _read(self, queue: str) -> None:
+        armed = self._armed.pop(queue)
+        with suppress(LinkLost):
+            armed[0].read()
+            self._spare.append(armed)
+
+    def _watch(self, queues: Sequence[str]) -> int | None:
+        """The file to wait for until the other lists change; −1 when one of them is not empty, None without any."""
+        lists = [
+            key
+            for place, queue in enumerate(queues)
+            for key in self._keys.steps(queue)[1 if place < ARMED_MOST else 0 :]
+        ]
+        if not lists or self._cannot_watch:
+            return None
+        try:
+            link = self._watching
+            if link is None:
+                link = self._server.connect()
+                link.call(b"HELLO", 3)
+                link.call(b"CLIENT", b"TRACKING", b"ON")
+                self._watching = link
+            link.post(b"EXISTS", *lists)
+            return -1 if self._hear(link, answered=True) else link.fileno()
+        except Refused:
+            self._cannot_watch = True
+        except LinkLost:
+            self._watching = None
+        return None
+
+    def _hear(self, link: Link, *, answered: bool = False) -> bool:
+        """Read what the server tells; with `answered` up to the answer, whether any list has something."""
+        try:
+            while isinstance(said := link.read(), PushNotification):
+                if not answered:
+                    return True
+        except LinkLost:
+            self._watching = None
+            raise
+        return bool(said)
+
+    def _rung(self) -> bool:
+        with suppress(OSError):
+            while self._ear.recv(256):
+                pass
+        return True
