@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from celery_rs import states
-from celery_rs.transports.redis import Keys, RedisOptions, ResultKeys, Script, Server
-from celery_rs.transports.redis.results import without_attempt
+from celery_rs.transports.redis import Keys, RedisOptions, ResultKeys, Script, Server, without_attempt
 from celery_rs.wire import TaskResult
 
 

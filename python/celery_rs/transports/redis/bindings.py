@@ -78,7 +78,7 @@ class Bindings:
         return commands
 
     def _members(self, queue: Queue) -> list[tuple[str, str]]:
-        """Exchange and member of its binding set. A queue that names no exchange is bound to its own, as Celery's are."""
+        """Exchange and member of its binding set. One without any is bound to its own, as in Celery."""
         found = [] if queue.all_bindings else [(queue.name, self._keys.bound(queue.name, "", queue.name))]
         for each in queue.all_bindings:
             exchange, routing_key = each.exchange, each.routing_key
