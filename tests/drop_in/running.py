@@ -44,7 +44,7 @@ class Told(NamedTuple):
     runs: dict[str, list[dict[str, Any]]]
     """By task id, what the processes that run tasks noted, in order."""
     main: dict[str, list[dict[str, Any]]]
-    """The same of the worker's main process."""
+    """The same of the worker's main process, in no order: a retry may come before the end of its first run is known."""
     logged: list[str]
     """What tasks logged, without time and process."""
 
@@ -91,8 +91,11 @@ def _told(output: str, directory: Path, log: str) -> Told:
     main: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in (directory / "journal").read_text().replace(str(directory), "DIRECTORY").splitlines():
         noted = json.loads(line)
-        kept = main if noted["what"] in _OF_MAIN or noted["id"] is None else runs
+        of_main = noted["what"] in _OF_MAIN or noted["what"].startswith("request ") or noted["id"] is None
+        kept = main if of_main else runs
         kept[noted.pop("id") or "worker"].append(noted)
+    for noted_by_id in main.values():
+        noted_by_id.sort(key=json.dumps)
     return Told(json.loads(output), dict(runs), dict(main), sorted(_TASK_LINE.findall(log)))
 
 

@@ -120,7 +120,6 @@ MISSING = {
     "celery.worker": "WorkController",
     "celery.worker.consumer": "Consumer",
     "celery.worker.control": "Panel",
-    "celery.worker.request": "Request",
     "celery.worker.strategy": "default",
     "kombu": (
         "Connection BrokerConnection Message Consumer Producer connections producers parse_url eventloop "

@@ -343,7 +343,6 @@ def test_an_event_that_cannot_travel_is_an_error_where_it_is_sent(app: Celery) -
     ("option", "value", "complaint"),
     [
         ("Strategy", "proj:strategy", "Strategy of its own is not supported here; use the signals task_received"),
-        ("Request", "proj:Request", "Request of its own is not supported here; use the hooks on_failure"),
         ("backend", object(), "a result backend of its own is not supported here; set result_backend of the app"),
     ],
 )

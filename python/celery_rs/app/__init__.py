@@ -2,6 +2,7 @@
 
 from celery_rs.app.app import Celery
 from celery_rs.app.bugreport import Report, as_text, report_of
+from celery_rs.app.classes import resolve
 from celery_rs.app.current import app_or_default, bugreport, current_app, current_task
 from celery_rs.app.loaders import DefaultLoader, Loader
 from celery_rs.app.log_format import ColorFormatter, TaskFormatter
@@ -29,4 +30,5 @@ __all__ = [
     "Report",
     "as_text",
     "report_of",
+    "resolve",
 ]

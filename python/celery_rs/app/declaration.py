@@ -39,7 +39,6 @@ _SECONDS = ("default_retry_delay", "time_limit", "soft_time_limit", "retry_backo
 _EXCEPTIONS = ("autoretry_for", "dont_autoretry_for", "throws")
 _REFUSED = {
     "Strategy": "use the signals task_received and task_prerun",
-    "Request": "use the hooks on_failure and after_return, or the signals",
 }
 
 

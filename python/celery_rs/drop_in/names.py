@@ -95,6 +95,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     },
     "celery.utils.nodenames": {"celery_rs.wire": "worker_direct", "socket": "gethostname"},
     "celery.worker": {},
+    "celery.worker.request": {"celery_rs.worker.request": "Request"},
     "celery.worker.control": {"celery_rs.worker.control": "control_command inspect_command"},
     "billiard": {},
     "billiard.exceptions": {
@@ -155,7 +156,6 @@ HINTS: Mapping[str, str] = {
     "celery.worker.WorkController": "use app.Worker",
     "celery.worker.consumer": _STEPS,
     "celery.worker.control.Panel": "use the decorators control_command and inspect_command",
-    "celery.worker.request": "use the hooks on_failure and after_return, or the signals",
     "celery.worker.strategy": "use the signals task_received and task_prerun",
     "billiard.pool": "use multiprocessing",
     "kombu.BrokerConnection": _SEND,

@@ -51,7 +51,7 @@ class Caps(NamedTuple):
 class Entry:
     """One delivery in the worker's hands. `key` names it inside this worker; `tag` is what the broker knows."""
 
-    __slots__ = ("begun", "envelope", "key", "paid", "policy", "queue", "redelivered", "since", "tag")
+    __slots__ = ("begun", "envelope", "key", "own", "paid", "policy", "queue", "redelivered", "since", "tag")
 
     def __init__(self, delivery: Delivery, envelope: Envelope, policy: Policy, since: float) -> None:
         self.key: Tag = delivery.tag
@@ -63,6 +63,8 @@ class Entry:
         self.since = since
         self.paid = False
         self.begun = False
+        self.own: Any = None
+        """The request of the class that the task names, once it has been told something."""
 
     @property
     def soft_limit(self) -> float | None:

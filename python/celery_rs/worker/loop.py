@@ -27,6 +27,7 @@ from celery_rs.worker.dispatcher import Dispatcher, Entry, Moment, Revoked, Ruli
 from celery_rs.worker.endings import Endings, cause_of, orphaned
 from celery_rs.worker.lifecycle import Lifecycle, Phase
 from celery_rs.worker.notices import Notices
+from celery_rs.worker.own_requests import OwnRequests
 from celery_rs.worker.pools import Announced, Finished, Job, Lost, Pool, PoolBroken, Returned, Running, Started
 from celery_rs.worker.pools import Progress as PoolProgress
 from celery_rs.worker.receiver import Receiver
@@ -87,6 +88,7 @@ class Loop:
         self._state = state(self)
         self._deadlines = Deadlines()
         self._notices = Notices(app, hostname, self)
+        self._own_requests = OwnRequests(app, hostname)
         self._condemned: dict[Tag, signal.Signals] = {}  # jobs that run and were told to end
         self._runtimes = Runtimes()
         self._watch = watch
@@ -223,7 +225,8 @@ class Loop:
             jobs = []
             for entry in entries:
                 self._deadlines.watch(entry.key, entry.soft_limit, entry.hard_limit)
-                jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, False, entry.policy.late))
+                announce = entry.policy.request is not None
+                jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, announce, entry.policy.late))
             self.pool.submit(jobs, batch=batch)
             if self.pool.blocks:
                 self._begin([(entry, _now().mono) for entry in entries])  # its next chance would be after the run
@@ -265,6 +268,8 @@ class Loop:
             if entry is not None:
                 journal.overrun(entry, over)
                 self.pool.interrupt(over.tag, over.how)
+                if entry.policy.request is not None:
+                    self._own_requests.overrun(entry, over)
 
     def _record_begun(self, running: Sequence[Running], now: float) -> None:
         out = self.dispatcher.out
@@ -384,6 +389,8 @@ class Loop:
             journal.ended(entry, outcome)
             if self.bulletin.tasks:
                 self.bulletin.ended(entry, outcome)
+            if entry.policy.request is not None:
+                self._own_requests.ended(entry, outcome)
             self._settle_end(entry, outcome)
         self.window.observe(runtimes)
 
@@ -407,7 +414,10 @@ class Loop:
             self._completer.order(Completion(entry.tag, how, outcome.followups, outcome.record, outcome.part))
 
     def _on_started(self, event: Started) -> None:
-        """Nobody asks for it: what has begun is seen in the pool's pages, and what was short at its end."""
+        """Asked for by tasks with a request of their own: that others have begun is seen in the pool's pages."""
+        entry = self.dispatcher.out.get(event.tag)
+        if entry is not None:
+            self._own_requests.started(entry, event)
 
     def _on_returned(self, event: Returned) -> None:
         for key in event.tags:
@@ -434,6 +444,8 @@ class Loop:
         terminated = event.by_us == "terminate" and not stopping
         if signum is not None and terminated:
             self._notices.revoked(entry, signum=signum)
+        if entry.policy.request is not None and settling not in ("back", "crashed") and not terminated:
+            self._own_requests.lost(entry, cause_of(entry, event), again=settling == "retry")
         if self.bulletin.tasks:
             if terminated:
                 self.bulletin.revoked(entry, signum=signum or signal.SIGKILL)

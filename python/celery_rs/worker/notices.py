@@ -89,16 +89,16 @@ class Watchdog:
         self._slow_s = slow_s
         self._changed = threading.Condition()
         self._idle = False
-        self._current: tuple[Signal, float] | None = None
+        self._current: tuple[Signal | str, float] | None = None
         self._thread: threading.Thread | None = None
 
-    def watching(self, signal: Signal) -> "Watchdog":
-        """A block in which this signal's receivers run."""
+    def watching(self, what: "Signal | str") -> "Watchdog":
+        """A block in which this signal's receivers run, or whatever else that is called so."""
         if self._thread is None:
             # A daemon: what hangs for ever must not keep it, and it keeps nobody.
             self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
             self._thread.start()
-        self._current = (signal, time.monotonic())
+        self._current = (what, time.monotonic())
         return self
 
     def __enter__(self) -> None:
@@ -118,16 +118,19 @@ class Watchdog:
                     self._changed.wait()
                 self._idle = False
                 self._changed.wait(self._slow_s / 4)
-            current: tuple[Signal, float] | None = self._current
+            current: tuple[Signal | str, float] | None = self._current
             if current is not None and time.monotonic() - current[1] > self._slow_s:
                 told = current
                 self._name(current[0])
 
-    def _name(self, signal: Signal) -> None:
-        names = ", ".join(repr(known.find()) for known in signal.receivers)
+    def _name(self, what: Signal | str) -> None:
         logger.warning(
-            "the worker has waited over %g s for a receiver of the signal %s (%s); it does nothing else meanwhile",
-            self._slow_s,
-            signal.name,
-            names,
+            "the worker has waited over %g s for %s; it does nothing else meanwhile", self._slow_s, _described(what)
         )
+
+
+def _described(what: Signal | str) -> str:
+    if isinstance(what, str):
+        return what
+    names = ", ".join(repr(known.find()) for known in what.receivers)
+    return f"a receiver of the signal {what.name} ({names})"

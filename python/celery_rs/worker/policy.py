@@ -2,7 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from celery_rs.app import resolve
+from celery_rs.errors import ImproperlyConfigured
 from celery_rs.execution import RETRY_DELAY
+from celery_rs.worker.request import Request
 
 
 class Policy(NamedTuple):
@@ -21,6 +24,8 @@ class Policy(NamedTuple):
     ignore_result: bool = False
     store_errors: bool = False
     send_events: bool = True
+    request: type[Request] | None = None
+    """A class of the task's own, to be told in this process what becomes of it."""
 
 
 def policy_of(task: Any, conf: Any, *, soft_limit: float | None = None, hard_limit: float | None = None) -> Policy:
@@ -48,4 +53,17 @@ def policy_of(task: Any, conf: Any, *, soft_limit: float | None = None, hard_lim
         ignore_result=bool(option("ignore_result", "task_ignore_result")),
         store_errors=bool(option("store_errors_even_if_ignored", "task_store_errors_even_if_ignored")),
         send_events=bool(getattr(task, "send_events", True)),
+        request=_request_class(task),
     )
+
+
+def _request_class(task: Any) -> type[Request] | None:
+    """What the task says as `Request`. Raises ImproperlyConfigured where that is no such class."""
+    given = getattr(task, "Request", None)
+    if given is None:
+        return None
+    what = f"task {task.name!r}: Request"
+    kind = resolve(given, what)
+    if not isinstance(kind, type) or not issubclass(kind, Request):
+        raise ImproperlyConfigured(f"{what} must be a subclass of celery_rs.worker.request.Request, got {kind!r}")
+    return None if kind is Request else kind

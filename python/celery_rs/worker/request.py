@@ -11,6 +11,7 @@ from typing import Any
 
 from celery_rs._core import DecodeError, Envelope
 from celery_rs.context import AppLike
+from celery_rs.errors import Retry
 
 
 class Message:
@@ -164,6 +165,23 @@ class Request:
     @property
     def delivery_info(self) -> dict[str, Any]:
         return {**self.message.delivery_info, "redelivered": self._redelivered}
+
+    # what becomes of it, told in the main process where a task names a subclass: `class MyTask(Task): Request = Mine`.
+    # In Celery these methods do the work; here it is done whatever they do, and calling `super()` is harmless.
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """It has started in that process, at this monotonic time."""
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """It has run past a limit of so many seconds; past the hard one its process is killed."""
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """It ended by an exception, one that decides its end included (Retry, Ignore, Reject), or its process died."""
+        if isinstance(exc_info.exception, Retry):
+            self.on_retry(exc_info)
+
+    def on_retry(self, exc_info: Any) -> None:
+        """It is going to run again."""
 
     def info(self, safe: bool = False) -> dict[str, Any]:
         """What `inspect active` shows; `safe`: the arguments as their sender's reprs."""

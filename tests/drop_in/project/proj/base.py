@@ -1,12 +1,34 @@
 """The class of most tasks here: it keeps a connection, stamps what it sends, and says what happens to it."""
 
 from celery import Task
+from celery.worker.request import Request
 
 from proj.journal import note
 
 
+class ShopRequest(Request):
+    """Tells, in the worker's main process, what becomes of a message."""
+
+    def on_accepted(self, pid, time_accepted):
+        super().on_accepted(pid, time_accepted)
+        note("request accepted", self.id, pid=pid > 0, time=time_accepted > 0)
+
+    def on_timeout(self, soft, timeout):
+        super().on_timeout(soft, timeout)
+        note("request timeout", self.id, soft=soft, timeout=timeout, name=self.task.name)
+
+    def on_retry(self, exc_info):
+        super().on_retry(exc_info)
+        note("request retry", self.id, exc=type(exc_info.exception).__name__)
+
+    def on_failure(self, exc_info, send_failed_event=True, return_ok=False):
+        super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+        note("request failure", self.id, exc=exc_info.exception, traceback="Traceback" in exc_info.traceback)
+
+
 class ShopTask(Task):
     abstract = True
+    Request = "proj.base:ShopRequest"
     _ledger = None
 
     @property
