@@ -14,7 +14,7 @@ FLOORS = (
     (("worker",),),
     (("result", "utils"), ("app",), ("events",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
     (("backends",), ("transports",)),
-    (("wire",), ("serializers", "config"), ("exceptions",), ("errors", "states", "signals", "version")),
+    (("wire",), ("config",), ("serializers",), ("exceptions",), ("errors", "states", "signals", "version")),
     (("_core",),),
 )
 PLACES = {
@@ -105,7 +105,7 @@ def test_imports_go_down_and_through_doors() -> None:
     [
         (Import("celery_rs.wire.message", 1, "celery_rs.app", "Celery", False), "floor above"),
         (Import("celery_rs.transports.base", 1, "celery_rs.backends", "ResultBackend", False), "no arrow"),
-        (Import("celery_rs.config.conf", 1, "celery_rs.serializers", "Serializer", False), "no arrow"),
+        (Import("celery_rs.serializers.json", 1, "celery_rs.config", "Settings", False), "no arrow"),
         (Import("celery_rs.worker.loop", 1, "celery_rs.transports.base", "Tag", False), "the door of that room"),
         (Import("celery_rs.worker.loop", 1, "celery_rs.worker.pools.base", "Pool", False), "the door of that room"),
         (Import("celery_rs.worker.loop", 1, "celery_rs.context", "_requests", False), "leading underscore"),

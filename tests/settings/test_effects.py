@@ -23,23 +23,6 @@ from tests.apps import call, drain, make_app, run
 DAY = 24 * 3600
 
 
-@pytest.mark.parametrize("name", ["task_serializer", "result_serializer"])
-def test_serializers_other_than_json_are_refused_by_name(name: str) -> None:
-    assert Settings({name: "json"})[name] == "json"
-    with pytest.raises(ImproperlyConfigured, match=f"^{name} must be "):
-        Settings({name: "no-such-serializer"})
-
-
-def test_result_accept_content_is_what_a_result_may_be() -> None:
-    app = make_app(result_accept_content=["json"])
-    app.backend.store([TaskResult("id", "SUCCESS", 0, encode_meta("id", "SUCCESS", 7, now=0.0))])
-
-    assert app.AsyncResult("id").get(timeout=5) == 7
-    for others in ([], ["no-such-serializer"]):
-        with pytest.raises(ImproperlyConfigured, match=r"^result_accept_content must be a list "):
-            Settings({"result_accept_content": others})
-
-
 def test_messages_and_results_are_in_the_files_of_the_settings(tmp_path: Path) -> None:
     broker, results = tmp_path / "broker.sqlite3", tmp_path / "results.sqlite3"
     app = make_app(broker_url=f"sqlite:///{broker}", result_backend=f"sqlite:///{results}")

@@ -113,7 +113,8 @@ def test_a_method_without_its_library_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(__import__("sys").modules, "brotli", None)
 
     with pytest.raises(
-        errors.ImproperlyConfigured, match=r"^compression 'brotli' needs the module 'brotli'; install the"
+        errors.ImproperlyConfigured,
+        match=r"^compression 'brotli' needs the module 'brotli'; pip install 'celery-rs\[brotli\]'$",
     ):
         compression_type("brotli")
     with pytest.raises(errors.ContentError, match="compression 'brotli' needs the module 'brotli'"):

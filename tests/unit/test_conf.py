@@ -92,10 +92,14 @@ def test_an_update_with_one_mistake_changes_nothing() -> None:
         ),
         (
             "accept_content",
-            ["pickle"],
-            "accept_content must be a list of 'json' or 'application/json' ('pickle' is not",
+            ["morse"],
+            "accept_content must be a list of serializers or content types (unknown serializer 'morse', expected ",
         ),
-        ("task_serializer", "pickle", "task_serializer must be one of 'json', got 'pickle'"),
+        (
+            "task_serializer",
+            "morse",
+            "task_serializer must be the name of a serializer (unknown serializer 'morse', expected one of 'json', ",
+        ),
         ("worker_pool", "gevnt", "worker_pool must be one of 'prefork', 'processes', 'solo', got 'gevnt'"),
     ],
 )

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_rs.errors import ContentDisallowed, ContentError, EncodeError, ImproperlyConfigured
-from celery_rs.serializers import JSON, content_types, reader, serializer
+from celery_rs.errors import ContentError, EncodeError
+from celery_rs.serializers import JSON, register_type
 from tests.recorded import Call, calls
 
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -189,23 +189,6 @@ def test_no_bytes_break_the_reader(raw: bytes) -> None:
         pass
 
 
-def test_only_accepted_content_is_read() -> None:
-    accepted = content_types(("json",))
-
-    assert reader("application/json", accepted) is JSON
-    with pytest.raises(ContentDisallowed, match="'application/x-python-serialize' is refused, accept_content allows"):
-        reader("application/x-python-serialize", accepted)
-
-
-def test_serializers_to_come_are_named() -> None:
-    with pytest.raises(ImproperlyConfigured, match="'pickle' is not supported yet"):
-        serializer("pickle")
-    with pytest.raises(ImproperlyConfigured, match="unknown serializer 'jsn'"):
-        serializer("jsn")
-    with pytest.raises(ContentDisallowed, match="'pickle' is not supported yet"):
-        reader("application/x-python-serialize", {"application/x-python-serialize"})
-
-
 def nested(depth: int) -> list[Any]:
     value: list[Any] = [1]
     for _ in range(depth - 1):
@@ -309,3 +292,24 @@ def test_django_lazy_text_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module.__name__, module)
 
     assert JSON.dumps([Promise()]) == b'["later"]'
+
+
+class Money:
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+
+class Secret:
+    pass
+
+
+def test_registered_types_travel_tagged_or_as_what_their_encoder_says() -> None:
+    register_type(Money, "money", lambda money: {"cents": money.cents}, lambda told: Money(told["cents"]))
+    register_type(Secret, None, lambda _: "***")
+
+    written = JSON.dumps([Money(5), Secret()])
+
+    assert written == b'[{"__type__": "money", "__value__": {"cents": 5}}, "***"]'
+    assert JSON.loads(written)[0].cents == 5
+    with pytest.raises(ContentError, match="is not a money"):
+        JSON.loads(b'{"__type__": "money", "__value__": 3}')

@@ -33,7 +33,7 @@ from celery_rs.execution import (
 from celery_rs.execution import Request as Context
 from celery_rs.results import AsyncResult, EagerResult, denied_join_result
 from celery_rs.serializers import serializer
-from celery_rs.wire import TaskResult, encode_meta, new_id
+from celery_rs.wire import ResultCodec, TaskResult, encode_meta, new_id
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -438,7 +438,13 @@ class Task(Generic[P, R]):
         if printable(state) != state or printable(task_id) != task_id:
             raise ValueError(f"update_state needs texts that can be stored, got {state!r}, {task_id!r}")
         encoded = encode_meta(
-            task_id, state, meta, now=time.time(), group_id=request.group, parent_id=request.parent_id
+            task_id,
+            state,
+            meta,
+            now=time.time(),
+            group_id=request.group,
+            parent_id=request.parent_id,
+            codec=ResultCodec.of(self.app.conf),
         )
         record = TaskResult(task_id, state, request.retries, encoded)
         if not request.tell(record):

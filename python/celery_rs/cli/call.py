@@ -25,9 +25,7 @@ from celery_rs.cli.suggestions import suggest_tasks
 @click.option(
     "--expires", type=Moment(or_seconds=True), metavar="TIME", help="Do not start later: seconds from now, or ISO 8601."
 )
-@click.option(
-    "--serializer", metavar="NAME", help="Write the arguments with this serializer; json, the only one, is the default."
-)
+@click.option("--serializer", metavar="NAME", help="Write the arguments with this serializer; default task_serializer.")
 @click.option("--queue", metavar="NAME", help="Send to this queue.")
 @click.option("--exchange", metavar="NAME", help="Send to this exchange.")
 @click.option("--routing-key", metavar="KEY", help="Send with this routing key.")

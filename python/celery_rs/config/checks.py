@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from celery_rs import _core
 from celery_rs.config.zones import zone
 from celery_rs.errors import ImproperlyConfigured
+from celery_rs.serializers import content_types, serializer
 
 Check = Callable[[Any], Any]
 _N = TypeVar("_N", int, float)
 
-_CONTENTS = ("json", "application/json")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -103,9 +103,19 @@ def contents(value: Any) -> tuple[str, ...]:
     """Serializers or content types."""
     given = names(value)
     for name in given:
-        if name not in _CONTENTS:
-            raise ValueError(f"a list of {' or '.join(map(repr, _CONTENTS))} ({name!r} is not supported yet)")
+        try:
+            content_types((name,))
+        except ImproperlyConfigured as error:
+            raise ValueError(f"a list of serializers or content types ({error})") from None
     return given
+
+
+def content(value: Any) -> str:
+    """One serializer, by its name."""
+    try:
+        return serializer(text(value)).name
+    except ImproperlyConfigured as error:
+        raise ValueError(f"the name of a serializer ({error})") from None
 
 
 def timezone(value: Any) -> str:
@@ -146,10 +156,10 @@ def retry_policy(value: Any) -> dict[str, Any]:
 
 
 def result_contents(value: Any) -> tuple[str, ...]:
-    """The same as `contents`; results are JSON, so it cannot be left out."""
+    """The same as `contents`; with none, no result could be read."""
     given = contents(value)
     if not given:
-        raise ValueError("a list with 'json', since that is what results are")
+        raise ValueError("a list with result_serializer in it")
     return given
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from celery_rs import states
 from celery_rs.context import AppLike
 from celery_rs.errors import NotSupported, TaskRevokedError
-from celery_rs.wire import TaskResult, encode_failure, encode_meta
+from celery_rs.wire import ResultCodec, TaskResult, encode_failure, encode_meta
 
 REVOKED = "revoked"
 """The kind of the facts; their key is the task's id."""
@@ -48,13 +48,15 @@ def record_revokes(app: AppLike, ids: Sequence[str]) -> None:
         stored = app.backend.fetch(idle)
     except NotSupported:
         return  # results are not kept
-    app.backend.store([_record(id, stored.get(id)) for id in idle if _may_be_overwritten(stored, id)])
+    codec = ResultCodec.of(app.conf)
+    app.backend.store([_record(id, stored.get(id), codec) for id in idle if _may_be_overwritten(stored, id)])
 
 
 def _may_be_overwritten(stored: Mapping[str, TaskResult], id: str) -> bool:
     return id not in stored or stored[id].state in _OVERWRITTEN
 
 
-def _record(id: str, before: TaskResult | None) -> TaskResult:
-    meta = encode_meta(id, states.REVOKED, encode_failure(TaskRevokedError("revoked")), now=time.time())
+def _record(id: str, before: TaskResult | None, codec: ResultCodec) -> TaskResult:
+    told = encode_failure(TaskRevokedError("revoked"), codec.serializer)
+    meta = encode_meta(id, states.REVOKED, told, now=time.time(), codec=codec)
     return TaskResult(id, states.REVOKED, 0 if before is None else before.attempt, meta)

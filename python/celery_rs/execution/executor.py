@@ -18,7 +18,7 @@ from celery_rs.execution.run import Run, carry_out
 from celery_rs.execution.traces import printable
 from celery_rs.execution.work import Work
 from celery_rs.serializers import content_types, decompress, reader
-from celery_rs.wire import preview
+from celery_rs.wire import ResultCodec, preview
 
 _REFUSED = (ContentDisallowed, ContentError, InvalidTaskError, NotRegistered)
 
@@ -32,7 +32,7 @@ def execute(app: AppLike, work: Work, *, hostname: str, tell: Tell) -> Outcome:
         task = find(app, work.task)
         read_body(app, request, work)
     except _REFUSED as error:
-        return _refused(work, request, error, time.monotonic() - began)
+        return _refused(app, work, request, error, time.monotonic() - began)
     return carry_out(Run(app, task, request, work.id, work.tag))
 
 
@@ -48,10 +48,10 @@ def read_body(app: AppLike, request: Request, work: Work) -> None:
     """Put the arguments into the request. Raises what makes the message one that cannot be run."""
     accepted = content_types(app.conf.accept_content)
     raw = decompress(work.body, request.compression) if request.compression is not None else work.body
-    body = reader(work.content_type, accepted).loads(raw)
+    body = reader(work.content_type, accepted, work.content_encoding).loads(raw)
     match body:
-        case [list() as args, dict() as kwargs, dict() | None as embed]:
-            request.args, request.kwargs = args, kwargs
+        case [list() | tuple() as args, dict() as kwargs, dict() | None as embed]:
+            request.args, request.kwargs = list(args), kwargs
         case _:
             raise InvalidTaskError(f"expected a body [args, kwargs, options], got {preview(body, 80)}")
     if embed:
@@ -84,11 +84,12 @@ def _linked(name: str, linked: Any) -> list[Any]:
     return linked if isinstance(linked, list) else [linked]
 
 
-def _refused(work: Work, request: Request | None, error: BaseException, runtime: float) -> Outcome:
+def _refused(app: AppLike, work: Work, request: Request | None, error: BaseException, runtime: float) -> Outcome:
     """A message that cannot be run: the caller hears why, and the message becomes a dead letter."""
     known = _Unrun(work.id) if request is None else _Unrun(work.id, request.retries, request.group, request.parent_id)
     unwanted = request is not None and request.ignore_result is True
-    record = None if unwanted else failure_record(known, error, now=time.time())
+    codec = ResultCodec.of(app.conf)
+    record = None if unwanted else failure_record(known, error, now=time.time(), codec=codec)
     return Outcome(work.tag, "reject", states.FAILURE, runtime, printable(str(error)), record=record)
 
 

@@ -1,7 +1,8 @@
 """The failure of a task whose process could not tell it: it was killed by its hard limit, or died.
 
 Runs in the worker's main process, the one place where user code runs there: on_failure, the receivers of
-task_failure, the errbacks, after_return. What they raise is logged, and so is how long they took when that is long:
+task_failure, the errbacks, after_return. None of it for a body that cannot be read without running code, such as a
+pickle: the main process never does. What they raise is logged, and so is how long they took when that is long:
 the worker waits.
 """
 
@@ -17,6 +18,7 @@ from celery_rs.execution.request import Request
 from celery_rs.execution.run import Run, failed, retried
 from celery_rs.execution.said import Said
 from celery_rs.execution.work import Work
+from celery_rs.serializers import content_types, reader
 from celery_rs.transports import Outgoing
 from celery_rs.wire import TaskResult
 
@@ -40,6 +42,12 @@ def _tell(app: AppLike, work: Work, hostname: str, hook: str, step: Callable[[Ru
     try:
         request = Request.open(work, hostname, _nobody)
         task = find(app, work.task)
+        if not reader(work.content_type, content_types(app.conf.accept_content)).safe:
+            log.warning(
+                "%s of task %s[%s] is not called: only the processes that run tasks read %s",
+                hook, work.task, work.id, work.content_type,
+            )  # fmt: skip
+            return ()
         read_body(app, request, work)
         with context.running(request):
             step(Run(app, task, request, work.id))

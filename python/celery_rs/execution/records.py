@@ -6,7 +6,9 @@ The worker's parent writes these. It knows a task by its envelope only, and neve
 from typing import Protocol
 
 from celery_rs import states
-from celery_rs.wire import TaskResult, encode_failure, encode_meta
+from celery_rs.wire import ResultCodec, TaskResult, encode_failure, encode_meta
+
+_PLAIN = ResultCodec()
 
 
 class Known(Protocol):
@@ -23,16 +25,23 @@ class Known(Protocol):
 
 
 def failure_record(
-    task: Known, error: BaseException, *, now: float, state: str = states.FAILURE, traceback: str | None = None
+    task: Known,
+    error: BaseException,
+    *,
+    now: float,
+    state: str = states.FAILURE,
+    traceback: str | None = None,
+    codec: ResultCodec = _PLAIN,
 ) -> TaskResult:
     """`error` as the end of a task; `now` is epoch seconds."""
     meta = encode_meta(
         task.id,
         state,
-        encode_failure(error),
+        encode_failure(error, codec.serializer),
         now=now,
         traceback=traceback,
         group_id=task.group,
         parent_id=task.parent_id,
+        codec=codec,
     )
     return TaskResult(task.id, state, task.retries, meta)

@@ -20,8 +20,7 @@ from celery_rs.execution.request import Request
 from celery_rs.execution.retries import autoretry_options, wants_retry
 from celery_rs.execution.traces import ExceptionInfo, printable, text_of
 from celery_rs.execution.user_code import Ended, call
-from celery_rs.serializers import serializer
-from celery_rs.wire import TaskResult, encode_failure, encode_meta, preview
+from celery_rs.wire import ResultCodec, TaskResult, encode_failure, encode_meta, preview
 
 log = logging.getLogger("celery_rs.execution")
 
@@ -68,7 +67,7 @@ class Run:
             group_id=request.group,
             parent_id=request.parent_id,
             extended=extended,
-            serializer=serializer(self.app.conf.result_serializer),
+            codec=ResultCodec.of(self.app.conf),
         )
         return TaskResult(self.id, state, request.retries, meta)
 
@@ -78,7 +77,7 @@ class Run:
             state == states.FAILURE and self.task.store_errors_even_if_ignored and not self.request.is_eager
         ):
             return None
-        return self.record(state, encode_failure(error), traceback)
+        return self.record(state, encode_failure(error, ResultCodec.of(self.app.conf).serializer), traceback)
 
     def outcome(self, end: End, state: str, text: str = "", **more: Any) -> Outcome:
         runtime = time.monotonic() - self.began
@@ -266,7 +265,10 @@ def _broken(run: Run, error: Exception) -> Outcome:
             einfo=info,
         )
     known = _Known(run.id, run.request)
-    record = failure_record(known, error, now=time.time(), traceback=info.traceback) if run.stores else None
+    codec = ResultCodec.of(run.app.conf)
+    record = (
+        failure_record(known, error, now=time.time(), traceback=info.traceback, codec=codec) if run.stores else None
+    )
     return run.outcome("failure", states.FAILURE, preview(error), traceback=info.traceback, record=record)
 
 

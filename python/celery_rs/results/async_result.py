@@ -17,8 +17,8 @@ from celery_rs.results.awaiting import awaited, watcher
 from celery_rs.results.graph import DependencyGraph
 from celery_rs.results.joining import assert_will_not_block
 from celery_rs.results.promise import Callback, Promise
-from celery_rs.serializers import JSON
-from celery_rs.wire import Meta, TaskResult, decode_failure, decode_meta
+from celery_rs.serializers import Serializer, content_types, reader, serializer
+from celery_rs.wire import Meta, TaskResult, decode_failure, decode_meta, read_meta
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -379,7 +379,7 @@ class AsyncResult(Generic[R]):
                 record = self.backend.fetch([self.id]).get(self.id)
             if on_message is not None and record is not None and record.meta != seen:
                 seen = record.meta
-                on_message(JSON.loads(record.meta))
+                on_message(read_meta(record.meta, self._reader()))
             if ready is not None:
                 self._keep(ready.meta)
                 return
@@ -388,8 +388,14 @@ class AsyncResult(Generic[R]):
             if deadline is not None and time.monotonic() >= deadline:
                 raise errors.TimeoutError(f"task {self.id} was not ready after {timeout} s")
 
+    def _reader(self) -> Serializer:
+        """What reads results here. Raises ContentDisallowed when the settings do not accept their own."""
+        conf = self.app.conf
+        accept = conf.accept_content if conf.result_accept_content is None else conf.result_accept_content
+        return reader(serializer(conf.result_serializer).content_type, content_types(accept))
+
     def _keep(self, raw: bytes) -> Meta:
-        meta = decode_meta(raw)
+        meta = decode_meta(raw, self._reader())
         if meta.status in states.READY_STATES:
             self._ready = meta
             if self._promise is not None:

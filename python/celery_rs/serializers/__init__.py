@@ -1,16 +1,31 @@
 """Values ⇄ bytes, and which content types may be read."""
 
 from celery_rs.serializers.base import Serializer
-from celery_rs.serializers.compression import compress, compression_type, decompress
-from celery_rs.serializers.registry import JSON, content_types, reader, serializer
+from celery_rs.serializers.compression import compress, compression_type, decompress, pack_result, unpack_result
+from celery_rs.serializers.registry import (
+    JSON,
+    PICKLE,
+    content_types,
+    reader,
+    register,
+    serializer,
+    unregister,
+)
+from celery_rs.serializers.tags import register_type
 
 __all__ = [
     "JSON",
+    "PICKLE",
     "Serializer",
     "compress",
     "compression_type",
     "content_types",
     "decompress",
+    "pack_result",
     "reader",
+    "register",
+    "register_type",
     "serializer",
+    "unpack_result",
+    "unregister",
 ]

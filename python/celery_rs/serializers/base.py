@@ -9,6 +9,8 @@ class Serializer(Protocol):
     name: str
     content_type: str
     content_encoding: str
+    safe: bool
+    """Whether reading runs nobody's code, so that a worker's main process may read it."""
 
     def dumps(self, value: object, name: str = "value") -> bytes:
         """Raises EncodeError, which says where in `name` the value is that cannot be written."""

@@ -3,18 +3,19 @@
 What Celery calls gzip is a bare zlib stream. A method's library is loaded at its first use.
 """
 
-from functools import cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from celery_rs.errors import ContentError, ImproperlyConfigured
+from celery_rs.serializers.library import library
+
+_PACKED = b"\x00celery-compressed\x00"
 
 
 class _Method(NamedTuple):
-    """`module` has functions compress(bytes) and decompress(bytes); `package` is what to install for it."""
+    """`module` has functions compress(bytes) and decompress(bytes); `extra` is what of ours brings it."""
 
     module: str
-    package: str | None = None
+    extra: str | None = None
 
 
 _METHODS = {
@@ -22,7 +23,7 @@ _METHODS = {
     "application/x-bz2": _Method("bz2"),
     "application/x-lzma": _Method("lzma"),
     "application/x-brotli": _Method("brotli", "brotli"),
-    "application/zstd": _Method("zstandard", "zstandard"),
+    "application/zstd": _Method("zstandard", "zstd"),
 }
 _TYPES = {
     "gzip": "application/x-gzip",
@@ -63,12 +64,26 @@ def decompress(data: bytes, method: object) -> bytes:
         raise ContentError(f"the body is not {method}: {type(error).__name__}: {error}") from None
 
 
-@cache
+def pack_result(payload: bytes, method: str) -> bytes:
+    """A stored result, compressed (`result_compression`): Celery's mark, the content type, the compressed bytes.
+
+    `method` is a name or a content type. What is packed already stays as it is. Raises ImproperlyConfigured.
+    """
+    if payload.startswith(_PACKED):
+        return payload
+    content_type = compression_type(method)
+    return _PACKED + content_type.encode("ascii") + b"\x00" + compress(payload, content_type)
+
+
+def unpack_result(stored: bytes) -> bytes:
+    """What `pack_result` was given; a result that is not packed, as it is. Raises ContentError."""
+    if not stored.startswith(_PACKED):
+        return stored
+    method, _, payload = stored[len(_PACKED) :].partition(b"\x00")
+    return decompress(payload, method.decode("utf-8", "replace"))
+
+
 def _library(content_type: str) -> Any:
     method = _METHODS[content_type]
-    try:
-        return import_module(method.module)
-    except ImportError:
-        name = next(name for name, known in _TYPES.items() if known == content_type)
-        todo = f"install the package {method.package!r}" if method.package else "this Python was built without it"
-        raise ImproperlyConfigured(f"compression {name!r} needs the module {method.module!r}; {todo}") from None
+    name = next(name for name, known in _TYPES.items() if known == content_type)
+    return library(method.module, f"compression {name!r}", method.extra)

@@ -23,6 +23,7 @@ class JsonSerializer:
     name = "json"
     content_type = "application/json"
     content_encoding = "utf-8"
+    safe = True
 
     def dumps(self, value: object, name: str = "value") -> bytes:
         try:

@@ -32,7 +32,7 @@ from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.ids import new_id
 from celery_rs.wire.legacy import as_protocol_2, id_of
 from celery_rs.wire.message import Message
-from celery_rs.wire.meta import Meta, decode_meta, encode_meta, iso
+from celery_rs.wire.meta import Meta, ResultCodec, decode_meta, encode_meta, iso, read_meta
 from celery_rs.wire.previews import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
 from celery_rs.wire.topology import Broadcast, Exchange, Queue, binding, worker_direct
@@ -50,6 +50,7 @@ __all__ = [
     "Meta",
     "Queue",
     "ReplyTo",
+    "ResultCodec",
     "TaskResult",
     "Unreadable",
     "as_protocol_2",
@@ -71,6 +72,7 @@ __all__ = [
     "open_reply",
     "open_request",
     "preview",
+    "read_meta",
     "reply_exchange",
     "reply_queue",
     "routing_key",

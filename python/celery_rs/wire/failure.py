@@ -1,4 +1,4 @@
-"""Exceptions on the wire: exception ⇄ {exc_type, exc_message, exc_module}.
+"""Exceptions on the wire: exception ⇄ {exc_type, exc_message, exc_module}; with pickle the exception itself.
 
 A class is rebuilt only if it is an ordinary exception of the builtins, of ours, or of a module that is already
 imported: reading a result never imports and never runs a function of that name. Anything else becomes a
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery_rs import errors
-from celery_rs.errors import EncodeError, RemoteError
-from celery_rs.serializers import JSON
+from celery_rs.errors import ContentError, EncodeError, RemoteError
+from celery_rs.serializers import JSON, PICKLE, Serializer
 
 _CELERY, _BILLIARD, _KOMBU = "celery.exceptions", "billiard.exceptions", "kombu.exceptions"
 _BILLIARD_NAMES = frozenset({"SoftTimeLimitExceeded", "TimeLimitExceeded", "WorkerLostError", "Terminated"})
@@ -24,17 +24,24 @@ _HOMES = frozenset({_CELERY, _BILLIARD, _KOMBU, errors.__name__})
 _UNSEEN = object()
 
 
-def encode_failure(exc: BaseException) -> dict[str, Any]:
-    """The JSON object for `exc`; an argument that JSON cannot carry becomes its repr."""
+def encode_failure(exc: BaseException, serializer: Serializer = JSON) -> Any:
+    """What a record says of `exc`: an object, in which an argument that cannot be carried becomes its repr.
+
+    With pickle it is the exception itself, unless it is of a class that only we have, or does not come back.
+    """
     if isinstance(exc, RemoteError):
         module, _, name = exc.type_name.rpartition(".")
         return {"exc_type": name, "exc_message": [exc.text], "exc_module": module or builtins.__name__}
     kind = type(exc)
-    return {"exc_type": kind.__qualname__, "exc_message": _arguments(exc), "exc_module": _home(kind)}
+    if serializer is PICKLE and kind.__module__ != errors.__name__ and _comes_back(exc):
+        return exc
+    return {"exc_type": kind.__qualname__, "exc_message": _arguments(exc, serializer), "exc_module": _home(kind)}
 
 
 def decode_failure(value: object) -> BaseException:
     """The exception in a stored record. Never raises: what cannot be read is a RemoteError that shows it."""
+    if isinstance(value, Exception):
+        return value
     if not isinstance(value, Mapping) or not isinstance(value.get("exc_type"), str):
         return RemoteError("Exception", value if isinstance(value, str) else repr(value))
     name, module = value["exc_type"], value.get("exc_module")
@@ -54,14 +61,14 @@ def _home(kind: type[BaseException]) -> str:
     return _KOMBU if kind.__name__ in _KOMBU_NAMES else _CELERY
 
 
-def _arguments(exc: BaseException) -> list[Any]:
+def _arguments(exc: BaseException, serializer: Serializer) -> list[Any]:
     given = vars(BaseException)["args"].__get__(exc)  # past a subclass's own `args`
     args = list(given) if isinstance(given, tuple) else []
     if not args and (text := _text(exc)):
         return [text]  # all that there is to know of it: pydantic's ValidationError has no arguments
-    if _is_json(args):
+    if _is_carried(args, serializer):
         return args
-    return [arg if _is_json(arg) else _repr(arg) for arg in args]
+    return [arg if _is_carried(arg, serializer) else _repr(arg) for arg in args]
 
 
 def _text(exc: BaseException) -> str:
@@ -71,12 +78,19 @@ def _text(exc: BaseException) -> str:
         return ""
 
 
-def _is_json(value: object) -> bool:
+def _is_carried(value: object, serializer: Serializer) -> bool:
     try:
-        JSON.dumps(value)
+        serializer.dumps(value)
     except EncodeError:
         return False
     return True
+
+
+def _comes_back(exc: BaseException) -> bool:
+    try:
+        return type(PICKLE.loads(PICKLE.dumps(exc))) is type(exc)
+    except (ContentError, EncodeError):
+        return False
 
 
 def _repr(value: object) -> str:

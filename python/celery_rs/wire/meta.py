@@ -1,24 +1,37 @@
 """The stored record of a task, in Celery's words and key order (docs/internals/wire-protocol.md, 5.1).
 
-A record is written by joining pieces that are JSON already, since every task writes one; only the result itself
-goes through the serializer. Reading accepts any order and what older Celerys left out.
+The whole record goes through the serializer of results. Reading accepts any order and what older Celerys left out.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from json.encoder import encode_basestring_ascii as _text
 from typing import Any, NamedTuple
 
 from celery_rs import states
-from celery_rs.errors import ContentError
-from celery_rs.serializers import JSON, Serializer
+from celery_rs.errors import ContentError, EncodeError
+from celery_rs.serializers import JSON, Serializer, pack_result, serializer, unpack_result
 
 Child = Sequence[Any]
 """A result tuple, `[[id, parent], None]`."""
 
 
+class ResultCodec(NamedTuple):
+    """How results are written."""
+
+    serializer: Serializer = JSON
+    compression: str | None = None
+
+    @classmethod
+    def of(cls, conf: Any) -> "ResultCodec":
+        """What `result_serializer` and `result_compression` say."""
+        return cls(serializer(conf.result_serializer), conf.result_compression)
+
+
+_PLAIN = ResultCodec()
+
+
 class Meta(NamedTuple):
-    """A record as read. `result` is raw: a failure is still its JSON object (see `failure.decode_failure`)."""
+    """A record as read. `result` is raw: a failure is still what was stored (see `failure.decode_failure`)."""
 
     status: str
     result: Any
@@ -47,32 +60,47 @@ def encode_meta(
     group_id: str | None = None,
     parent_id: str | None = None,
     extended: Mapping[str, object] | None = None,
-    serializer: Serializer = JSON,
+    codec: ResultCodec = _PLAIN,
 ) -> bytes:
     """`now` is epoch seconds; `children` are task ids; `extended` are the fields of `result_extended`.
 
     Raises EncodeError for the result.
     """
-    done = _text(iso(now)) if state in states.READY_STATES else "null"
-    value = serializer.dumps(result, "result").decode("ascii")
-    text = (
-        f'{{"status": {_text(state)}, "result": {value}, "traceback": {_or_null(traceback)}, '
-        f'"children": {_children(children)}, "date_done": {done}'
-    )
+    meta: dict[str, object] = {
+        "status": state,
+        "result": result,
+        "traceback": traceback,
+        "children": None if children is None else [((child, None), None) for child in children],
+        "date_done": iso(now) if state in states.READY_STATES else None,
+    }
     if group_id is not None:
-        text += f', "group_id": {_text(group_id)}'
+        meta["group_id"] = group_id
     if parent_id is not None:
-        text += f', "parent_id": {_text(parent_id)}'
-    for key, item in (extended or {}).items():
-        text += f", {_text(key)}: {serializer.dumps(item, key).decode('ascii')}"
-    return f'{text}, "task_id": {_text(task_id)}}}'.encode("ascii")
+        meta["parent_id"] = parent_id
+    if extended:
+        meta |= extended
+    meta["task_id"] = task_id
+    try:
+        raw = codec.serializer.dumps(meta, "the record")
+    except EncodeError:
+        codec.serializer.dumps(result, "result")  # the complaint then says where
+        for key, item in (extended or {}).items():
+            codec.serializer.dumps(item, key)
+        raise
+    return raw if codec.compression is None else pack_result(raw, codec.compression)
 
 
-def decode_meta(raw: bytes) -> Meta:
-    """Raises ContentError when it is not a record."""
-    value = JSON.loads(raw)
+def read_meta(raw: bytes, reader: Serializer = JSON) -> dict[str, Any]:
+    """A record as its keys and values, compressed or not. Raises ContentError when it is not one."""
+    value = reader.loads(unpack_result(raw))
     if not isinstance(value, dict) or not isinstance(value.get("status"), str):
         raise ContentError(f"expected a stored result with a status, got {raw[:80]!r}")
+    return value
+
+
+def decode_meta(raw: bytes, reader: Serializer = JSON) -> Meta:
+    """Raises ContentError when it is not a record that `reader` reads."""
+    value = read_meta(raw, reader)
     return Meta(
         value["status"],
         value.get("result"),
@@ -94,15 +122,3 @@ def decode_meta(raw: bytes) -> Meta:
 def iso(moment: float) -> str:
     """Epoch seconds as ISO 8601, in UTC."""
     return datetime.fromtimestamp(moment, UTC).isoformat()
-
-
-def _or_null(text: str | None) -> str:
-    return "null" if text is None else _text(text)
-
-
-def _children(ids: Sequence[str] | None) -> str:
-    if ids is None:
-        return "null"
-    if not ids:
-        return "[]"
-    return "[" + ", ".join(f"[[{_text(child)}, null], null]" for child in ids) + "]"

@@ -13,7 +13,7 @@ from celery_rs.context import AppLike
 from celery_rs.errors import InvalidTaskError, TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from celery_rs.execution import Work, failure_record, tell_failure, tell_retry
 from celery_rs.transports import Burial, Completion, Delivery, Outgoing
-from celery_rs.wire import ControlReply, TaskResult, id_of
+from celery_rs.wire import ControlReply, ResultCodec, TaskResult, id_of
 from celery_rs.worker.dispatcher import Dead, Entry, Expired, Revoked
 from celery_rs.worker.policy import Policy
 from celery_rs.worker.pools import Lost
@@ -32,7 +32,7 @@ class Endings:
         envelope = dead.delivery.envelope
         record = None
         if isinstance(envelope, DecodeError):
-            record = _unreadable(envelope)
+            record = _unreadable(envelope, self._codec())
         elif dead.error is not None:
             record = self._record(envelope, dead.error, states.FAILURE)
         return Burial(dead.reason, dead.detail, record)
@@ -61,7 +61,7 @@ class Endings:
         """A task that a worker, dead since, had started under early acknowledgement."""
         envelope = delivery.envelope
         if isinstance(envelope, DecodeError):
-            return Completion(delivery.tag, record=_unreadable(envelope))
+            return Completion(delivery.tag, record=_unreadable(envelope, self._codec()))
         error = orphaned()
         redelivered = delivery.redelivered
         work = Work.of(delivery.tag, envelope, delivery.queue, redelivered=redelivered, announce=False, late=False)
@@ -86,7 +86,10 @@ class Endings:
         ignored = policy.ignore_result if envelope.ignore_result is None else envelope.ignore_result
         if ignored and not policy.store_errors:
             return None
-        return failure_record(envelope, error, state=state, now=time.time())
+        return failure_record(envelope, error, state=state, now=time.time(), codec=self._codec())
+
+    def _codec(self) -> ResultCodec:
+        return ResultCodec() if self._app is None else ResultCodec.of(self._app.conf)
 
 
 class _Sent(NamedTuple):
@@ -98,11 +101,11 @@ class _Sent(NamedTuple):
     parent_id: str | None = None
 
 
-def _unreadable(envelope: DecodeError) -> TaskResult | None:
+def _unreadable(envelope: DecodeError, codec: ResultCodec) -> TaskResult | None:
     """For a caller who waits, if the message tells whose it is."""
     id = id_of(envelope.raw)
     error = InvalidTaskError(f"the worker cannot read this message: {envelope.reason}")
-    return None if id is None else failure_record(_Sent(id), error, now=time.time())
+    return None if id is None else failure_record(_Sent(id), error, now=time.time(), codec=codec)
 
 
 def _work(entry: Entry) -> Work:

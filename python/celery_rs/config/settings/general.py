@@ -11,7 +11,7 @@ GENERAL = (
         ("json",),
         "CELERY_ACCEPT_CONTENT",
         "serializers or content types that a worker reads",
-        proof="tests/unit/test_executor.py::test_a_worker_reads_what_the_setting_accepts",
+        proof="tests/unit/test_serializers.py::test_a_worker_reads_what_the_setting_accepts_and_nothing_else",
     ),
     Setting(
         "result_accept_content",
@@ -20,7 +20,7 @@ GENERAL = (
         None,
         "=",
         "the same for results; None follows accept_content",
-        proof="tests/settings/test_effects.py::test_result_accept_content_is_what_a_result_may_be",
+        proof="tests/unit/test_result_records.py::test_results_of_another_content_type_are_refused",
     ),
     flag(
         "enable_utc",

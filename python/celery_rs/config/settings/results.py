@@ -4,10 +4,12 @@ from math import inf
 
 from celery_rs.config import checks
 from celery_rs.config.settings.row import (
+    COMPRESSIONS,
     NOT_YET,
     Setting,
     anything,
     choice,
+    content,
     flag,
     mapping,
     refused,
@@ -26,21 +28,20 @@ RESULTS = (
         "where results go; None keeps none once a broker is named",
         proof="tests/settings/test_effects.py::test_messages_and_results_are_in_the_files_of_the_settings",
     ),
-    choice(
+    content(
         "result_serializer",
-        ("json",),
         "json",
         "CELERY_RESULT_SERIALIZER",
-        "serializer of results",
-        proof="tests/settings/test_effects.py::test_serializers_other_than_json_are_refused_by_name",
+        "serializer of results; who reads them needs the same",
+        proof="tests/unit/test_result_records.py::test_a_result_is_stored_by_the_serializer_of_the_setting",
     ),
-    text(
+    choice(
         "result_compression",
+        COMPRESSIONS,
         None,
         "CELERY_RESULT_COMPRESSION",
-        "compression of results",
-        state=NOT_YET,
-        why="results are stored as they are; leave it out",
+        "compression of results; read whether or not it is set",
+        proof="tests/unit/test_result_records.py::test_a_result_is_stored_compressed_and_read_where_that_is_off",
     ),
     flag(
         "result_extended",

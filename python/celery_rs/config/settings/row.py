@@ -16,6 +16,9 @@ REFUSED: State = "refused"
 NOT_YET: State = "not yet"
 
 
+COMPRESSIONS = ("gzip", "zlib", "bzip2", "bzip", "lzma", "xz", "brotli", "zstd", "zstandard")
+
+
 class Setting(NamedTuple):
     """`check` returns the value to keep or raises ValueError saying what was expected; `type` is for people.
 
@@ -73,6 +76,10 @@ def mapping(name: str, default: dict[str, Any] | None, old: str, help: str, **ab
 
 def choice(name: str, allowed: tuple[Any, ...], default: Any, old: str, help: str, **about: Unpack[About]) -> Setting:
     return Setting(name, "choice", checks.one_of(*allowed), default, old, help, **about)
+
+
+def content(name: str, default: str, old: str, help: str, **about: Unpack[About]) -> Setting:
+    return Setting(name, "serializer", checks.content, default, old, help, **about)
 
 
 def anything(name: str, type: str, default: Any, old: str, help: str, **about: Unpack[About]) -> Setting:

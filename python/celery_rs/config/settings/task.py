@@ -1,23 +1,33 @@
 """Settings of tasks: their messages, their runs, their queues."""
 
 from celery_rs.config import checks
-from celery_rs.config.settings.row import NOT_YET, Setting, choice, flag, refused, seconds, text, whole
+from celery_rs.config.settings.row import (
+    COMPRESSIONS,
+    NOT_YET,
+    Setting,
+    choice,
+    content,
+    flag,
+    refused,
+    seconds,
+    text,
+    whole,
+)
 
 _RETRY_POLICY = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
 _POLICY = "tests/settings/test_effects.py::test_what_tasks_do_not_say_the_settings_do"
 
 TASK_MESSAGE = (
-    choice(
+    content(
         "task_serializer",
-        ("json",),
         "json",
         "CELERY_TASK_SERIALIZER",
-        "serializer of arguments",
-        proof="tests/settings/test_effects.py::test_serializers_other_than_json_are_refused_by_name",
+        "serializer of arguments: json, yaml, msgpack, pickle, or a registered one",
+        proof="tests/unit/test_serializers.py::test_the_setting_serializes_and_a_task_or_a_call_may_say_otherwise",
     ),
     choice(
         "task_compression",
-        ("gzip", "zlib", "bzip2", "bzip", "lzma", "xz", "brotli", "zstd", "zstandard"),
+        COMPRESSIONS,
         None,
         "CELERY_MESSAGE_COMPRESSION",
         "compression of arguments",
