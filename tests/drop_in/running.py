@@ -52,11 +52,11 @@ class Told(NamedTuple):
 _OF_MAIN = frozenset({"task_received", "task_revoked"})
 
 
-def run(program: Program, directory: Path, broker: str) -> Told:
+def run(program: Program, directory: Path, broker: str, results: str) -> Told:
     """Copy the project, start its worker, run its client, and stop the worker as an operator does."""
     shutil.copytree(PROJECT, directory)
     env = {name: value for name, value in os.environ.items() if "CELERY" not in name and name != "PYTHONPATH"}
-    env |= {"PROJ_BROKER": broker, "PROJ_RESULTS": broker, "PROJ_JOURNAL": str(directory / "journal"), **program.env}
+    env |= {"PROJ_BROKER": broker, "PROJ_RESULTS": results, "PROJ_JOURNAL": str(directory / "journal"), **program.env}
     log = directory / "worker.log"
     with log.open("w") as output:
         worker = subprocess.Popen(
@@ -101,7 +101,7 @@ def _told(output: str, directory: Path, log: str) -> Told:
 
 @contextmanager
 def redis_server(directory: Path) -> Iterator[str]:
-    """A Redis of the test's own: its URL."""
+    """A Redis of the test's own: its URL, but for the number of a database."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -118,7 +118,7 @@ def redis_server(directory: Path) -> Iterator[str]:
             except OSError:
                 assert time.monotonic() < deadline, "the Redis of this test does not listen"
                 time.sleep(0.02)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://127.0.0.1:{port}/"
     finally:
         server.kill()
         server.wait()

@@ -44,6 +44,7 @@ SURFACE = {
     ),
     "celery.execute": "send_task",
     "celery.loaders.base": "BaseLoader",
+    "celery.registry": "tasks",
     "celery.result": (
         "AsyncResult ResultSet GroupResult EagerResult allow_join_result denied_join_result result_from_tuple "
         "assert_will_not_block"

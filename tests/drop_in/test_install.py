@@ -107,6 +107,15 @@ def test_the_version_is_the_celery_that_it_stands_for() -> None:
     assert run.stdout == "(5, 7, 0) True\n", run.stderr
 
 
+def test_the_registry_is_that_of_the_app_in_use() -> None:
+    run = installed(
+        "from celery import Celery, registry\napp = Celery()\n@app.task(name='t')\ndef t(): ...\n"
+        "print(registry.tasks['t'] is t, registry.tasks.get('u'), 't' in list(registry.tasks), len(registry.tasks) > 1)"
+    )
+
+    assert run.stdout == "True None True True\n", run.stderr
+
+
 def test_what_monitoring_packages_miss_is_a_warning() -> None:
     run = installed("try:\n    import celery.app.trace\nexcept ImportError:\n    pass", warn="default")
 

@@ -31,10 +31,13 @@ def alike(noted: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, An
 
 
 @pytest.mark.timeout(240)
-def test_an_unmodified_project_does_the_same_under_both_programs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broker", ["sqlite", "redis"])
+def test_an_unmodified_project_does_the_same_under_both_programs(tmp_path: Path, broker: str) -> None:
     with redis_server(tmp_path) as url, ThreadPoolExecutor(2) as threads:
-        celerys = threads.submit(run, REAL, tmp_path / "celery", url)
-        ours = threads.submit(run, OURS, tmp_path / "ours", "sqlite:///tasks.sqlite3")
+        embedded = "sqlite:///tasks.sqlite3"
+        chosen = {"sqlite": embedded, "redis": f"{url}1"}[broker]
+        celerys = threads.submit(run, REAL, tmp_path / "celery", f"{url}0", f"{url}0")
+        ours = threads.submit(run, OURS, tmp_path / "ours", chosen, embedded)
         expected, seen = celerys.result(), ours.result()
 
     assert seen.results == expected.results

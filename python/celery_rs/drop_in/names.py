@@ -59,6 +59,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "celery.loaders.app": {"celery_rs.app": "AppLoader=Loader"},
     "celery.loaders.base": {"celery_rs.app": "BaseLoader=Loader"},
     "celery.loaders.default": {"celery_rs.app": "Loader=DefaultLoader"},
+    "celery.registry": {"celery_rs.drop_in.stand_ins": "tasks"},
     "celery.result": {
         "celery_rs.results": (
             "AsyncResult EagerResult ResultSet allow_join_result assert_will_not_block denied_join_result "
@@ -97,7 +98,8 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "celery.worker": {},
     "celery.worker.request": {"celery_rs.worker.request": "Request"},
     "celery.worker.control": {"celery_rs.worker.control": "control_command inspect_command"},
-    "billiard": {},
+    "billiard": {"celery_rs.drop_in.versions": "VERSION=BILLIARD_VERSION __version__=BILLIARD"},
+    "billiard.einfo": {"celery_rs.execution": "ExceptionInfo", "celery_rs.drop_in.stand_ins": "ExceptionWithTraceback"},
     "billiard.exceptions": {
         "celery_rs.errors": "SoftTimeLimitExceeded Terminated TimeLimitExceeded WorkerLostError",
     },
@@ -149,7 +151,6 @@ HINTS: Mapping[str, str] = {
     "celery.log": "use app.log",
     "celery.maybe_patch_concurrency": "there are no gevent and eventlet pools to patch for",
     "celery.messaging": _SEND,
-    "celery.registry": "use app.tasks",
     "celery.result.GroupResult": "use ResultSet",
     "celery.schedules": _CRON,
     "celery.security": "keep the broker where only you can write to it",

@@ -6,3 +6,7 @@ __version__ = "5.7.0"
 VERSION = version_info = version_info_t(5, 7, 0, "", "")
 SERIES = "collider"
 VERSION_BANNER = f"{__version__} ({SERIES})"
+
+BILLIARD = "4.3.2"
+"""The pool library of that Celery."""
+BILLIARD_VERSION = version_info_t(4, 3, 2, "", "")
