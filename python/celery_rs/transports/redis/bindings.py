@@ -82,9 +82,9 @@ class Bindings:
         found = [] if queue.all_bindings else [(queue.name, self._keys.bound(queue.name, "", queue.name))]
         for each in queue.all_bindings:
             exchange, routing_key = each.exchange, each.routing_key
-            key = "" if exchange.type == "fanout" else routing_key
             pattern = topic_regex(routing_key) if exchange.type == "topic" else ""
-            found.append((exchange.name, self._keys.bound(key, pattern, queue.name)))
+            # Of a fanout exchange, too: a Celery client, which knows no types, may push to our list by this key.
+            found.append((exchange.name, self._keys.bound(routing_key, pattern, queue.name)))
         return found
 
     def targets(self, link: Link, routes: Sequence[Route]) -> list[list[Target]]:
@@ -101,7 +101,8 @@ class Bindings:
         if not exchange:
             return [Target(routing_key)]
         if self._types.get(exchange) == "fanout":
-            return [Target(None, self._keys.channel(exchange, ""))]
+            # A Celery worker hears the channel of its binding's key alone.
+            return [Target(None, self._keys.channel(exchange, routing_key))]
         bound = [found for member in members if (found := self._keys.unbound(member)) is not None]
         queues = {
             queue
