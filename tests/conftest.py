@@ -1,4 +1,7 @@
-"""What every test begins with: no task of another test, which apps made later would take over, and no default app."""
+"""What every test begins with: no task of another test, which apps made later would take over, and no default app.
+
+And what any test may ask for: a Redis of its own.
+"""
 
 from collections.abc import Iterator
 
@@ -6,6 +9,9 @@ import pytest
 
 from celery_rs import context
 from celery_rs.app.shared import nothing_shared
+from tests.redis_server import own_redis
+
+__all__ = ["own_redis"]
 
 
 @pytest.fixture(autouse=True)

@@ -128,6 +128,7 @@ def test_a_part_may_come_before_its_chord_is_opened(backend):
 
 
 def test_the_parts_that_consumers_finish_are_counted(backend, take, consumer):
+    assert consumer.commits(backend)
     backend.open_chord("group", 2)
     tags = [take(f"task-{index}").tag for index in range(2)]
     consumer.finish([Completion(tag, part=part(index)) for index, tag in enumerate(tags)])

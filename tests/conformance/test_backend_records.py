@@ -7,7 +7,7 @@ import pytest
 
 from celery_rs import states
 from celery_rs.transports import Completion
-from celery_rs.wire import TaskResult, supersedes
+from celery_rs.wire import TaskResult, encode_meta, supersedes
 
 DEADLINE_S = 10.0
 
@@ -15,12 +15,12 @@ STATES = (*sorted(states.ALL_STATES | {states.REJECTED, states.IGNORED}), "PROGR
 RECORDS = [(state, attempt) for state in STATES for attempt in range(3)]
 
 
-def record(task_id: str, state: str = "SUCCESS", attempt: int = 0, meta: bytes = b"{}") -> TaskResult:
-    return TaskResult(task_id, state, attempt, meta)
+def record(task_id: str, state: str = "SUCCESS", attempt: int = 0, result: object = None) -> TaskResult:
+    return TaskResult(task_id, state, attempt, encode_meta(task_id, state, result, now=0.0))
 
 
 def test_a_stored_record_is_fetched_as_it_was(backend):
-    stored = record("a", meta=b'{"result": "\xc3\xa9"}')
+    stored = record("a", result="é")
 
     assert list(backend.store([stored])) == [True]
 
@@ -42,15 +42,15 @@ def test_unknown_ids_are_left_out(backend):
 
 @pytest.mark.parametrize("over", RECORDS, ids=str)
 def test_a_record_is_replaced_exactly_when_the_rule_says_so(backend, over):
-    old = [record(f"{state} {attempt}", over[0], over[1], b"old") for state, attempt in RECORDS]
-    new = [record(f"{state} {attempt}", state, attempt, meta=b"new") for state, attempt in RECORDS]
+    old = [record(f"{state} {attempt}", over[0], over[1], "old") for state, attempt in RECORDS]
+    new = [record(f"{state} {attempt}", state, attempt, result="new") for state, attempt in RECORDS]
     expected = [supersedes(state, attempt, over=over[0], over_attempt=over[1]) for state, attempt in RECORDS]
     assert all(backend.store(old))
 
     assert list(backend.store(new)) == expected
 
     found = backend.fetch([one.task_id for one in new])
-    assert [found[one.task_id].meta == b"new" for one in new] == expected
+    assert [found[one.task_id] == one for one in new] == expected
 
 
 def test_the_rule_holds_within_one_batch(backend):
@@ -62,6 +62,7 @@ def test_the_rule_holds_within_one_batch(backend):
 
 
 def test_the_rule_holds_for_what_a_consumer_finishes(backend, take, consumer):
+    assert consumer.commits(backend)
     backend.store([record("a", "FAILURE"), record("b", "FAILURE")])
 
     consumer.finish([Completion(take("a").tag, record=record("a", "STARTED"))])
@@ -165,11 +166,13 @@ def test_watch_hears_of_a_record_at_once(world, backend):
 
 
 def test_watch_hears_of_what_a_consumer_finishes(world, take, consumer):
+    backend = world.backend()
+    assert consumer.commits(backend)
     tag = take("a").tag
     finisher = threading.Timer(0.05, consumer.finish, [[Completion(tag, record=record("a"))]])
     finisher.start()
 
-    found = list(world.backend().watch(["a"], DEADLINE_S))
+    found = list(backend.watch(["a"], DEADLINE_S))
 
     finisher.join()
     assert found == [record("a")]

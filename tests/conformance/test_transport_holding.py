@@ -72,7 +72,9 @@ def test_each_completion_of_a_batch_has_its_own_verdict(transport, take, consume
 def test_a_record_that_would_go_backwards_does_not_keep_the_message(transport, backend, take, consumer):
     backend.store([SUCCESS])
 
-    verdicts = consumer.finish([Completion(take("a").tag, record=TaskResult("a", "FAILURE", 3, b"{}"))])
+    verdicts = consumer.finish(
+        [Completion(take("a").tag, record=TaskResult("a", "FAILURE", 3, b'{"status": "FAILURE"}'))]
+    )
 
     assert list(verdicts) == ["committed"]
     assert backend.fetch(["a"]) == {"a": SUCCESS}

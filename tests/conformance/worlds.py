@@ -209,6 +209,7 @@ class RedisWorld:
         self.prefix = f"conformance-{os.getpid()}-{secrets.token_hex(4)}:"
         self.clock = Clock()
         self.living: list[Consumer] = []
+        self._consumers: list[RedisConsumer] = []
         self._opened: list[RedisTransport | RedisBackend] = []
 
     def transport(self, faults: Faults | None = None) -> RedisTransport:
@@ -219,7 +220,9 @@ class RedisWorld:
 
     def consume(self, *queues: str, faults: Faults | None = None) -> Consumer:
         consumer = self.transport(faults).consume(queues)
+        assert isinstance(consumer, RedisConsumer)
         self.living.append(consumer)
+        self._consumers.append(consumer)
         return consumer
 
     def backend(self, expires: float | None = 86_400.0, failure_expires: float | None = None) -> RedisBackend:
@@ -267,8 +270,7 @@ class RedisWorld:
         )
 
     def close(self) -> None:
-        for consumer in self.living:
-            assert isinstance(consumer, RedisConsumer)
+        for consumer in self._consumers:  # the paused and killed ones, too
             consumer.forget()
         keys = self._keys()
         if keys:

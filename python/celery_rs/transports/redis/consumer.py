@@ -271,9 +271,11 @@ class RedisConsumer:
     # Ending
 
     def commits(self, backend: object) -> bool:
-        """True for the result store in this very database."""
+        """True for the result store in this very database, unless its records are such as no script can read."""
         server, results = getattr(backend, "server", None), getattr(backend, "keys", None)
         if not isinstance(server, Server) or not isinstance(results, ResultKeys) or not server.is_same(self._server):
+            return False
+        if not results.plain:
             return False
         self._results = results
         return True

@@ -37,15 +37,15 @@ class Refused(OperationalError):
 
 
 def refusal(where: str, reply: Exception) -> Refused:
-    """The server's own words, and what they call for."""
+    """The server's own words, and what they call for. `where` is what the server is and its URL."""
     said = str(reply)
     advice = next((todo for word, todo in _ADVICE if word.lower() in said.lower()), "")
-    return Refused(f"broker {where} refused: {said}" + (f" ({advice})" if advice else ""))
+    return Refused(f"{where} refused: {said}" + (f" ({advice})" if advice else ""))
 
 
 def lost(where: str, error: BaseException) -> LinkLost:
     """The reason, as the operating system or TLS names it."""
-    return LinkLost(f"broker {where} cannot be reached: {_reason(error)}")
+    return LinkLost(f"{where} cannot be reached: {_reason(error)}")
 
 
 def _reason(error: BaseException) -> str:

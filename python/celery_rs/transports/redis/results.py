@@ -10,7 +10,7 @@ from celery_rs import states
 from celery_rs.transports.redis.link import Argument
 from celery_rs.wire import ChordPart, TaskResult
 
-_STATUS = re.compile(rb'\s*{\s*"status"\s*:\s*"[^"\\]*"')
+_STATUS = re.compile(rb'\s*{\s*"status"\s*:\s*"(?:[^"\\]|\\.)*"')
 _ATTEMPT = re.compile(rb',\s*"attempt"\s*:\s*(\d+)')
 
 
@@ -20,6 +20,8 @@ class ResultKeys(NamedTuple):
     prefix: str = ""
     expires_s: float | None = 86_400.0
     failure_expires_s: float | None = None
+    plain: bool = True
+    """Whether records are JSON as it is, which scripts can read."""
 
     def record(self, task_id: str) -> bytes:
         return f"{self.prefix}celery-task-meta-{task_id}".encode()

@@ -36,7 +36,10 @@ class Script(Enum):
     FACT = ("fact",)
     REVIVE = ("revive",)
     STORE = ("results", "store")
-    COUNT = ("results", "count")
+    REPLACE = ("results", "replace")
+    CLAIM = ("results", "claim")
+    RENEW_CLAIM = ("renew_claim",)
+    CLOSE_CLAIM = ("close_claim",)
 
     def __init__(self, *parts: str) -> None:
         self.source = "\n".join((_LUA / f"{part}.lua").read_text() for part in ("prelude", *parts)).encode()

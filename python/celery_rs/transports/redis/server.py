@@ -36,8 +36,15 @@ _inherited: list[Link] = []
 class Server:
     """Any thread. Raises OperationalError naming the server."""
 
-    def __init__(self, places: Sequence[Location], options: RedisOptions, tls: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        places: Sequence[Location],
+        options: RedisOptions,
+        tls: Mapping[str, Any] | None = None,
+        role: str = "broker",
+    ) -> None:
         self._places = places
+        self._role = role
         self._options = options
         self._tls = tls
         self._preferred = 0
@@ -50,10 +57,9 @@ class Server:
             )
 
     @classmethod
-    def at(cls, url: str, options: RedisOptions, use_ssl: Any = None) -> "Server":
-        """Raises ImproperlyConfigured. `use_ssl` is broker_use_ssl."""
-        places = locations(url)
-        return cls(places, options, tls_options(use_ssl))
+    def at(cls, url: str, options: RedisOptions, use_ssl: Any = None, *, role: str = "broker") -> "Server":
+        """Raises ImproperlyConfigured. `use_ssl` is broker_use_ssl; `role` is what the server is to its user."""
+        return cls(locations(url), options, tls_options(use_ssl), role)
 
     @property
     def place(self) -> Location:
@@ -62,6 +68,10 @@ class Server:
 
     def describe(self) -> str:
         return self.place.shown
+
+    def words(self) -> str:
+        """The same with what it is, as errors begin."""
+        return f"{self._role} {self.place.shown}"
 
     def is_same(self, other: "Server") -> bool:
         """Whether both are one database of one server."""
@@ -129,10 +139,11 @@ class Server:
             link.close()
 
     def _open(self, place: Location) -> Link:
-        with in_words_of_the_broker(place.shown):
+        where = f"{self._role} {place.shown}"
+        with in_words_of_the_broker(where):
             connection = self._connection(place)
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
-        return Link(connection, place.shown)
+        return Link(connection, where)
 
     def _connection(self, place: Location) -> AbstractConnection:
         chosen: dict[str, Any] = {

@@ -141,7 +141,7 @@ class Broadcasts:
                 self._asked_at = now
         elif now - self._asked_at > PING_S:
             link.close()
-            raise lost(self._server.describe(), TimeoutError())
+            raise lost(self._server.words(), TimeoutError())
 
 
 class Replies:

@@ -10,7 +10,7 @@ while ARGV[at] do
     local id = redis.call('INCR', DEAD_SERIAL)
     redis.call('HSET', DEAD, id, stamp(NOW) .. '\n' .. letter)
     redis.call('ZADD', DEAD_ORDER, id, id)
-    if record == '1' then store_at(at) end
+    if record == '1' then store_at(at, true) end
   end
   if record == '1' then at = at + 5 end
 end

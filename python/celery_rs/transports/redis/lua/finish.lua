@@ -42,7 +42,7 @@ for i = 1, count do
   local record = ARGV[at] == '1'
   at = at + 1
   if record then
-    if happens then store_at(at) end
+    if happens then store_at(at, true) end
     at = at + 5
   end
   local part = ARGV[at] == '1'

@@ -3,15 +3,14 @@ local RANKS = {SUCCESS = 0, FAILURE = 1, REVOKED = 3, STARTED = 4, RECEIVED = 5,
 local READY = {SUCCESS = true, FAILURE = true, REVOKED = true}
 local CUSTOM = 2
 
--- State and attempt of a stored record. One that does not say stands back.
+-- State and attempt of a stored record; nil where it is no JSON. One that does not say stands back.
 local function told(record)
   local state = string.match(record, '^%s*{%s*"status"%s*:%s*"([^"\\]*)"')
   if not state then
     local read, value = pcall(cjson.decode, record)
-    if read and type(value) == 'table' and type(value.status) == 'string' then
-      return value.status, tonumber(value.attempt) or 0
-    end
-    return 'PENDING', 0
+    if not read or type(value) ~= 'table' then return nil end
+    if type(value.status) ~= 'string' then return 'PENDING', 0 end
+    return value.status, tonumber(value.attempt) or 0
   end
   return state, tonumber(string.match(record, '^%s*{%s*"status"%s*:%s*"[^"\\]*",%s*"attempt"%s*:%s*(%d+)')) or 0
 end
@@ -26,16 +25,22 @@ local function supersedes(state, attempt, over, over_attempt)
 end
 
 -- Store one record, read from ARGV at `at`: key, record, state, attempt, milliseconds it is kept (0: for ever).
-local function store_at(at)
+-- -> '1' written, '0' not, '?' nothing was done since the record that is there cannot be read in here
+-- `blind` writes over such a record if the new one is ready. A key that holds no record at all is written over.
+local function store_at(at, blind)
   local key, record, state, attempt, kept = unpack(ARGV, at, at + 4)
   local lasting = kept == '0' and {} or {'PX', kept}
   if not redis.call('SET', key, record, 'NX', unpack(lasting)) then
-    local over, over_attempt = told(redis.call('GET', key))
-    if not supersedes(state, tonumber(attempt), over, over_attempt) then return false end
+    local stored = redis.pcall('GET', key)
+    if type(stored) == 'string' then
+      local over, over_attempt = told(stored)
+      if not over and not (blind and READY[state]) then return '?' end
+      if over and not supersedes(state, tonumber(attempt), over, over_attempt) then return '0' end
+    end
     redis.call('SET', key, record, unpack(lasting))
   end
   redis.call('PUBLISH', key, record)
-  return true
+  return '1'
 end
 
 -- Count one chord part, read from ARGV at `at`: key of the group, mark, score, part, milliseconds its keys are kept.

@@ -1,0 +1,5 @@
+"""Results in a Redis, on the keys of Celery: clients and workers of both kinds share them."""
+
+from celery_rs.backends.redis.store import RedisBackend
+
+__all__ = ["RedisBackend"]

@@ -1,0 +1,91 @@
+"""A Redis of a test's own, on a free port: one that may be stopped, killed and started again.
+
+It syncs every write (`appendfsync always`), so that what it has answered outlives it. Nothing that a test does to it
+touches another's.
+"""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celery_rs.transports.redis import RedisOptions, Server
+
+
+class OwnRedis:
+    """`url` and `port` stay the same over restarts."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._directory = directory
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+        self._server = Server.at(self.url, RedisOptions())
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        command = [
+            "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+            "--appendfsync", "always", "--maxmemory-policy", "noeviction", *self._options,
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            command, cwd=self._directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self._process.stdout is not None
+        said = ""
+        for line in self._process.stdout:
+            said += line
+            if "Ready to accept connections" in line:
+                return
+        raise AssertionError(f"Redis did not start:\n{said}")
+
+    def stop(self) -> None:
+        """In an orderly way; harmless when it does not run."""
+        if self._process is not None:
+            self._process.terminate()
+            self._end()
+
+    def kill(self) -> None:
+        """As a crash does."""
+        assert self._process is not None
+        self._process.kill()
+        self._end()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _end(self) -> None:
+        assert self._process is not None
+        self._process.communicate(timeout=20)
+        self._process = None
+        self._server.close()
+
+    def call(self, *command: bytes | str | float) -> Any:
+        """Ask it something, over a connection of the test's own."""
+        with self._server.borrowed() as link:
+            return link.call(*command)
+
+    def close(self) -> None:
+        self.stop()
+        self._server.close()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """A Redis that runs, for this test alone."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not there: install Redis")
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    redis = OwnRedis(directory)
+    redis.start()
+    yield redis
+    redis.close()
