@@ -102,7 +102,7 @@ def theirs() -> dict[str, Any]:
         "bodies": {name: body_of(name) for name in NAMES},
         "records": {name: [record_of(name, value) for value in ends] for name in NAMES},
     }
-    command = [CELERY, "-W", "ignore", "-c", THEIRS]
+    command = [str(CELERY), "-W", "ignore", "-c", THEIRS]
     run = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr
     told: dict[str, Any] = json.loads(run.stdout)
