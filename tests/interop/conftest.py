@@ -1,0 +1,53 @@
+"""A Redis for all interop tests of a process, a database for each test, and the two sides."""
+
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.interop.celery_side import CELERY, CeleryProject, OurProject
+from tests.interop.redis_server import DATABASES, redis_server
+
+_numbers = count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    missing = [
+        name
+        for name, there in (("redis-server", shutil.which("redis-server")), (str(CELERY), CELERY.exists()))
+        if not there
+    ]
+    if missing:
+        skip = pytest.mark.skip(reason=f"{' and '.join(missing)} not there: run `make test`")
+        for item in items:
+            if item.path.is_relative_to(here):
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def broker(redis: str) -> str:
+    """A database that no other test uses."""
+    return f"{redis}/{next(_numbers) % DATABASES}"
+
+
+@pytest.fixture
+def theirs(tmp_path: Path, broker: str) -> Iterator[CeleryProject]:
+    """A project of real Celery's."""
+    with CeleryProject(tmp_path / "theirs", broker) as project:
+        yield project
+
+
+@pytest.fixture
+def ours(tmp_path: Path, broker: str) -> Iterator[OurProject]:
+    """The same project with celery-rs."""
+    with OurProject(tmp_path / "ours", broker) as project:
+        yield project
