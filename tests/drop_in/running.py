@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ class Told(NamedTuple):
 
     results: dict[str, Any]
     runs: dict[str, list[dict[str, Any]]]
-    """By task id, what the processes that run tasks noted, in order."""
+    """By task id, what the processes that run tasks noted, in order, run by run."""
     main: dict[str, list[dict[str, Any]]]
     """The same of the worker's main process, in no order: a retry may come before the end of its first run is known."""
     logged: list[str]
@@ -96,6 +97,9 @@ def _told(output: str, directory: Path, log: str) -> Told:
         kept[noted.pop("id") or "worker"].append(noted)
     for noted_by_id in main.values():
         noted_by_id.sort(key=json.dumps)
+    for noted_by_id in runs.values():
+        # A retry may begin in another process before the run that asked for it has said its last word.
+        noted_by_id.sort(key=itemgetter("run"))
     return Told(json.loads(output), dict(runs), dict(main), sorted(_TASK_LINE.findall(log)))
 
 

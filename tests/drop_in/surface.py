@@ -131,8 +131,8 @@ MISSING = {
     "kombu.exceptions": "KombuError SerializerNotInstalled InconsistencyError LimitExceeded",
     "kombu.mixins": "ConsumerMixin ConsumerProducerMixin",
     "kombu.pools": "set_limit reset",
-    "kombu.serialization": "register unregister registry dumps loads prepare_accept_content",
-    "kombu.utils.json": "register_type dumps loads JSONEncoder",
+    "kombu.serialization": "registry dumps loads prepare_accept_content",
+    "kombu.utils.json": "JSONEncoder",
 }
 """What of it is refused by name. A name that has come is deleted here, in the commit that adds it to the table."""
 

@@ -112,7 +112,9 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "kombu.exceptions": {
         "celery_rs.errors": "ContentDisallowed DecodeError=ContentError EncodeError OperationalError",
     },
+    "kombu.serialization": {"celery_rs.serializers": "register unregister"},
     "kombu.utils": {"celery_rs.wire": "uuid=new_id", "functools": "cached_property"},
+    "kombu.utils.json": {"celery_rs.serializers": "register_type", "celery_rs.drop_in.stand_ins": "dumps loads"},
     "kombu.utils.objects": {"functools": "cached_property"},
     "kombu.utils.uuid": {"celery_rs.wire": "uuid=new_id"},
 }

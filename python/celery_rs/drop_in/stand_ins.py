@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from celery_rs.context import current_app
+from celery_rs.serializers import JSON
 
 
 class _Tasks(Mapping[str, Any]):
@@ -21,6 +22,16 @@ class _Tasks(Mapping[str, Any]):
 
 tasks = _Tasks()
 """`celery.registry.tasks`."""
+
+
+def dumps(value: object) -> str:
+    """A value as JSON text, as messages carry it: `kombu.utils.json.dumps`."""
+    return JSON.dumps(value).decode("ascii")
+
+
+def loads(text: str | bytes | bytearray | memoryview) -> Any:
+    """The value in JSON text: `kombu.utils.json.loads`."""
+    return JSON.loads(text.encode() if isinstance(text, str) else bytes(text))
 
 
 class ExceptionWithTraceback(Exception):

@@ -12,7 +12,7 @@ result_extended = True
 
 task_serializer = "json"
 result_serializer = "json"
-accept_content = ["json"]
+accept_content = ["json", "shop"]
 timezone = "Europe/Berlin"
 enable_utc = True
 

@@ -7,6 +7,7 @@ from celery.utils.log import get_task_logger
 from proj.base import ShopTask
 from proj.celery import app
 from proj.journal import note
+from proj.money import Money
 from proj.shop.errors import GatewayDown, OutOfStock
 
 logger = get_task_logger(__name__)
@@ -133,6 +134,11 @@ def mail(result, to):
 @app.task
 def alarm(request, exc, traceback):
     note("alarm", request.id, exc=exc, traceback="Traceback" in traceback)
+
+
+@app.task(serializer="shop")
+def discount(price, percent):
+    return Money(price.cents * (100 - percent) // 100, price.currency)
 
 
 @app.task
