@@ -132,6 +132,7 @@ _CAMERA = "listen with app.events.Receiver"
 HINTS: Mapping[str, str] = {
     **{f"celery.{name}": _WORKFLOW for name in ("chain", "chord", "group", "chunks", "xmap", "xstarmap")},
     **{f"celery.canvas.{name}": _WORKFLOW for name in ("chain", "chord", "group", "chunks", "xmap", "xstarmap")},
+    "celery.__main__": "the command is `celery-rs`",
     "celery.app.trace": _TRACE,
     "celery.apps": "start workers with the command `celery-rs worker`",
     "celery.backends": _STORES,
