@@ -14,7 +14,7 @@ from tests.conformance.worlds import WORLDS, World
 
 @pytest.fixture(params=WORLDS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    world = WORLDS[request.param](tmp_path)
+    world: World = WORLDS[request.param](tmp_path)
     yield world
     world.close()
 

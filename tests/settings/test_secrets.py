@@ -27,7 +27,11 @@ __all__ = ["project", "run", "write"]  # fixtures of the command line's tests
 
 SECRET = "hunter2-s3cret"
 
+NOBODY = "127.0.0.1:1"
+"""Where no broker listens."""
+
 SETTINGS = f"""
+broker_connection_retry_on_startup = False
 redis_password = {SECRET!r}
 broker_password = {SECRET!r}
 security_key_password = {SECRET.encode()!r}
@@ -162,11 +166,11 @@ def _provoke(act: Callable[[], object]) -> str:
     "act",
     [
         lambda url: make_app(broker_url=url("nonsense")).transport,
-        lambda url: make_app(broker_url=url("redis")).transport,
-        lambda url: make_app(broker_url=f"{url('redis')};{url('redis')}").transport,
-        lambda url: make_app(broker_read_url=url("redis")).read_transport,
+        lambda url: make_app(broker_url=url("redis")).transport.queues(),
+        lambda url: make_app(broker_url=f"{url('redis')};{url('redis')}").transport.queues(),
+        lambda url: make_app(broker_read_url=url("redis")).read_transport.queues(),
         lambda url: make_app(result_backend=url("nonsense")).backend,
-        lambda url: make_app(result_backend=url("redis")).backend,
+        lambda url: make_app(result_backend=url("redis")).backend.fetch(["x"]),
         lambda url: make_app(broker_url="sqlite://" + url("x").partition("://")[2]).transport,
         lambda url: make_app(broker_url=f"sqlite:///x?password={SECRET}").transport,
         lambda url: make_app(result_backend=f"sqlite:///x?password={SECRET}").backend,
@@ -183,7 +187,7 @@ def _provoke(act: Callable[[], object]) -> str:
     ],
 )
 def test_errors_show_no_secret(act: Callable[[Callable[[str], str]], object]) -> None:
-    shown = _provoke(lambda: act(lambda scheme: f"{scheme}://user:{SECRET}@host:6379/0"))
+    shown = _provoke(lambda: act(lambda scheme: f"{scheme}://user:{SECRET}@{NOBODY}/0"))
 
     assert shown
     # The lines of this file that a traceback quotes do not hold the secret, only its name.
@@ -193,14 +197,14 @@ def test_errors_show_no_secret(act: Callable[[Callable[[str], str]], object]) ->
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["-b", f"redis://user:{SECRET}@h/0", "status"],
-        ["-b", f"nonsense://user:{SECRET}@h/0", "status"],
+        ["-b", f"redis://user:{SECRET}@{NOBODY}/0", "status"],
+        ["-b", f"nonsense://user:{SECRET}@{NOBODY}/0", "status"],
         ["-b", f"user:{SECRET}@h//", "status"],
         ["-b", f"sqlite:///x?password={SECRET}", "status"],
-        ["-b", "memory://x", "--result-backend", f"redis://user:{SECRET}@h/0", "result", "some-id"],
+        ["-b", "memory://x", "--result-backend", f"redis://user:{SECRET}@{NOBODY}/0", "result", "some-id"],
         ["-b", f"memory://user:{SECRET}@h", "status", "-t", "0.05"],
         ["-b", f"memory://user:{SECRET}@h", "purge", "-f"],
-        ["-b", f"redis://user:{SECRET}@h/0", "call", "t"],
+        ["-b", f"redis://user:{SECRET}@{NOBODY}/0", "call", "t"],
         ["-A", "proj", "report"],
         ["-A", "proj", "report", "--json"],
         ["-A", "proj", "check", "--no-workers"],
@@ -215,7 +219,7 @@ def test_commands_show_no_secret(run: Run, write: Write, arguments: list[str]) -
     write(
         {
             "proj.py": "from celery_rs import Celery\n"
-            f"app = Celery('proj', broker='redis://u:{SECRET}@h/0', config_source='settings_of_proj')\n",
+            f"app = Celery('proj', broker='redis://u:{SECRET}@{NOBODY}/0', config_source='settings_of_proj')\n",
             "settings_of_proj.py": SETTINGS,
         }
     )
@@ -238,7 +242,7 @@ def test_what_the_command_line_says_of_an_error_or_beside_it_is_masked(capsys: p
 
 @pytest.mark.parametrize("variable", ["CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "CELERY_BROKER_READ_URL"])
 def test_the_environment_is_no_way_out(run: Run, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    monkeypatch.setitem(os.environ, variable, f"redis://user:{SECRET}@h/0")
+    monkeypatch.setitem(os.environ, variable, f"redis://user:{SECRET}@{NOBODY}/0")
 
     for command in (["report"], ["report", "--json"], ["status", "-t", "0.05"], ["call", "t"]):
         assert SECRET not in run(*command).output

@@ -614,7 +614,7 @@ class Celery:
             with self._lock:
                 transport = self._transport
                 if transport is None:
-                    transport = self._transport = open_transport(self.broker_url, self.conf.broker_transport_options)
+                    transport = self._transport = self._open_transport(self.broker_url)
         return transport
 
     @property
@@ -624,9 +624,18 @@ class Celery:
             return self.transport
         with self._lock:
             if self._read_transport is None:
-                options = self.conf.broker_transport_options
-                self._read_transport = open_transport(self.broker_read_url, options)
+                self._read_transport = self._open_transport(self.broker_read_url)
             return self._read_transport
+
+    def _open_transport(self, url: str) -> Transport:
+        conf = self.conf
+        return open_transport(
+            url,
+            conf.broker_transport_options,
+            use_ssl=conf.broker_use_ssl,
+            connect_timeout=conf.broker_connection_timeout,
+            failover=conf.broker_failover_strategy,
+        )
 
     @property
     def backend(self) -> ResultBackend:

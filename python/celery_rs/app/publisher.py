@@ -41,6 +41,8 @@ _OF_THE_TASK = (
 _NO_EMBED: dict[str, Any] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _SENDING = frozenset({"timeout", "confirm_timeout"})
 _PLANS = 4096
+PATIENCE_S = 5.0
+"""How long a caller waits for a broker that does not answer."""
 
 
 class _Plan(NamedTuple):
@@ -207,7 +209,8 @@ class Publisher:
         """Hand the batch to the broker, again and again as task_publish_retry_policy says. Raises OperationalError.
 
         Inside a task the broker must have stored it: the run that sent it may be acknowledged next. `deadline` is how
-        many seconds one attempt may take.
+        many seconds one attempt may take. Unless the policy is to try without end, all of them together take no longer
+        than PATIENCE_S, so that a broker that hangs does not hang its callers.
         """
         conf = self._app.conf
         pauses = (
@@ -215,16 +218,16 @@ class Publisher:
             if (conf.task_publish_retry if retry is None else retry)
             else iter(())
         )
-        wait: Wait = "written" if current_request() is None else "stored"
+        wait: Wait = "written" if current_request() is None and deadline is None else "stored"
+        policy = policy or conf.task_publish_retry_policy
+        endless = policy.get("max_retries", 3) is None
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                if deadline is None:
-                    self._app.transport.publish(batch, wait=wait)
-                else:
-                    self._app.transport.publish(batch, wait="stored", deadline=deadline)
+                self._app.transport.publish(batch, wait=wait, deadline=PATIENCE_S if deadline is None else deadline)
             except OperationalError:
                 pause = next(pauses, None)
-                if pause is None:
+                if pause is None or (not endless and time.monotonic() + pause > until):
                     raise
                 time.sleep(pause)
             else:

@@ -313,6 +313,10 @@ class Transport(Protocol):
         """The broker for people: secrets masked, a file by its absolute path."""
         ...
 
+    def advice(self) -> Sequence[str]:
+        """What its operator should know before it loses something, a line each; mostly nothing."""
+        ...
+
     def after_fork(self) -> None:
         """Forget inherited sockets and files, never close them."""
         ...

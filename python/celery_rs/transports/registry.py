@@ -15,13 +15,22 @@ _NOT_YET = (
 )
 
 
-def open_transport(url: str, options: Mapping[str, Any]) -> Transport:
-    """`options` are broker_transport_options. Raises ImproperlyConfigured for a URL that makes no sense."""
+def open_transport(
+    url: str,
+    options: Mapping[str, Any],
+    *,
+    use_ssl: Any = None,
+    connect_timeout: float | None = None,
+    failover: Any = None,
+) -> Transport:
+    """`options` are broker_transport_options, the rest settings of the connection: broker_use_ssl,
+    broker_connection_timeout in seconds, broker_failover_strategy. Raises ImproperlyConfigured for what makes no sense.
+    """
     scheme, separator, rest = url.partition("://")
     if scheme.lower() in _REDIS:
         from celery_rs.transports.redis import RedisTransport
 
-        return RedisTransport.open(url, options)
+        return RedisTransport.open(url, options, use_ssl=use_ssl, connect_timeout=connect_timeout, failover=failover)
     if url.count("://") > 1:
         raise ImproperlyConfigured(
             f"expected one broker URL, got several in {mask_url(url)!r}; failing over is not supported yet: "

@@ -150,6 +150,7 @@ class Worker:
                 loop = self._assemble(parts, box, watch, pool, consumer, policies, limiter, lifecycle, revokes)
                 lifecycle.started()
                 logger.info("Connected to %s", self.app.transport.describe())
+                self._warn_of_the_broker()
                 logger.info("%s ready.", self.hostname)
                 ready()
                 if signals.worker_ready.receivers:
@@ -161,6 +162,13 @@ class Worker:
         if lifecycle.again:
             restart_at_exit()
         return lifecycle.exit_code
+
+    def _warn_of_the_broker(self) -> None:
+        try:
+            for line in self.app.read_transport.advice():
+                logger.warning("%s", line)
+        except OperationalError as error:
+            logger.warning("cannot ask how the broker is set up: %s", error)
 
     def _connect(
         self,

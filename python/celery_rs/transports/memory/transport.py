@@ -120,6 +120,9 @@ class MemoryTransport:
     def describe(self) -> str:
         return str(self.broker)
 
+    def advice(self) -> Sequence[str]:
+        return ()
+
     def after_fork(self) -> None:
         """Nothing to forget: every call from a child is refused, since it would talk to a copy."""
 

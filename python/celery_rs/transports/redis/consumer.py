@@ -84,7 +84,6 @@ class RedisConsumer:
         self._lease_s = lease_s
         self._queues = list(dict.fromkeys(queues))
         self._waited_for = dict.fromkeys(self._queues)
-        self._waiting = Waiting(server, keys, self.name)
         self._broadcasts: dict[str, Broadcasts] = {}
         self._held: dict[Tag, Hold] = {}
         self._unsure: set[Tag] = set()
@@ -103,6 +102,7 @@ class RedisConsumer:
         self._suspicion = Suspicion(lease_s)
         with server.borrowed() as link:
             Script.JOIN.run(link, keys.fixed, skew(), self.name, lease_s, self._told_queues())
+        self._waiting = Waiting(server, keys, self.name)
         self._listen(self._queues)
 
     # Receiving

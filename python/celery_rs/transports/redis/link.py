@@ -36,6 +36,10 @@ class Link:
         """To be waited on; readable when a reply has come, or the connection has ended."""
         return int(self._socket.fileno())
 
+    def set_patience(self, seconds: float | None) -> None:
+        """How long an answer may take from now on."""
+        self._socket.settimeout(seconds)
+
     def silent_for(self) -> float:
         """Seconds since it was last written to, or has answered `replies`."""
         return time.monotonic() - self.used_at

@@ -55,7 +55,7 @@ class RedisOptions:
                 continue  # as if it were not there
             try:
                 checked = row.check(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, LookupError):
                 raise ImproperlyConfigured(
                     f"broker_transport_options: expected {row.expected} as {name!r}, got {value!r}"
                 ) from None

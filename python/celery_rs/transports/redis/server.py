@@ -22,7 +22,7 @@ from redis.sentinel import Sentinel
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports.redis.errors import LinkLost, Refused, in_words_of_the_broker
 from celery_rs.transports.redis.link import Link
-from celery_rs.transports.redis.location import Location, locations, tls_options
+from celery_rs.transports.redis.location import Location, in_order, locations, tls_options
 from celery_rs.transports.redis.options import RedisOptions
 
 logger = logging.getLogger("celery_rs.redis")
@@ -57,9 +57,14 @@ class Server:
             )
 
     @classmethod
-    def at(cls, url: str, options: RedisOptions, use_ssl: Any = None, *, role: str = "broker") -> "Server":
-        """Raises ImproperlyConfigured. `use_ssl` is broker_use_ssl; `role` is what the server is to its user."""
-        return cls(locations(url), options, tls_options(use_ssl), role)
+    def at(
+        cls, url: str, options: RedisOptions, *, use_ssl: Any = None, failover: Any = None, role: str = "broker"
+    ) -> "Server":
+        """Raises ImproperlyConfigured.
+
+        `use_ssl` is broker_use_ssl, `failover` broker_failover_strategy; `role` is what the server is to its user.
+        """
+        return cls(in_order(locations(url), failover), options, tls_options(use_ssl), role)
 
     @property
     def place(self) -> Location:
@@ -103,20 +108,26 @@ class Server:
         raise last
 
     @contextmanager
-    def borrowed(self) -> Iterator[Link]:
-        """A connection for some calls; it is kept for the next borrower unless it failed."""
+    def borrowed(self, deadline: float | None = None) -> Iterator[Link]:
+        """A connection for some calls; it is kept for the next borrower unless it failed.
+
+        `deadline` is how many seconds an answer may take, if that is less than the options say.
+        """
         link = self._idle_link() or self.connect()
+        hurried = deadline is not None and deadline < self._options.socket_timeout
         try:
+            if hurried:
+                link.set_patience(deadline)
             yield link
         except Refused:
-            self._keep(link)
+            self._keep(link, hurried)
             raise
         except BaseException:
             # Its answer may still come, and would be taken for another's.
             link.close()
             raise
         else:
-            self._keep(link)
+            self._keep(link, hurried)
 
     def _idle_link(self) -> Link | None:
         while True:
@@ -132,7 +143,9 @@ class Server:
                 continue
             return link
 
-    def _keep(self, link: Link) -> None:
+    def _keep(self, link: Link, hurried: bool) -> None:
+        if hurried:
+            link.set_patience(self._options.socket_timeout)
         if len(self._idle) < max(1, self._options.max_connections) and os.getpid() == self._pid:
             self._idle.append(link)
         else:

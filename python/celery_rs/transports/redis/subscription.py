@@ -64,10 +64,10 @@ class Broadcasts:
         self._patterns = [below] if pattern not in ("#", "") else [_escaped(self._channel), below]
         if pattern.endswith(".#"):
             self._patterns.append(below.removesuffix(".*"))
-        self._bell = _Bell()
         self._asked_at: float | None = None
         self._closed = False
         self._link: Link | None = self._subscribed()
+        self._bell = _Bell()
 
     def fileno(self) -> int:
         """Readable when something may have come. Raises OperationalError."""
@@ -152,12 +152,12 @@ class Replies:
         self._list = keys.queue(queue)
         self._binding = keys.binding(exchange)
         self._member = keys.bound(routing_key, "", queue)
-        self._bell = _Bell()
         self._link: Link | None = None
         self._waits = False
         self._closed = False
         with server.borrowed() as link:
             link.call(b"SADD", self._binding, self._member)
+        self._bell = _Bell()
 
     def receive(self, timeout: float) -> Sequence[bytes]:
         deadline = time.monotonic() + timeout

@@ -21,6 +21,7 @@ from celery_rs.transports.base import (
 )
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.redis import skew as clocks
+from celery_rs.transports.redis.advice import advice
 from celery_rs.transports.redis.bindings import Bindings
 from celery_rs.transports.redis.census import Census
 from celery_rs.transports.redis.consumer import LEASE_S, RedisConsumer
@@ -62,10 +63,19 @@ class RedisTransport:
         self.dead: DeadLetters = RedisDeadLetters(server, self.keys, skew)
 
     @classmethod
-    def open(cls, url: str, options: Mapping[str, Any], use_ssl: Any = None) -> "RedisTransport":
+    def open(
+        cls,
+        url: str,
+        options: Mapping[str, Any],
+        *,
+        use_ssl: Any = None,
+        connect_timeout: float | None = None,
+        failover: Any = None,
+    ) -> "RedisTransport":
         """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
-        checked = RedisOptions.of(options)
-        return cls(Server.at(url, checked, use_ssl), checked)
+        timeouts = {} if connect_timeout is None else {"socket_connect_timeout": connect_timeout}
+        checked = RedisOptions.of({**timeouts, **options})
+        return cls(Server.at(url, checked, use_ssl=use_ssl, failover=failover), checked)
 
     def declare(self, queues: Sequence[Queue]) -> None:
         self._bindings.remember(queues)
@@ -80,7 +90,7 @@ class RedisTransport:
 
     def publish(self, batch: Sequence[Outgoing], *, wait: Wait = "stored", deadline: float = 5.0) -> None:
         """A reply is soon enough for "written" to mean "stored"."""
-        with self.server.borrowed() as link:
+        with self.server.borrowed(deadline) as link:
             if push(link, self.keys, batch):
                 return
             packed = arguments(link, self.keys, self._bindings, batch, delays=False, strays=False)
@@ -150,6 +160,10 @@ class RedisTransport:
 
     def describe(self) -> str:
         return self.server.describe()
+
+    def advice(self) -> Sequence[str]:
+        with self.server.borrowed() as link:
+            return advice(link, self.describe())
 
     def after_fork(self) -> None:
         self.server.after_fork()

@@ -90,6 +90,9 @@ class SqliteTransport:
     def describe(self) -> str:
         return f"sqlite:///{self.database.path}"
 
+    def advice(self) -> Sequence[str]:
+        return ()
+
     def after_fork(self) -> None:
         self.database.after_fork()
 
