@@ -17,7 +17,7 @@ def sealed(id: str) -> bytes:
     return seal_envelopes([message(id=id)], [("", "q")])[0]
 
 
-texts = st.text(st.characters(blacklist_categories=("Cs",)))
+texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(pasts, pasts, texts)
