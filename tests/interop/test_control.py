@@ -200,3 +200,21 @@ def test_what_was_asked_leaves_nothing_behind(client: Celery, theirs: CeleryProj
     )
 
     assert [key for key in left if not key.startswith("_kombu.binding.reply.")] == []
+
+
+def test_an_election_among_celerys_workers_comes_to_its_end_beside_ours(
+    client: Celery, theirs: CeleryProject, ours: OurProject
+) -> None:
+    """Ours counts as alive and takes no part; one of the two candidates wins, and both go on."""
+    names = ("a@host", "b@host")
+    ours.worker("-P", "solo", name="rs@host")
+    workers = [theirs.worker("-c", "1", "--without-mingle", "-l", "DEBUG", name=name) for name in names]
+    for worker in workers:
+        worker.wait_for("rs@host joined the party")
+    awake(client, *names)
+
+    client.control.election("e-1", "task", {"task": "proj.add", "args": [1, 1], "kwargs": {}, "options": {}})
+
+    eventually(lambda: sum("I won the election 'e-1'" in worker.output for worker in workers) == 1)
+    eventually(lambda: sum("elected for 'e-1'" in worker.output for worker in workers) == 1)
+    awake(client, *names, "rs@host")

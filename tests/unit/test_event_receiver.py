@@ -127,11 +127,44 @@ def test_a_task_called_outside_a_worker_sends_its_events_itself(app: Celery) -> 
     assert (event["type"], event["uuid"], event["done"]) == ("task-progress", None, 1)
 
 
-def test_connections_of_ones_own_are_refused_by_name(app: Celery) -> None:
-    with pytest.raises(NotSupported, match="leave it out"):
+def test_a_monitor_written_for_celery_runs_as_it_is(app: Celery) -> None:
+    heard: list[str] = []
+    state = app.events.State()
+
+    with app.connection() as connection:
+        receiver = app.events.Receiver(connection, handlers={"task-sent": state.event})
+        app.events.Dispatcher(connection).send("task-sent", uuid="id-1", name="proj.add")
+        receiver.handlers["*"] = lambda event: heard.append(event["type"])
+        receiver.capture(limit=1, timeout=SOON_S, wakeup=True)
+        receiver.close()
+
+    assert (state.tasks["id-1"].name, heard) == ("proj.add", [])
+
+
+def test_a_connection_leads_to_its_own_apps_broker(app: Celery) -> None:
+    other = make_app()
+
+    with other.events.Receiver() as receiver:
+        app.events.Dispatcher(other.connection_for_write()).send("task-sent")
+        (event,) = receiver.itercapture(limit=1, timeout=SOON_S, wakeup=False)
+
+    assert event["type"] == "task-sent"
+
+
+def test_a_connection_can_be_asked_where_it_leads(app: Celery) -> None:
+    with app.connection_or_acquire() as connection:
+        assert connection.as_uri() == app.transport.describe()
+        assert connection.ensure_connection(max_retries=3) is connection
+    with app.connection_or_acquire(connection) as same:
+        assert same is connection
+    assert app.connection_for_read().transport is app.read_transport
+
+
+def test_connections_of_others_are_refused_by_name(app: Celery) -> None:
+    with pytest.raises(NotSupported, match=r"a receiver with a connection like object .*use app\.connection\(\)"):
         app.events.Receiver(object())
-    with pytest.raises(NotSupported, match="leave it out"):
-        app.events.Dispatcher(object())
+    with pytest.raises(NotSupported, match="a dispatcher with a connection like object"):
+        app.events.Dispatcher(object()).send("task-sent")
 
 
 def test_events_of_ones_own_kind_are_a_class_of_the_app() -> None:

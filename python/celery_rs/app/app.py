@@ -8,7 +8,8 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast, overload
@@ -33,7 +34,7 @@ from celery_rs.app.signatures import checker
 from celery_rs.app.task import Task as TaskOf
 from celery_rs.backends import Patience, ResultBackend, RetryingBackend, open_backend
 from celery_rs.config import Purpose, Settings, broker_url, from_words, zone
-from celery_rs.control import Control
+from celery_rs.control import Connection, Control
 from celery_rs.errors import AlwaysEagerIgnored, ImproperlyConfigured, NotFinalized
 from celery_rs.events import Events
 from celery_rs.results import AsyncResult, ResultSet
@@ -671,6 +672,23 @@ class Celery:
             # It has the rest of the interface by delegation, which types do not see.
             known = self._asked = (store, patience, cast(ResultBackend, RetryingBackend(store, patience)))
         return known[2]
+
+    def connection_for_read(self) -> Connection:
+        """The broker that workers take messages from, to be passed on; it is the app's, and stays open."""
+        return Connection(lambda: self.read_transport)
+
+    def connection_for_write(self) -> Connection:
+        """The same of the one that calls are written to."""
+        return Connection(lambda: self.transport)
+
+    connection = connection_for_write
+
+    @contextmanager
+    def connection_or_acquire(self, connection: Any = None, pool: bool = True) -> Iterator[Any]:
+        """The connection that is given, else the app's."""
+        yield connection or self.connection_for_write()
+
+    default_connection = connection_or_acquire
 
     def flush(self, seconds: float) -> None:
         """Wait at most so long for what was published to be confirmed."""

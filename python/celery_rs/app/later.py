@@ -10,11 +10,6 @@ _BROKER = "send with send_task or apply_async, look with `celery-rs inspect`"
 ATTRIBUTES: Mapping[str, str] = {
     "pool": _BROKER,
     "producer_pool": _BROKER,
-    "connection": _BROKER,
-    "connection_for_read": _BROKER,
-    "connection_for_write": _BROKER,
-    "connection_or_acquire": _BROKER,
-    "default_connection": _BROKER,
     "producer_or_acquire": _BROKER,
     "default_producer": _BROKER,
     "GroupResult": "use app.ResultSet",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from celery_rs.context import AppLike
+from celery_rs.control.connection import transport_of
 from celery_rs.control.inspector import Inspect, Replies
 from celery_rs.control.mailbox import ask, tell
 from celery_rs.control.revoking import ids_of, record_revokes
-from celery_rs.errors import NotSupported
 from celery_rs.wire import ControlReply, ControlRequest, check_pattern
 
 Destination = Sequence[str] | str | None
@@ -50,8 +50,7 @@ class Control:
         Waiting ends with `limit` answers, those of all destinations, or after `timeout` seconds (1) without one.
         Raises ValueError for a pattern that cannot be matched.
         """
-        if connection is not None or channel is not None:
-            raise NotSupported("a connection of one's own", "leave it out: the app's broker is used")
+        transport = transport_of(channel or connection, lambda: self._app.transport, "remote control")
         arguments = {**(arguments or {}), **more}
         request = ControlRequest(
             command,
@@ -65,7 +64,7 @@ class Control:
             record_revokes(self._app, ids_of(arguments.get("task_id", ())))
         base = self._app.conf.control_exchange
         if not reply:
-            tell(self._app.transport, request, base=base)
+            tell(transport, request, base=base)
             return None
 
         seconds = TIMEOUT_S if timeout is None else timeout
@@ -75,7 +74,7 @@ class Control:
             if callback is not None:
                 callback({one.node: one.reply})
 
-        replies = ask(self._app.transport, request, base=base, timeout=seconds, limit=limit, heard=heard)
+        replies = ask(transport, request, base=base, timeout=seconds, limit=limit, heard=heard)
         _warn_of_twins(replies)
         return [{one.node: one.reply} for one in replies]
 
@@ -190,10 +189,9 @@ class Control:
 
     def purge(self, connection: Any = None) -> int:
         """Drop everything that waits in the app's queues, for good; returns how many messages that were."""
-        if connection is not None:
-            raise NotSupported("a connection of one's own", "leave it out: the app's broker is used")
         app: Any = self._app
-        return sum(app.transport.purge(queue.name) for queue in app.queues())
+        transport = transport_of(connection, lambda: self._app.transport, "purging")
+        return sum(transport.purge(queue.name) for queue in app.queues())
 
     discard_all = purge
 

@@ -5,14 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery_rs.context import AppLike
-from celery_rs.errors import NotSupported
 from celery_rs.events.cluster import TASKS_MOST, WORKERS_MOST, State
 from celery_rs.events.receiver import Handler, Receiver
 from celery_rs.events.sender import Dispatcher as Sender
 
 
 class Events:
-    """One per app. Methods in capitals make things, as in Celery; where that takes a connection, leave it out."""
+    """One per app. Methods in capitals make things, as in Celery; a connection is `app.connection()`, or left out."""
 
     receiver_cls: type[Receiver] = Receiver
     dispatcher_cls: type[Sender] = Sender
@@ -30,8 +29,7 @@ class Events:
         queue_prefix: str | None = None,
     ) -> Receiver:
         """Hears events from now on."""
-        _refuse("Receiver", channel)
-        return self.receiver_cls(self.app, handlers, routing_key, node_id, queue_prefix)
+        return self.receiver_cls(self.app, handlers, routing_key, node_id, queue_prefix, channel)
 
     def Dispatcher(  # noqa: N802  (Celery's name)
         self,
@@ -42,8 +40,7 @@ class Events:
         groups: Any = (),
     ) -> Sender:
         """Sends events of one's own."""
-        _refuse("Dispatcher", connection if channel is None else channel)
-        return self.dispatcher_cls(self.app, hostname, enabled, groups or ())
+        return self.dispatcher_cls(self.app, hostname, enabled, groups or (), channel or connection)
 
     def State(  # noqa: N802  (Celery's name)
         self,
@@ -61,10 +58,3 @@ class Events:
         """A dispatcher for the block."""
         with self.dispatcher_cls(self.app, hostname, enabled) as dispatcher:
             yield dispatcher
-
-
-def _refuse(what: str, connection: Any) -> None:
-    if connection is not None:
-        raise NotSupported(
-            f"app.events.{what} with a connection of one's own", "leave it out: the app's broker is used"
-        )

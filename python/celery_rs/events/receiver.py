@@ -10,8 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from celery_rs.context import AppLike
-from celery_rs.control import ControlRequest, tell
-from celery_rs.errors import NotSupported
+from celery_rs.control import ControlRequest, tell, transport_of
 from celery_rs.transports import Subscription
 from celery_rs.wire import Unreadable, event_exchange, new_id, open_events
 
@@ -37,6 +36,7 @@ class Receiver:
         routing_key: str = "#",
         node_id: str | None = None,
         queue_prefix: str | None = None,
+        connection: Any = None,
     ) -> None:
         self.app = app
         self.handlers: dict[str, Handler] = dict(handlers or {})
@@ -45,7 +45,8 @@ class Receiver:
         self.queue_prefix = queue_prefix or app.conf["event_queue_prefix"]
         self.should_stop = False
         """Set it to end a capture; a handler or another thread may."""
-        self._subscription: Subscription = app.read_transport.subscribe(
+        transport = transport_of(connection, lambda: app.read_transport, "a receiver")
+        self._subscription: Subscription = transport.subscribe(
             event_exchange(app.conf["event_exchange"]), routing_key, f"{self.queue_prefix}.{self.node_id}"
         )
 
@@ -80,10 +81,9 @@ class Receiver:
 
     def wakeup_workers(self, channel: Any = None) -> None:
         """Ask workers for a heartbeat now. Raises OperationalError."""
-        if channel is not None:
-            raise NotSupported("a channel of one's own", "leave it out: the app's broker is used")
+        transport = transport_of(channel, lambda: self.app.transport, "waking workers")
         request = ControlRequest("heartbeat", {}, clock=self.app.clock.forward())
-        tell(self.app.transport, request, base=self.app.conf["control_exchange"])
+        tell(transport, request, base=self.app.conf["control_exchange"])
 
     def close(self) -> None:
         """Hear nothing more."""

@@ -6,10 +6,12 @@ They are written at once by the thread that sends them. A worker's own events go
 import os
 import time
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from celery_rs.context import AppLike
+from celery_rs.control import transport_of
 from celery_rs.wire import Event, EventFields, event_exchange, seal_events
 
 
@@ -17,9 +19,15 @@ class Dispatcher:
     """Sends events to whoever listens. One that is not `enabled` sends nothing."""
 
     def __init__(
-        self, app: AppLike, hostname: str | None = None, enabled: bool = True, groups: Iterable[str] = ()
+        self,
+        app: AppLike,
+        hostname: str | None = None,
+        enabled: bool = True,
+        groups: Iterable[str] = (),
+        connection: Any = None,
     ) -> None:
         self.app = app
+        self._transport = partial(transport_of, connection, lambda: app.transport, "a dispatcher")
         self.hostname = hostname or f"gen{os.getpid()}@{os.uname().nodename}"
         self.enabled = enabled
         self.groups = set(groups)
@@ -47,7 +55,7 @@ class Dispatcher:
             if not self.groups or name.partition("-")[0] in self.groups
         ]
         for key, envelopes in seal_events(said, exchange.name, self.hostname):
-            self.app.transport.announce(exchange, key, envelopes)
+            self._transport().announce(exchange, key, envelopes)
 
     def close(self) -> None:
         """There is nothing to close: the connection is the app's."""

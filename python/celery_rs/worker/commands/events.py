@@ -40,6 +40,6 @@ def heartbeat(state: WorkerState) -> Reply:
     help="Not there: this worker does not stand for election.",
 )
 def election(state: WorkerState, id: str, topic: str, action: Any = None) -> Reply:
-    """Celery's workers elect one of themselves; this one takes no part, and says so only in its log."""
-    logger.warning("an election on %r was called for; this worker does not take part", topic)
+    """Celery's workers elect one of themselves. A word of this one could make the only candidate win, and crash."""
+    logger.warning("an election on %r was called for; this worker takes no part", topic)
     return None
