@@ -31,6 +31,9 @@ COMMANDS: dict[str, Row] = {
     "dead": Row("celery_rs.cli.dead:dead", "Look after messages that could not be run."),
     "events": Row("celery_rs.cli.events:events", "Print what workers and tasks do."),
     "graph": Row("celery_rs.cli.graph:graph", "Draw who works with whom, for Graphviz."),
+    "handback": Row(
+        "celery_rs.cli.handback:handback", "Return what only workers of celery-rs know of to plain queues."
+    ),
     "inspect": Row("celery_rs.cli.inspect:inspect", "Look at running workers."),
     "list": Row("celery_rs.cli.list:listing", "List what the app has configured."),
     "logtool": Row("celery_rs.cli.logtool:logtool", "Make sense of a worker's log files."),

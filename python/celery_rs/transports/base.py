@@ -145,6 +145,19 @@ class Delayed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class HandedBack:
+    """What went to plain queues: deferred messages, those that dead workers of ours held, and dead letters.
+
+    `left` are dead letters that stay, work that had begun when its worker died among them.
+    """
+
+    deferred: int
+    held: int
+    dead: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A small durable truth. `until` is epoch seconds; a dropped fact has `value` None."""
 
@@ -311,6 +324,14 @@ class Transport(Protocol):
 
     def describe(self) -> str:
         """The broker for people: secrets masked, a file by its absolute path."""
+        ...
+
+    def hand_back(self, *, dead: bool) -> HandedBack:
+        """Return to plain queues what only workers of ours know of, and forget everything else.
+
+        `dead`: dead letters are returned, too. Raises NotSupported where nobody else could read the broker,
+        OperationalError while a worker of ours runs.
+        """
         ...
 
     def advice(self) -> Sequence[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from celery_rs._core import open_envelopes
+from celery_rs.errors import NotSupported
 from celery_rs.transports.base import (
     Consumer,
     DeadLetter,
@@ -19,6 +20,7 @@ from celery_rs.transports.base import (
     Fact,
     Facts,
     Features,
+    HandedBack,
     Outgoing,
     QueueInfo,
     Subscription,
@@ -119,6 +121,11 @@ class MemoryTransport:
 
     def describe(self) -> str:
         return str(self.broker)
+
+    def hand_back(self, *, dead: bool) -> HandedBack:
+        raise NotSupported(
+            "handing back a broker in memory", "no Celery reads it; use `celery-rs migrate` to move to another broker"
+        )
 
     def advice(self) -> Sequence[str]:
         return ()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from celery_rs._core import DecodeError, Envelope, open_envelopes
 from celery_rs.transports.base import Delayed, QueueInfo, Whereabouts
-from celery_rs.transports.redis.keys import OURS, Keys, open_record
+from celery_rs.transports.redis.keys import OURS, Keys, escaped, open_record
 from celery_rs.transports.redis.letters import counted
 from celery_rs.transports.redis.link import Link
 from celery_rs.transports.redis.redelivery import past
@@ -212,10 +212,11 @@ class Census:
         return sorted(name for name in names if not name.startswith(OURS) and not name.endswith(".pidbox"))
 
     def _scan(self, link: Link, kind: bytes, prefix: bytes) -> Iterator[bytes]:
-        escaped = b"".join(b"\\" + bytes([sign]) if sign in b"*?[]\\" else bytes([sign]) for sign in prefix)
         cursor = b"0"
         while True:
-            cursor, found = link.call(b"SCAN", cursor, b"MATCH", escaped + b"*", b"COUNT", _AT_ONCE, b"TYPE", kind)
+            cursor, found = link.call(
+                b"SCAN", cursor, b"MATCH", escaped(prefix) + b"*", b"COUNT", _AT_ONCE, b"TYPE", kind
+            )
             yield from found
             if cursor == b"0":
                 return

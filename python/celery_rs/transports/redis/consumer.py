@@ -445,6 +445,14 @@ class RedisConsumer:
                 self._lease_link = None
                 raise
 
+    def take_over_all(self) -> Recovered:
+        """As `recover` does, from everybody else: for who knows that no other consumer lives."""
+        with self._leasing:
+            link = self._own_link()
+            flat = link.call(b"ZRANGE", self._keys.alive, 0, -1, b"WITHSCORES")
+            with self._noting:
+                return self._take_over(link, {name: when for name, when in _pairs(flat) if name != self.name.encode()})
+
     def _take_over(self, link: Link, dead: Mapping[bytes, bytes]) -> Recovered:
         adopted = self._unknown(link, begun=True) if self._reply_was_lost else []
         returned = 0

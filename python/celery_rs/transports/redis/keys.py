@@ -62,6 +62,11 @@ class Keys:
         """The step of the queue that a priority belongs to."""
         return self._steps[bisect_right(self._steps, min(max(priority, 0), 9)) - 1]
 
+    @property
+    def pattern_of_ours(self) -> bytes:
+        """What finds every key that only we know."""
+        return escaped(self.ours("")) + b"*"
+
     def queue(self, queue: str, priority: int = 0) -> bytes:
         """The list of a queue for messages of this priority."""
         step = self.step(priority)
@@ -110,6 +115,11 @@ class Keys:
         prefix = self._options.fanout_prefix.format(db=self._db)
         name = f"{self.prefix}{prefix}{exchange}"
         return f"{name}/{routing_key}" if routing_key and self._options.fanout_patterns else name
+
+
+def escaped(name: bytes) -> bytes:
+    """As a pattern of Redis that means itself."""
+    return b"".join(b"\\" + bytes([sign]) if sign in b"*?[]\\^" else bytes([sign]) for sign in name)
 
 
 def record_end(queue: str) -> bytes:

@@ -30,6 +30,7 @@ class Script(Enum):
     BURY = ("results", "bury")
     RENEW = ("renew",)
     SWEEP = ("sweep",)
+    RELEASE = ("delaying", "release")
     ADOPT = ("adopt",)
     LEAVE = ("leave",)
     PURGE = ("purge",)

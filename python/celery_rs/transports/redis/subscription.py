@@ -13,7 +13,7 @@ from typing import Any
 from celery_rs._core import topic_matches
 from celery_rs.errors import OperationalError
 from celery_rs.transports.redis.errors import lost
-from celery_rs.transports.redis.keys import Keys
+from celery_rs.transports.redis.keys import Keys, escaped
 from celery_rs.transports.redis.link import Link
 from celery_rs.transports.redis.server import Server
 
@@ -60,8 +60,9 @@ class Broadcasts:
         self._pattern = pattern
         self._channel = keys.channel(exchange, "")
         # Kombu writes `#` as `*`; what that takes in too much is left out when it has come.
-        below = _escaped(self._channel) + "/" + pattern.replace("#", "*")
-        self._patterns = [below] if pattern not in ("#", "") else [_escaped(self._channel), below]
+        itself = escaped(self._channel.encode()).decode()
+        below = f"{itself}/{pattern.replace('#', '*')}"
+        self._patterns = [below] if pattern not in ("#", "") else [itself, below]
         if pattern.endswith(".#"):
             self._patterns.append(below.removesuffix(".*"))
         self._asked_at: float | None = None
@@ -196,8 +197,3 @@ class Replies:
         self._bell.close()
         with suppress(OperationalError), self._server.borrowed() as link:
             link.pipeline([(b"SREM", self._binding, self._member), (b"DEL", self._list)])
-
-
-def _escaped(channel: str) -> str:
-    """As a pattern of Redis that means itself."""
-    return "".join(f"\\{sign}" if sign in "*?[]\\^" else sign for sign in channel)

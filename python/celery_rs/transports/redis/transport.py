@@ -7,11 +7,11 @@ from typing import Any
 
 from celery_rs.errors import NotSupported
 from celery_rs.transports.base import (
-    Consumer,
     DeadLetters,
     Delayed,
     Facts,
     Features,
+    HandedBack,
     Outgoing,
     QueueInfo,
     Route,
@@ -26,6 +26,7 @@ from celery_rs.transports.redis.bindings import Bindings
 from celery_rs.transports.redis.census import Census
 from celery_rs.transports.redis.consumer import LEASE_S, RedisConsumer
 from celery_rs.transports.redis.facts import RedisFacts
+from celery_rs.transports.redis.handback import hand_back
 from celery_rs.transports.redis.keys import Keys
 from celery_rs.transports.redis.letters import RedisDeadLetters
 from celery_rs.transports.redis.options import RedisOptions
@@ -102,7 +103,7 @@ class RedisTransport:
         """Nothing is ever only written."""
         return 0
 
-    def consume(self, queues: Sequence[str]) -> Consumer:
+    def consume(self, queues: Sequence[str]) -> RedisConsumer:
         return RedisConsumer(
             self.server,
             self.keys,
@@ -160,6 +161,10 @@ class RedisTransport:
 
     def describe(self) -> str:
         return self.server.describe()
+
+    def hand_back(self, *, dead: bool) -> HandedBack:
+        letters = RedisDeadLetters(self.server, self.keys, self._skew)
+        return hand_back(self.server, self.keys, self._skew, self.consume([]), letters, dead=dead)
 
     def advice(self) -> Sequence[str]:
         with self.server.borrowed() as link:

@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from celery_rs._core import seal_envelopes
+from celery_rs.errors import NotSupported
 from celery_rs.transports.base import (
     Consumer,
     DeadLetters,
     Delayed,
     Facts,
     Features,
+    HandedBack,
     Outgoing,
     QueueInfo,
     Subscription,
@@ -89,6 +91,11 @@ class SqliteTransport:
 
     def describe(self) -> str:
         return f"sqlite:///{self.database.path}"
+
+    def hand_back(self, *, dead: bool) -> HandedBack:
+        raise NotSupported(
+            "handing back an SQLite file", "no Celery reads it; use `celery-rs migrate` to move to another broker"
+        )
 
     def advice(self) -> Sequence[str]:
         return ()

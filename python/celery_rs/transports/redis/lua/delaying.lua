@@ -8,9 +8,11 @@ local function delay(field, record, list, ending, due, visibility)
   redis.call('ZADD', DELAYED, stamp(due), ending .. '|' .. list .. '|' .. field)
 end
 
--- Move up to `most` due messages to the ends of their queues. One that somebody has restored already is forgotten.
-local function promote(most)
-  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', stamp(NOW), 'LIMIT', 0, most)
+-- Move up to `most` messages that are due by then to the ends of their queues. One that somebody has restored already
+-- is forgotten. -> how many there were
+local function promote(most, by)
+  local due = redis.call('ZRANGEBYSCORE', DELAYED, '-inf', by, 'LIMIT', 0, most)
+  local moved = 0
   for _, entry in ipairs(due) do
     local ending, list, field = string.match(entry, '^(%d+)|(.*)|(.-)$')
     local record = redis.call('HGET', UNACKED, field)
@@ -18,7 +20,9 @@ local function promote(most)
       redis.call('LPUSH', list, string.sub(record, 2, -1 - ending))
       redis.call('HDEL', UNACKED, field)
       redis.call('ZREM', INDEX, field)
+      moved = moved + 1
     end
     redis.call('ZREM', DELAYED, entry)
   end
+  return moved
 end

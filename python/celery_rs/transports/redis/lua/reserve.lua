@@ -3,7 +3,7 @@
 -- ->    facts' version, when the next delayed message is due or '', tags that were lost, then pairs:
 --       place of the list (from 0), message
 local consumer, epoch, number, limit = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-promote(500)
+promote(500, stamp(NOW))
 local lost_key = LOST_OF .. consumer
 local lost = redis.call('SMEMBERS', lost_key)
 if #lost > 0 then redis.call('DEL', lost_key) end
