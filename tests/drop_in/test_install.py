@@ -47,6 +47,8 @@ def beside(tmp_path: Path) -> Path:
         ("billiard.exceptions.WorkerLostError", "celery_rs.errors.WorkerLostError"),
         ("kombu.Queue", "celery_rs.wire.Queue"),
         ("kombu.common.Broadcast", "celery_rs.wire.Broadcast"),
+        ("kombu.serialization.register", "celery_rs.serializers.register"),
+        ("kombu.utils.json.register_type", "celery_rs.serializers.register_type"),
     ],
 )
 def test_celerys_names_are_our_objects(theirs: str, ours: str) -> None:

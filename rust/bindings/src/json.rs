@@ -6,7 +6,7 @@
 
 use std::vec::IntoIter;
 
-use celery_core::JsonText;
+use celery_core::{Error, JsonText};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError, PyValueError};
 use pyo3::prelude::*;
@@ -47,9 +47,15 @@ pub fn write_json<'py>(value: Value<'py>, default: Value<'py>) -> PyResult<Bound
     if let Err(fault) = walk.whole(value) {
         return Err(walk.explained(py, fault));
     }
-    let text = walk.text.finish();
-    text.map(|text| PyBytes::new(py, text.as_bytes()))
-        .map_err(|error| PyMemoryError::new_err(error.to_string()))
+    let text = walk.text.finish().map_err(no_memory)?;
+    PyBytes::new_with(py, text.len(), |bytes| {
+        bytes.copy_from_slice(text.as_bytes());
+        Ok(())
+    })
+}
+
+fn no_memory(error: Error) -> PyErr {
+    PyMemoryError::new_err(error.to_string())
 }
 
 /// Why a value cannot be written.
@@ -270,7 +276,7 @@ impl<'py> Walk<'py> {
         match fault {
             Fault::Itself => NotJson::new_err(" contains itself; JSON cannot"),
             Fault::TooDeep => NotJson::new_err(" is nested too deeply for JSON"),
-            Fault::NoMemory => PyMemoryError::new_err(celery_core::Error::NoMemory.to_string()),
+            Fault::NoMemory => no_memory(Error::NoMemory),
             Fault::Value(error) | Fault::Container(error) if !error.is_instance_of::<PyException>(py) => error,
             Fault::Value(error) | Fault::Container(error) if error.is_instance_of::<PyRecursionError>(py) => {
                 NotJson::new_err(" is nested too deeply for JSON")
