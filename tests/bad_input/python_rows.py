@@ -33,7 +33,9 @@ SETTINGS = (
     ),
     BadSetting("queue", "task_queues", 5, ("task_queues", "5")),
     BadSetting("pool", "worker_pool", "swimming", ("worker_pool", "'swimming'"), "swimming"),
-    BadSetting("not there yet", "task_protocol", 1, ("task_protocol", "1"), "(int)1"),
+    BadSetting(
+        "not there yet", "task_allow_error_cb_on_chord_header", True, ("task_allow_error_cb", "True"), "(bool)1"
+    ),
 )
 
 

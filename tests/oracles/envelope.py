@@ -156,6 +156,8 @@ def seal_envelope(message: Message, exchange: str, routing_key: str) -> bytes:
         "stamped_headers": message.stamped_headers,
         "stamps": json.loads(message.stamps),
     }
+    if message.protocol == 1:
+        headers = {}
     headers |= json.loads(message.headers or b"{}")
     if message.compression is not None:
         headers.pop("compression", None)

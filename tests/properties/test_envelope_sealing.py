@@ -195,6 +195,7 @@ def random_message(chance: random.Random) -> Message:
         priority=chance.randrange(10),
         delivery_mode=chance.choice([1, 2]),
         expiration=text_or_none(),
+        protocol=chance.choice([1, 2, 2]),
     )
 
 
@@ -224,7 +225,7 @@ def test_any_text_number_and_body_are_written_as_the_oracle_writes_them(text: st
 @settings(max_examples=100, deadline=None)
 def test_what_was_sealed_opens_again(seed: int) -> None:
     message = random_message(random.Random(seed))._replace(
-        headers=b"", eta=None, expires="2030-01-02T03:04:05+00:00", hard_limit=3, soft_limit=2.5
+        headers=b"", eta=None, expires="2030-01-02T03:04:05+00:00", hard_limit=3, soft_limit=2.5, protocol=2
     )
 
     (opened,) = _core.open_envelopes([sealed(message, "e", "k")])

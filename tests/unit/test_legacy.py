@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from celery_rs._core import Envelope, open_envelopes
+from celery_rs import signals
+from celery_rs._core import Envelope, open_envelopes, seal_envelopes
 from celery_rs.errors import CeleryError, ContentDisallowed, InvalidTaskError
+from celery_rs.execution import Work, execute
 from celery_rs.transports import Delivery
 from celery_rs.wire import as_protocol_2, id_of
 from celery_rs.worker.upgrading import upgraded
@@ -147,7 +149,7 @@ def test_values_that_json_has_no_words_for_stay_what_they_are() -> None:
             old(pickle.dumps({"task": "t", "id": "i"}), top={"content-type": "application/x-python-serialize"}),
             ContentDisallowed,
         ),
-        (old(top={"content-type": None}), ContentDisallowed),
+        (old(top={"content-type": None}), CeleryError),
         (b'{"body":' * 5_000, CeleryError),
     ],
 )
@@ -212,3 +214,64 @@ def test_what_cannot_be_made_anew_stays_as_it_came() -> None:
     (found,) = upgraded([given(old([1, 2]))], make_app())
 
     assert not isinstance(found.envelope, Envelope)
+
+
+# Sending it
+
+
+def test_protocol_1_is_sent_where_the_settings_say_so() -> None:
+    app = make_app(task_protocol=1)
+
+    sent = app.compose("wr_app.add", (2, 3), {}, task_id="i", countdown=600, headers={"x-own": "v"})
+
+    envelope = json.loads(seal_envelopes([sent.message], [sent.route])[0])
+    recorded = json.loads(REAL)
+    body, their_body = (json.loads(base64.b64decode(each["body"])) for each in (envelope, recorded))
+    assert envelope["headers"] == {"x-own": "v"}
+    assert list(envelope["properties"]) == list(recorded["properties"])
+    assert list(body) == list(their_body)
+    assert body == their_body | {"id": "i", "eta": sent.message.eta}
+
+
+def test_what_is_sent_as_protocol_1_comes_back_whole() -> None:
+    app = make_app(task_protocol=1)
+    options: dict[str, Any] = {"group_id": "g", "group_index": 3, "retries": 2, "time_limit": 9, "soft_time_limit": 8}
+
+    sent = app.compose("t", (1,), {"x": 2}, link=app.signature("then"), compression="gzip", expires=60, **options)
+
+    found = new(seal_envelopes([sent.message], [sent.route])[0])
+    assert (found.task, found.id, found.group, found.retries) == ("t", sent.message.id, "g", 2)
+    assert (found.hard_limit, found.soft_limit, found.compression) == (9.0, 8.0, None)
+    assert found.expires == pytest.approx(sent.expires, abs=0.01)
+    args, kwargs, embed = json.loads(found.body)
+    assert (args, kwargs, embed["callbacks"][0]["task"]) == ([1], {"x": 2}, "then")
+
+
+def test_a_task_sent_as_protocol_1_runs() -> None:
+    app = make_app(task_protocol=1)
+
+    @app.task(name="add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    sent = app.compose("add", (2, 3), {})
+    envelope = new(seal_envelopes([sent.message], [sent.route])[0])
+    work = Work.of("tag", envelope, "celery", redelivered=False, announce=False, late=False)
+    outcome = execute(app, work, hostname="w1@h", tell=lambda record: None)
+
+    assert (outcome.end, outcome.text) == ("success", "5")
+
+
+def test_receivers_hear_of_protocol_1_as_it_is_sent() -> None:
+    app = make_app(task_protocol=1)
+    heard: list[dict[str, Any]] = []
+
+    def receiver(**said: Any) -> None:
+        heard.append(said)
+
+    signals.after_task_publish.connect(receiver)
+    app.send_task("t", (1,), headers={"x-own": "v"})
+    signals.after_task_publish.disconnect(receiver)
+
+    assert heard[0]["headers"] == {"x-own": "v"}
+    assert heard[0]["body"]["args"] == [1]

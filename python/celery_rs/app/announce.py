@@ -92,7 +92,9 @@ def tell(batch: Sequence[Outgoing]) -> None:
 
 
 def headers_of(message: Message) -> dict[str, Any]:
-    """The headers of protocol 2 in Celery's order, the user's own last."""
+    """The headers of protocol 2 in Celery's order, the user's own last; protocol 1 has only those."""
+    if message.protocol == 1:
+        return dict(json.loads(message.headers)) if message.headers else {}
     headers: dict[str, Any] = {"lang": "py"}
     for header, field in _FIELDS.items():
         headers[header] = getattr(message, field)

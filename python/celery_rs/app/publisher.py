@@ -25,7 +25,7 @@ from celery_rs.results import AsyncResult
 from celery_rs.serializers import JSON, Serializer, compress, compression_type, serializer
 from celery_rs.signals import after_task_publish, before_task_publish
 from celery_rs.transports import Outgoing, Route, Wait
-from celery_rs.wire import Message, Queue, new_id, preview, sent_fields
+from celery_rs.wire import Message, Queue, as_protocol_1, new_id, preview, sent_fields
 
 if TYPE_CHECKING:
     from celery_rs.app.app import Celery
@@ -64,6 +64,7 @@ class Publisher:
         self._eager = False
         self._default_mode = 2
         self._depth = 3
+        self._protocol = 2
         self._inherit_priority = False
         self._zone: tzinfo | None = UTC
         self._declared: set[str] = set()
@@ -196,7 +197,9 @@ class Publisher:
         if before_task_publish.receivers:
             shown = (list(args), dict(kwargs), dict(embed))
             draft = Draft(outgoing, shown, destination.queue, writer, compression)
-            return announce(draft, policy if isinstance(policy, dict) else dict(policy or {}), self._zone)
+            outgoing = announce(draft, policy if isinstance(policy, dict) else dict(policy or {}), self._zone)
+        if self._protocol == 1:
+            return outgoing._replace(message=as_protocol_1(outgoing.message))
         return outgoing
 
     def publish(
@@ -271,6 +274,7 @@ class Publisher:
         self._eager = bool(conf.task_always_eager)
         self._default_mode = delivery_mode(conf.task_default_delivery_mode) or 2
         self._depth = conf.task_repr_maxlevels
+        self._protocol = conf.task_protocol
         self._inherit_priority = conf.task_inherit_parent_priority
         # None is the local zone of this process
         self._zone = zone(conf.timezone) if conf.timezone else UTC if conf.enable_utc else None

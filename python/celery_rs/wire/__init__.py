@@ -30,7 +30,7 @@ from celery_rs.wire.event import (
 )
 from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.ids import new_id
-from celery_rs.wire.legacy import as_protocol_2, id_of
+from celery_rs.wire.legacy import as_protocol_1, as_protocol_2, id_of
 from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, ResultCodec, decode_meta, encode_meta, iso, read_meta
 from celery_rs.wire.previews import preview
@@ -53,6 +53,7 @@ __all__ = [
     "ResultCodec",
     "TaskResult",
     "Unreadable",
+    "as_protocol_1",
     "as_protocol_2",
     "binding",
     "check_pattern",

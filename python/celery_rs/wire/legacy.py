@@ -1,4 +1,4 @@
-"""Protocol 1 and the half-way form: an envelope of today's protocol is made of one of theirs.
+"""Protocol 1 and the half-way form: an envelope of today's protocol is made of one of theirs, and the other way round.
 
 In protocol 1 the body is a mapping that holds everything, and the headers say nothing; in the half-way form the headers
 do say what protocol 2 says, and win. Nobody sends these any more but what is older than Celery 4, or not Python.
@@ -10,7 +10,8 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from celery_rs.errors import CeleryError, InvalidTaskError
-from celery_rs.serializers import JSON, decompress, reader
+from celery_rs.serializers import JSON, compress, decompress, reader, serializer
+from celery_rs.wire.message import Message
 from celery_rs.wire.previews import preview
 
 _SAID = ("task", "id", "shadow", "eta", "expires", "group_index", "retries", "root_id", "parent_id", "origin")
@@ -30,22 +31,22 @@ def as_protocol_2(raw: bytes, accept: Collection[str], local: tzinfo | None) -> 
         compression = headers.pop("compression", None)
         packed = _body(envelope.get("body"), properties.get("body_encoding"))
         content_type = envelope.get("content-type") or "application/data"
-        serializer = reader(str(content_type), accept)
+        language = reader(str(content_type), accept)
         said = _object(
-            serializer.loads(packed if compression is None else decompress(packed, compression)),
+            language.loads(packed if compression is None else decompress(packed, compression)),
             "a body of protocol 1",
         )
         args, kwargs = said.get("args") or [], said.get("kwargs") or {}
         if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
             raise InvalidTaskError(f"expected args and kwargs, got {preview([args, kwargs], 80)}")
         embed = {"chain": None} | {name: said.get(name) for name in _EMBED}
-        body = serializer.dumps([args, kwargs, embed])
+        body = language.dumps([args, kwargs, embed])
         written = JSON.dumps(
             dict(envelope)
             | {
                 "body": base64.b64encode(body).decode("ascii"),
-                "content-type": serializer.content_type,
-                "content-encoding": serializer.content_encoding,
+                "content-type": language.content_type,
+                "content-encoding": language.content_encoding,
                 "headers": _headers(said, args, kwargs, local) | headers,
                 "properties": dict(properties) | {"body_encoding": "base64"},
             }
@@ -53,6 +54,35 @@ def as_protocol_2(raw: bytes, accept: Collection[str], local: tzinfo | None) -> 
     except (ValueError, RecursionError) as error:
         raise InvalidTaskError(str(error)) from error
     return written
+
+
+def as_protocol_1(message: Message) -> Message:
+    """The same call with everything in its body, for workers older than Celery 4; the rest of protocol 2 is lost."""
+    packed = message.body if message.compression is None else decompress(message.body, message.compression)
+    writer = serializer(message.content_type)
+    args, kwargs, embed = writer.loads(packed)
+    body = writer.dumps(
+        {
+            "task": message.task,
+            "id": message.id,
+            "args": args,
+            "kwargs": kwargs,
+            "group": message.group,
+            "group_index": message.group_index,
+            "retries": message.retries,
+            "eta": message.eta,
+            "expires": message.expires,
+            "utc": True,
+            "callbacks": embed.get("callbacks"),
+            "errbacks": embed.get("errbacks"),
+            "timelimit": [message.hard_limit, message.soft_limit],
+            "taskset": message.group,
+            "chord": embed.get("chord"),
+        }
+    )
+    return message._replace(
+        body=body if message.compression is None else compress(body, message.compression), protocol=1
+    )
 
 
 def id_of(raw: bytes) -> str | None:

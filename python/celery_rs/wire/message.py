@@ -10,7 +10,8 @@ from typing import NamedTuple
 class Message(NamedTuple):
     """A protocol-2 task message; the header names are Celery's (docs/internals/wire-protocol.md, 1.2 and 1.3).
 
-    `body` is already serialized (and compressed). `eta` and `expires` are ISO 8601 text; limits are
+    `body` is already serialized (and compressed). With `protocol` 1 it says everything, and only the user's headers are
+    written (wire/legacy.py makes such a message). `eta` and `expires` are ISO 8601 text; limits are
     seconds; `expiration` is milliseconds as decimal text. `headers` and `stamps` are JSON objects as
     bytes: user headers are merged last and may replace any other header.
     """
@@ -44,3 +45,4 @@ class Message(NamedTuple):
     priority: int = 0
     delivery_mode: int = 2
     expiration: str | None = None
+    protocol: int = 2

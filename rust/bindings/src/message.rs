@@ -61,7 +61,7 @@ pub fn sealed<'py>(
 }
 
 /// The fields of `celery_rs.wire.message.Message`, in its order.
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 30] = [
     "task",
     "id",
     "body",
@@ -91,6 +91,7 @@ const FIELDS: [&str; 29] = [
     "priority",
     "delivery_mode",
     "expiration",
+    "protocol",
 ];
 
 /// Borrow a message's fields: a tuple keeps its strings and bytes alive and unchanged.
@@ -137,6 +138,7 @@ fn read<'a>(message: &'a Bound<'_, PyTuple>) -> PyResult<Message<'a>> {
         priority: fields.next()?,
         delivery_mode: fields.next()?,
         expiration: fields.next()?,
+        protocol: fields.next()?,
     })
 }
 

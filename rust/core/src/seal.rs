@@ -18,7 +18,7 @@ pub enum Number {
     Float(f64),
 }
 
-/// The fields of a protocol-2 message, in the order of Python's `Message`.
+/// The fields of a message, in the order of Python's `Message`.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[allow(missing_docs)] // named and documented in the wire reference and in wire/message.py
 pub struct Message<'a> {
@@ -51,6 +51,7 @@ pub struct Message<'a> {
     pub priority: i64,
     pub delivery_mode: i64,
     pub expiration: Option<&'a str>,
+    pub protocol: i64,
 }
 
 /// The envelope of `message` on its way to `exchange` by `routing_key`.
@@ -96,6 +97,9 @@ impl JsonText {
             user,
             first: true,
         };
+        if message.protocol == 1 {
+            return list.all(message.compression);
+        }
         list.member("lang", |out| out.raw("\"py\""));
         list.member("task", |out| out.string(message.task));
         list.member("id", |out| out.string(message.id));
@@ -205,6 +209,23 @@ impl Members<'_, '_> {
         self.writer.raw(name);
         self.writer.raw("\": ");
         self.first = false;
+    }
+
+    /// The user's headers alone, and the compression: the body says the rest.
+    fn all(&mut self, compression: Option<&str>) {
+        for header in &self.user.all {
+            if compression.is_none() || header.name != COMPRESSION {
+                self.writer.raw(if self.first { "" } else { ", " });
+                self.writer.raw(header.key);
+                self.writer.raw(": ");
+                self.writer.raw(header.value);
+                self.first = false;
+            }
+        }
+        if let Some(compression) = compression {
+            self.key(COMPRESSION);
+            self.writer.string(compression);
+        }
     }
 
     /// What is not ours, then the compression: it tells of this body, whatever the user's headers say.

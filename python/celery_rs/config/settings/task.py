@@ -38,9 +38,8 @@ TASK_MESSAGE = (
         (1, 2),
         2,
         "CELERY_TASK_PROTOCOL",
-        "version of Celery's messages",
-        state=NOT_YET,
-        why="messages are of protocol 2; leave it out",
+        "version of the messages that are sent; 1 is for workers older than Celery 4",
+        proof="tests/unit/test_legacy.py::test_protocol_1_is_sent_where_the_settings_say_so",
     ),
     flag(
         "task_publish_retry",
