@@ -88,7 +88,7 @@ chaos: .make/extension .make/group-test ## kill, stop and resume workers for MIN
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
 clean: ## everything that can be made again
-	@rm -rf .make .venv .venv-bench .venv-celery target dist docs/_build python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .make .venv .venv-celery target dist docs/_build python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ clean: ## everything that can be made again
 	@touch $@
 
 .make/celery: .make/venv pyproject.toml
-	@echo "[setup] real Celery in .venv-celery, the other side of the interop tests"
+	@echo "[setup] real Celery in .venv-celery, for interop tests and benchmarks"
 	@[ -x .venv-celery/bin/python ] || $(PY) -m venv .venv-celery
 	@.venv-celery/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
 	@.venv-celery/bin/python -m pip --disable-pip-version-check --quiet install --group celery

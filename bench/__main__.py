@@ -78,11 +78,16 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
 def _ask(scenario: Scenario, contestant: Contestant, results: bool, effort: Effort, directory: Path) -> Round:
     """One run, in a directory of its own that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=directory, ignore_cleanup_errors=True) as place:
-        stage = Stage(contestant, Path(place), results, effort.tasks or scenario.tasks or 1, effort)
+        broker = None
         try:
+            broker = contestant.broker(Path(place)) if contestant.broker is not None else None
+            stage = Stage(contestant, Path(place), results, effort.tasks or scenario.tasks or 1, effort, broker)
             measured = scenario.run(stage)
         except ContestantError as error:
             return Round(contestant.name, failure=str(error))
+        finally:
+            if broker is not None:
+                broker.stop()
     return Round(contestant.name, dict(measured.values), measured.notes)
 
 

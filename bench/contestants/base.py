@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.processes import Program
+
 ROOT = Path(__file__).resolve().parents[2]
 CONCURRENCY = 2
 
@@ -34,6 +36,8 @@ class Contestant:
     """What else a reader must know before comparing."""
     prepare: Callable[[], None] = lambda: None
     """Install what is missing; raises ContestantError."""
+    broker: Callable[[Path], Program] | None = None
+    """Start a broker for one run in its directory, before `settings` is asked; raises ContestantError."""
 
     def environment_for(self, place: Path, marks: Path, results: bool) -> dict[str, str]:
         """The environment of its processes, working in `place`."""

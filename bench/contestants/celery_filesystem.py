@@ -1,20 +1,11 @@
-"""Celery on its filesystem broker, results in files: what it offers without a server.
+"""Celery on its filesystem broker, results in files: what it offers without a server."""
 
-It lives in a virtual environment of its own, `.venv-bench`, made here from the dependency group `bench`.
-"""
-
-import subprocess
-import sys
-import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.contestants.base import ROOT, Contestant, ContestantError
-
-VENV = ROOT / ".venv-bench"
-PYTHON = VENV / "bin" / "python"
-_STAMP = VENV / "installed"
+from bench.contestants.base import Contestant
+from bench.contestants.environment import PYTHON, prepare
 
 
 def settings(place: Path, results: bool, **transport: Any) -> dict[str, Any]:
@@ -32,28 +23,6 @@ def settings(place: Path, results: bool, **transport: Any) -> dict[str, Any]:
         },
         "result_backend": f"file://{stored}" if results else None,
     }
-
-
-def prepare() -> None:
-    """Make the virtual environment, again only when the dependency group says something else."""
-    pyproject = ROOT / "pyproject.toml"
-    wanted = "\n".join(tomllib.loads(pyproject.read_text())["dependency-groups"]["bench"])
-    if PYTHON.exists() and _STAMP.exists() and _STAMP.read_text() == wanted:
-        return
-    print(f"[bench] installing {wanted} into {VENV.name} (once, about 10 seconds)", flush=True)
-    if not PYTHON.exists():
-        _run(sys.executable, "-m", "venv", str(VENV))
-    install = (str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
-    _run(*install, "--upgrade", "pip>=25.1")  # the first that knows dependency groups
-    _run(*install, "--group", f"{pyproject}:bench")
-    _STAMP.write_text(wanted)
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
-        raise ContestantError(f"celery could not be installed into {VENV.name}: {last[0]}")
 
 
 _CAVEAT = "lists its whole folder to find a message: the longer the queue, the slower"

@@ -61,6 +61,8 @@ class Stage:
     results: bool
     tasks: int
     effort: Effort
+    broker: Program | None = None
+    """The server of this run, where the contestant has one."""
     marks: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +120,10 @@ class Stage:
         """The worker's CPU seconds, once what follows a task (acknowledging, storing) has had its time."""
         time.sleep(_SETTLE)
         return worker.cpu()
+
+    def broker_cpu(self) -> float:
+        """CPU seconds of the broker's process so far; 0 where it is a file."""
+        return 0.0 if self.broker is None else self.broker.cpu()
 
     def _environment(self) -> dict[str, str]:
         return self.contestant.environment_for(self.place, self.marks, self.results)

@@ -18,9 +18,10 @@ def run(stage: Stage) -> Measured:
     calls = filled["calls"]
     with stage.worker() as worker:
         first = stage.wait(worker, lambda seen: seen.tasks > 0, limit)
-        cpu = worker.cpu()
+        cpu, broker = worker.cpu(), stage.broker_cpu()
         last = stage.wait(worker, lambda seen: seen.tasks >= calls, limit)
         spent = stage.settled_cpu(worker) - cpu
+        broker_spent = stage.broker_cpu() - broker
         if last.tasks < 2 or last.first is None or last.last is None:
             raise ContestantError(f"no tasks ran within {limit:g} s: {worker.last_words()}")
         if stage.results and last.tasks >= calls:
@@ -31,8 +32,11 @@ def run(stage: Stage) -> Measured:
     if last.tasks < calls:
         notes.append(f"cut short after {limit:g} s")
     rate = (last.tasks - 1) / ((last.last - last.first) / 1e9)
-    cpu_each = spent / max(1, last.tasks - first.tasks)
-    return Measured({"rate": rate, "cpu": cpu_each * 1e6, "tasks": last.tasks}, tuple(notes))
+    measured = max(1, last.tasks - first.tasks)
+    values = {"rate": rate, "cpu": spent / measured * 1e6, "tasks": last.tasks}
+    if stage.broker is not None:
+        values["broker"] = broker_spent / measured * 1e6
+    return Measured(values, tuple(notes))
 
 
 def _with(name: str, tasks: int, length: str) -> Scenario:
@@ -44,6 +48,7 @@ def _with(name: str, tasks: int, length: str) -> Scenario:
         figures=(
             Figure("rate", "tasks", "/s", "higher"),
             Figure("cpu", "worker CPU with children", "us/task", "lower"),
+            Figure("broker", "broker CPU", "us/task", "lower"),
         ),
         run=run,
     )
