@@ -160,6 +160,23 @@ def test_celerys_client_ends_a_task_that_our_worker_runs(theirs: CeleryProject, 
     worker.wait_for(f"Terminating {task_id} (SIGTERM)")
 
 
+def test_celerys_client_sees_what_is_deferred_for_our_worker(theirs: CeleryProject, ours: OurProject) -> None:
+    """It lies at the broker, where Celery's worker would hold it."""
+    worker = ours.worker("-c", "1")
+    task_id = theirs.python("say(proj.add.apply_async((1, 1), countdown=3600).id)")
+    worker.wait_for(f"Task proj.add[{task_id}] received")
+    questions = (
+        f"inspect = app.control.inspect(['w1@host'], timeout={DEADLINE_S})\n"
+        f"say([inspect.scheduled()['w1@host'], inspect.query_task('{task_id}')['w1@host']])"
+    )
+    eventually(lambda: theirs.python(questions)[0])
+
+    (scheduled,), found = theirs.python(questions)
+
+    assert (scheduled["request"]["id"], scheduled["request"]["args"]) == (task_id, [1, 1])
+    assert [found[task_id][0], found[task_id][1]["id"]] == ["scheduled", task_id]
+
+
 # Side by side
 
 

@@ -448,10 +448,19 @@ def test_scheduled_tasks_are_those_here_and_those_at_the_broker() -> None:
 
 
 def test_a_task_is_found_by_its_id() -> None:
-    found = asked(FakeState(active_task()), "query_task", ids=["id-1", "other"])
+    found = asked(FakeState(active_task()), "query_task", ids=["id-1"])
 
     assert list(found) == ["id-1"]
     assert found["id-1"][0] == "active"
+
+
+def test_a_task_that_the_broker_keeps_until_its_time_is_found_as_scheduled() -> None:
+    later = asked(FakeState(active_task()), "query_task", ids=["id-1", "id-9", "other"])
+    assert isinstance(later, Later)
+
+    found = later.compute()
+
+    assert {id: place for id, (place, _) in found.items()} == {"id-1": "active", "id-9": "scheduled"}
 
 
 def test_memory_is_sampled_and_told() -> None:

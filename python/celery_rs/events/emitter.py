@@ -1,8 +1,8 @@
 """Tell monitors what happens, without ever holding up whom it happens to.
 
-Whoever emits puts an event into a bounded queue and goes on. A thread writes what has gathered, batches clocking
-themselves: they grow with the load, and a lone event waits for nobody. While the broker is away events wait; those that
-find the queue full are dropped and counted.
+Whoever emits puts an event into a bounded queue and goes on. A thread writes what has gathered for ten milliseconds,
+or while the last batch was written. While the broker is away events wait; those that find the queue full are dropped
+and counted.
 """
 
 import logging
@@ -20,6 +20,8 @@ logger = logging.getLogger("celery.worker.events")
 
 WAITING_MOST = 10_000
 BATCH_MOST = 500
+LINGER_S = 0.01
+"""How long the first event of a batch waits for others."""
 
 
 class Emitter:
@@ -94,6 +96,8 @@ class Emitter:
             self._idle = True
             self._changed.wait_for(lambda: self._events or self._stopping)
             self._idle = False
+            # A monitor does not see ten milliseconds, and a worker under load writes a hundredth of the messages.
+            self._changed.wait_for(lambda: self._stopping or len(self._events) >= BATCH_MOST, LINGER_S)
             return [self._events.popleft() for _ in range(min(len(self._events), BATCH_MOST))]
 
     def _write(self, key: str, envelopes: Sequence[bytes]) -> None:

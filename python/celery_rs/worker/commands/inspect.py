@@ -1,7 +1,7 @@
 """Commands that only look. Their replies are Celery's, field for field (docs/internals/wire-protocol.md, 6.3)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,11 +43,7 @@ def scheduled(state: WorkerState) -> Later:
     here = [_scheduled(request) for request in state.scheduled()]
 
     def compute() -> Reply:
-        kept = [
-            _scheduled(Request(state.app, state.hostname, delayed.envelope), delayed.due)
-            for delayed in state.scheduled_at_broker(SCHEDULED_MOST)
-            if isinstance(delayed.envelope, Envelope)
-        ]
+        kept = [_scheduled(request, due) for request, due in _kept(state)]
         return [*here, *kept][:SCHEDULED_MOST]
 
     return Later(compute)
@@ -60,10 +56,21 @@ def revoked(state: WorkerState) -> Reply:
 
 @command("query_task", kind="inspect", args="<id> [id ...]", help="Where these tasks are in this worker.")
 def query_task(state: WorkerState, ids: Sequence[str] | str) -> Reply:
-    """`{id: [place, info]}` with place active, reserved or scheduled; those that are not here are left out."""
+    """`{id: [place, info]}` with place active, reserved or scheduled; those that are not here are left out.
+
+    Scheduled are also those that the broker keeps for its queues: in Celery they would be here.
+    """
     wanted = set(ids_of(ids))
     places = (("scheduled", state.scheduled()), ("reserved", state.reserved()), ("active", state.active()))
-    return {one.id: [place, one.info()] for place, requests in places for one in requests if one.id in wanted}
+    here = {one.id: [place, one.info()] for place, requests in places for one in requests if one.id in wanted}
+    if wanted <= here.keys():
+        return here
+
+    def compute() -> Reply:
+        kept = (request for request, _ in _kept(state) if request.id in wanted)
+        return {request.id: ["scheduled", request.info()] for request in kept} | here
+
+    return Later(compute)
 
 
 @command("clock", kind="inspect", help="Its logical clock.")
@@ -122,6 +129,13 @@ def hello(state: WorkerState, from_node: str, revoked: Sequence[str] | Mapping[s
     if revoked:
         state.revoke(ids_of(list(revoked)))
     return {"revoked": list(state.revoked()), "clock": state.clock()}
+
+
+def _kept(state: WorkerState) -> Iterator[tuple[Request, float]]:
+    """What the broker keeps until its time; it asks the broker."""
+    for delayed in state.scheduled_at_broker(SCHEDULED_MOST):
+        if isinstance(delayed.envelope, Envelope):
+            yield Request(state.app, state.hostname, delayed.envelope), delayed.due
 
 
 def _scheduled(request: Request, due: float | None = None) -> dict[str, Any]:
