@@ -17,9 +17,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def redis_server(folder: Path, *options: str) -> Iterator[str]:
+def redis_server(folder: Path, *options: str, port: int | None = None) -> Iterator[str]:
     """Its URL without a database; it keeps nothing on disk unless the options say so."""
-    port = free_port()
+    port = port or free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--databases", str(DATABASES)]
     with subprocess.Popen(
         [*command, "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", *options],

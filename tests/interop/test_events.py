@@ -1,12 +1,14 @@
 """Events across: what Celery's monitors make of our workers, and ours of Celery's, on a real Redis."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from celery_rs import Celery
-from tests.interop.celery_side import DEADLINE_S, CeleryProject, OurProject
+from tests.interop.celery_side import DEADLINE_S, CeleryProject, OurProject, eventually
+from tests.interop.redis_server import free_port, redis_server
 
 CAPTURE = f"""
 state = app.events.State()
@@ -100,3 +102,23 @@ def test_our_events_have_the_fields_of_celerys(client: Celery, theirs: CeleryPro
     ]
 
     assert life(ours) == life(theirs)
+
+
+def test_worker_and_dump_go_on_when_the_broker_was_away(tmp_path: Path) -> None:
+    port = free_port()
+    with OurProject(tmp_path / "ours", f"redis://127.0.0.1:{port}/0") as ours:
+        with redis_server(tmp_path, port=port):
+            worker = ours.worker("-E", "-c", "1", "--heartbeat-interval", "0.1")
+            dump = ours.start("-A", "proj", "events", "--dump")
+            dump.wait_for("heartbeat:")
+        worker.wait_for("they wait until the broker is back")
+        dump.wait_for("trying again in")
+        seen = len(dump.lines)
+
+        with redis_server(tmp_path, port=port):
+            eventually(lambda: any("heartbeat:" in line for line in dump.lines[seen:]), lambda: dump.output)
+            assert ours.run("call", "proj.add", "-a", "[2, 2]").returncode == 0
+            dump.wait_for("task succeeded: proj.add(")
+            worker.process.terminate()
+            assert worker.ends() == 0
+            dump.wait_for("shutdown:")

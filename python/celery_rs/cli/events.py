@@ -1,5 +1,6 @@
 """`celery-rs events --dump`: what workers and clients tell monitors, a line for each event."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +12,9 @@ from celery_rs.cli.app_command import AppCommand
 from celery_rs.cli.apps import any_app
 from celery_rs.cli.groups import refused
 from celery_rs.cli.options import json_option
-from celery_rs.cli.output import print_json
+from celery_rs.cli.output import print_json, print_note
+from celery_rs.errors import OperationalError
+from celery_rs.transports import Backoff
 
 NAMES_MOST = 10_000
 """How many tasks' names are remembered: only their first events carry them."""
@@ -40,11 +43,16 @@ def events(ctx: click.Context, dump: bool, as_json: bool) -> None:
     with app.events.Receiver() as receiver:
         if not ctx.obj.quiet and not as_json:
             click.echo("-> evdump: starting capture...")
-        for event in receiver.itercapture():
-            if as_json:
-                print_json(event)
-            else:
-                click.echo(lines.of(event))
+        backoff = Backoff()
+        while True:
+            try:
+                for event in receiver.itercapture():
+                    backoff.reset()
+                    print_json(event) if as_json else click.echo(lines.of(event))
+            except OperationalError as error:
+                delay = backoff.next()
+                print_note(f"events: {error}; trying again in {delay:.2f} seconds")
+                time.sleep(delay)
 
 
 class Lines:
