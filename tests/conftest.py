@@ -9,9 +9,9 @@ import pytest
 
 from celery_rs import context
 from celery_rs.app.shared import nothing_shared
-from tests.redis_server import own_redis
+from tests.redis_server import own_redis, some_redis
 
-__all__ = ["own_redis"]
+__all__ = ["own_redis", "some_redis"]
 
 
 @pytest.fixture(autouse=True)

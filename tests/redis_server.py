@@ -1,7 +1,7 @@
 """A Redis of a test's own, on a free port: one that may be stopped, killed and started again.
 
-It syncs every write (`appendfsync always`), so that what it has answered outlives it. Nothing that a test does to it
-touches another's.
+`own_redis` syncs every write (`appendfsync always`), so that what it has answered outlives it. Nothing that a test
+does to it touches another's.
 """
 
 import shutil
@@ -86,6 +86,17 @@ def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
     directory = tmp_path / "redis"
     directory.mkdir()
     redis = OwnRedis(directory)
+    redis.start()
+    yield redis
+    redis.close()
+
+
+@pytest.fixture(scope="session")
+def some_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+    """A Redis for the tests of one process, which use keys of their own there and leave it running."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not there: install Redis")
+    redis = OwnRedis(tmp_path_factory.mktemp("redis"), "--appendonly", "no", "--databases", "1000")
     redis.start()
     yield redis
     redis.close()

@@ -652,6 +652,7 @@ class Celery:
                         expires=self.conf.result_expires,
                         failure_expires=self.conf.result_failure_expires,
                         overrides=self.conf.override_backends or self.loader.override_backends,
+                        settings=self.conf,
                     )
         return backend
 

@@ -445,6 +445,7 @@ class Task(Generic[P, R]):
             group_id=request.group,
             parent_id=request.parent_id,
             codec=ResultCodec.of(self.app.conf),
+            attempt=request.retries,
         )
         record = TaskResult(task_id, state, request.retries, encoded)
         if not request.tell(record):

@@ -7,8 +7,9 @@ from celery_rs.backends.base import ResultBackend
 from celery_rs.config import load, mask_url
 from celery_rs.errors import ImproperlyConfigured
 
+_REDIS = ("redis", "rediss", "redis+socket", "valkey", "valkeys", "valkey+socket", "sentinel", "sentinels")
 _NOT_YET = (
-    "redis rediss redis+socket sentinel rpc db database sqla mongodb memcached cache memory+cache elasticsearch "
+    "rpc db database sqla mongodb memcached cache memory+cache elasticsearch "
     "cassandra couchbase couchdb arangodb cosmosdbsql dynamodb filesystem file s3 gs azureblockblob consul etcd "
     "django-db django-cache"
 )
@@ -21,9 +22,11 @@ def open_backend(
     expires: float | None,
     failure_expires: float | None = None,
     overrides: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> ResultBackend:
     """None and `disabled` keep no results; `options` are result_backend_transport_options, the others are seconds.
 
+    `settings` are those of the app, for stores that have some of their own.
     `overrides` are stores of the user's own: kind of URL → class, or import path, that has an `open` like those here.
     A store in the broker's own file shares the broker's connection, and is written in the broker's transactions.
     """
@@ -34,6 +37,10 @@ def open_backend(
 
         return DisabledBackend()
     scheme, separator, rest = url.partition("://")
+    if scheme.lower() in _REDIS:
+        from celery_rs.backends.redis import open_redis
+
+        return open_redis(url, options, settings or {}, expires=expires or None, failure_expires=failure_expires)
     match scheme if separator else None:
         case "sqlite":
             from celery_rs.backends.sqlite import SqliteBackend
@@ -46,7 +53,7 @@ def open_backend(
     kind = scheme.partition("+")[0].lower()
     if kind in _NOT_YET.split() or scheme.lower() in _NOT_YET.split():
         raise ImproperlyConfigured(
-            f"expected a sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
+            f"expected a redis://, sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
             "use 'sqlite:///results.sqlite3'"
         )
     raise ImproperlyConfigured(

@@ -58,5 +58,6 @@ def _may_be_overwritten(stored: Mapping[str, TaskResult], id: str) -> bool:
 
 def _record(id: str, before: TaskResult | None, codec: ResultCodec) -> TaskResult:
     told = encode_failure(TaskRevokedError("revoked"), codec.serializer)
-    meta = encode_meta(id, states.REVOKED, told, now=time.time(), codec=codec)
-    return TaskResult(id, states.REVOKED, 0 if before is None else before.attempt, meta)
+    attempt = 0 if before is None else before.attempt
+    meta = encode_meta(id, states.REVOKED, told, now=time.time(), codec=codec, attempt=attempt)
+    return TaskResult(id, states.REVOKED, attempt, meta)

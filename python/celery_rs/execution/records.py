@@ -43,5 +43,6 @@ def failure_record(
         group_id=task.group,
         parent_id=task.parent_id,
         codec=codec,
+        attempt=task.retries,
     )
     return TaskResult(task.id, state, task.retries, meta)

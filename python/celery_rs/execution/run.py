@@ -68,6 +68,7 @@ class Run:
             parent_id=request.parent_id,
             extended=extended,
             codec=ResultCodec.of(self.app.conf),
+            attempt=request.retries,
         )
         return TaskResult(self.id, state, request.retries, meta)
 

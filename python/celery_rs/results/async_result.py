@@ -395,7 +395,14 @@ class AsyncResult(Generic[R]):
         return reader(serializer(conf.result_serializer).content_type, content_types(accept))
 
     def _keep(self, raw: bytes) -> Meta:
-        meta = decode_meta(raw, self._reader())
+        try:
+            meta = decode_meta(raw, self._reader())
+        except errors.ContentError as error:
+            raise errors.BackendGetMetaError(
+                f"the result of task {self.id} in {self.backend.describe()} cannot be read: {error}; "
+                "was it written with another result_serializer?",
+                task_id=self.id,
+            ) from None
         if meta.status in states.READY_STATES:
             self._ready = meta
             if self._promise is not None:

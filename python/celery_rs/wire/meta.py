@@ -21,6 +21,11 @@ class ResultCodec(NamedTuple):
     serializer: Serializer = JSON
     compression: str | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether anybody can read a record, a script in a Redis too."""
+        return self.serializer is JSON and self.compression is None
+
     @classmethod
     def of(cls, conf: Any) -> "ResultCodec":
         """What `result_serializer` and `result_compression` say."""
@@ -61,8 +66,11 @@ def encode_meta(
     parent_id: str | None = None,
     extended: Mapping[str, object] | None = None,
     codec: ResultCodec = _PLAIN,
+    attempt: int = 0,
 ) -> bytes:
     """`now` is epoch seconds; `children` are task ids; `extended` are the fields of `result_extended`.
+
+    `attempt` is told in records that are not plain, where no store could add it; readers of Celery pass it over.
 
     Raises EncodeError for the result.
     """
@@ -79,6 +87,8 @@ def encode_meta(
         meta["parent_id"] = parent_id
     if extended:
         meta |= extended
+    if attempt and not codec.is_plain:
+        meta["attempt"] = attempt
     meta["task_id"] = task_id
     try:
         raw = codec.serializer.dumps(meta, "the record")

@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Sequence
 
-from celery_rs.backends.redis.words import in_words_of_the_store
-from celery_rs.transports.redis import ResultKeys, Script, Server
+from celery_rs.backends.redis.client import Client
+from celery_rs.transports.redis import ResultKeys, Script
 from celery_rs.wire import ChordPart
 
 DONE_MS = 300_000
@@ -18,23 +18,23 @@ class RedisChordClaim:
     """See `backends.base.ChordClaim`. `token` tells this claim from a later one."""
 
     def __init__(
-        self, server: Server, keys: ResultKeys, group: str, parts: Sequence[ChordPart], token: str, claim_s: float
+        self, client: Client, keys: ResultKeys, group: str, parts: Sequence[ChordPart], token: str, claim_s: float
     ) -> None:
         self.group = group
         self.parts = parts
-        self._server = server
+        self._client = client
         self._key = keys.group(group)
         self._token = token
         self._done_ms = max(DONE_MS, round(2000 * claim_s))
 
     def renew(self, claim_s: float) -> bool:
-        with in_words_of_the_store(), self._server.borrowed() as link:
-            renewed = Script.RENEW_CLAIM.run(link, (), 0, self._key, self._token, round(claim_s * 1000))
+        lasting = round(claim_s * 1000)
+        renewed = self._client.ask(lambda link: Script.RENEW_CLAIM.run(link, (), 0, self._key, self._token, lasting))
         return bool(renewed == b"1")
 
     def close(self, published: bool) -> None:
-        with in_words_of_the_store(), self._server.borrowed() as link:
-            Script.CLOSE_CLAIM.run(link, (), 0, self._key, self._token, self._done_ms if published else 0)
+        known = self._done_ms if published else 0
+        self._client.ask(lambda link: Script.CLOSE_CLAIM.run(link, (), 0, self._key, self._token, known))
 
 
 def read_part(group: str, member: bytes, score: bytes) -> ChordPart:

@@ -8,10 +8,11 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 
 from celery_rs import states
+from celery_rs.backends.redis.client import Client
 from celery_rs.backends.redis.peek import peek, standing
 from celery_rs.errors import BackendError
 from celery_rs.serializers import Serializer
-from celery_rs.transports.redis import Link, ResultKeys, Script, Server, without_attempt
+from celery_rs.transports.redis import Link, ResultKeys, Script, without_attempt
 from celery_rs.wire import TaskResult, supersedes
 
 _AT_ONCE = 1000
@@ -19,25 +20,27 @@ _MOST_TRIES = 100
 
 
 class Records:
-    """Any thread. Raises OperationalError."""
+    """Any thread. Raises BackendError."""
 
-    def __init__(self, server: Server, keys: ResultKeys, serializer: Serializer) -> None:
-        self._server = server
+    def __init__(self, client: Client, keys: ResultKeys, serializer: Serializer) -> None:
+        self._client = client
         self._keys = keys
         self._serializer = serializer
 
     def store(self, records: Sequence[TaskResult]) -> list[bool]:
         written: list[bool] = []
-        with self._server.borrowed() as link:
-            for start in range(0, len(records), _AT_ONCE):
-                some = records[start : start + _AT_ONCE]
-                packed = [item for record in some for item in self._keys.storing(record)]
-                verdicts = Script.STORE.run(link, (), 0, *packed).decode()
-                written += [
-                    self._replace(link, record) if verdict == "?" else verdict == "1"
-                    for record, verdict in zip(some, verdicts, strict=True)
-                ]
+        for start in range(0, len(records), _AT_ONCE):
+            some = records[start : start + _AT_ONCE]
+            written += self._client.ask(lambda link, some=some: self._stored(link, some))  # type: ignore[misc]
         return written
+
+    def _stored(self, link: Link, records: Sequence[TaskResult]) -> list[bool]:
+        packed = [item for record in records for item in self._keys.storing(record)]
+        verdicts = Script.STORE.run(link, (), 0, *packed).decode()
+        return [
+            self._replace(link, record) if verdict == "?" else verdict == "1"
+            for record, verdict in zip(records, verdicts, strict=True)
+        ]
 
     def _replace(self, link: Link, record: TaskResult) -> bool:
         """Over a record that no script can read, by comparing and setting."""
@@ -52,13 +55,13 @@ class Records:
             if Script.REPLACE.run(link, (), 0, seen, *packed) == b"1":
                 return True
         raise BackendError(
-            f"result store {self._server.describe()}: the record of task {record.task_id} is being written again and "
-            "again by others; is one id used by several tasks?"
+            f"{self._client.server.words()}: others keep writing the record of task {record.task_id}; "
+            "do several tasks share this id?"
         )
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
-        with self._server.borrowed() as link:
-            return {record.task_id: record for record in self._fetched(link, list(ids))}
+        listed = list(ids)
+        return self._client.ask(lambda link: {record.task_id: record for record in self._fetched(link, listed)})
 
     def _fetched(self, link: Link, ids: Sequence[str]) -> Iterator[TaskResult]:
         for start in range(0, len(ids), _AT_ONCE):
@@ -66,6 +69,10 @@ class Records:
             for task_id, raw in zip(some, link.call(b"MGET", *map(self._keys.record, some)), strict=True):
                 if raw is not None:
                     yield self.read(task_id, raw)
+
+    def is_ready(self, raw: bytes) -> bool:
+        told = peek(raw, self._serializer)
+        return told is None or told.state in states.READY_STATES
 
     def read(self, task_id: str, raw: bytes) -> TaskResult:
         """What cannot be read counts as ready: whoever waits for it is told what is wrong with it."""

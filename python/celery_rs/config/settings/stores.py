@@ -5,7 +5,6 @@ from typing import Any
 from celery_rs.config.settings.row import NOT_YET, Setting, anything, flag, mapping, refused, seconds, text, whole
 
 _IN_THE_URL = "write it into result_backend, as in 'redis://user:password@host:6379/0'"
-_NO_REDIS = "there is no redis store; keep results in 'sqlite:///results.sqlite3'"
 _NO_SQL = "there is no store for SQLAlchemy; keep results in 'sqlite:///results.sqlite3'"
 _NO_CACHE = "there is no store in a cache; keep results in 'sqlite:///results.sqlite3'"
 _NO_MONGODB = "there is no store in MongoDB; keep results in 'sqlite:///results.sqlite3'"
@@ -16,8 +15,7 @@ REDIS = (
         None,
         "CELERY_REDIS_BACKEND_USE_SSL",
         "options for TLS",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        proof="tests/unit/test_redis_store_settings.py::test_redis_backend_use_ssl_is_tls",
     ),
     refused("redis_host", "string", None, "CELERY_REDIS_HOST", "host, where there is no URL", _IN_THE_URL),
     refused("redis_port", "int", None, "CELERY_REDIS_PORT", "port, where there is no URL", _IN_THE_URL),
@@ -29,50 +27,44 @@ REDIS = (
         1,
         None,
         "CELERY_REDIS_MAX_CONNECTIONS",
-        "most connections of one process",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        "idle connections that a process keeps; the default is 10",
+        proof="tests/unit/test_redis_store_settings.py::test_redis_max_connections_is_how_many_are_kept",
     ),
     seconds(
         "redis_socket_timeout",
         120.0,
         "CELERY_REDIS_SOCKET_TIMEOUT",
         "seconds to wait for an answer",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        proof="tests/unit/test_redis_store_settings.py::test_redis_socket_timeout_is_how_long_an_answer_is_waited_for",
     ),
     seconds(
         "redis_socket_connect_timeout",
         None,
         "CELERY_REDIS_SOCKET_CONNECT_TIMEOUT",
-        "seconds to wait for a connection",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        "seconds to wait for a connection; the default is 4",
+        proof="tests/unit/test_redis_store_settings.py::test_timeouts_and_names_reach_the_connection",
     ),
     flag(
         "redis_retry_on_timeout",
         False,
         "CELERY_REDIS_RETRY_ON_TIMEOUT",
         "ask again after a timeout",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        proof="tests/unit/test_redis_store_settings.py::test_redis_retry_on_timeout_asks_once_more",
     ),
     flag(
         "redis_socket_keepalive",
         False,
         "CELERY_REDIS_SOCKET_KEEPALIVE",
         "keep idle connections alive",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        proof="tests/unit/test_redis_store_settings.py::test_timeouts_and_names_reach_the_connection",
     ),
     whole(
         "redis_backend_health_check_interval",
         0,
         None,
         "",
-        "seconds after which an idle connection is tried first",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        "seconds after which an idle connection is tried first; the default is 25",
+        proof="tests/unit/test_redis_store_settings.py::test_redis_backend_health_check_interval_tries_idle_connections",
     ),
     anything(
         "redis_backend_credential_provider",
@@ -80,10 +72,15 @@ REDIS = (
         None,
         "",
         "class or object that knows user and password",
-        state=NOT_YET,
-        why=_NO_REDIS,
+        proof="tests/unit/test_redis_store_settings.py::test_redis_backend_credential_provider_knows_the_password",
     ),
-    text("redis_client_name", None, "", "how the connections call themselves", state=NOT_YET, why=_NO_REDIS),
+    text(
+        "redis_client_name",
+        None,
+        "",
+        "how the connections call themselves",
+        proof="tests/unit/test_redis_store_settings.py::test_timeouts_and_names_reach_the_connection",
+    ),
 )
 
 DATABASE = (

@@ -21,9 +21,9 @@ _ADVICE = (
     ("NOREPLICAS", "too few replicas are connected for it to accept writes"),
     ("CLUSTERDOWN", "Redis Cluster is not supported; name a single Redis or a sentinel://"),
     ("MOVED", "Redis Cluster is not supported; name a single Redis or a sentinel://"),
-    ("ERR DB index", "it has no such database; check the number at the end of the URL"),
+    ("username-password", "the user or password is wrong; check the URL"),
+    ("DB index", "it has no such database; check the number at the end of the URL"),
     ("WRONGTYPE", "a key holds something else; use another database or a global_keyprefix"),
-    ("invalid DB index", "it has no such database; check the number at the end of the URL"),
     ("unknown command", "it is older than Redis 6.2; upgrade it"),
 )
 
@@ -57,8 +57,9 @@ def _reason(error: BaseException) -> str:
             return f"TLS failed: {candidate.reason or candidate}; does the server speak TLS on this port?"
     if isinstance(error, TimeoutError | redis.TimeoutError):
         return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    for candidate in (error, cause):
+        if isinstance(candidate, OSError) and candidate.strerror:
+            return candidate.strerror
     return str(error).strip(". ") or type(error).__name__
 
 

@@ -6,8 +6,6 @@ round trip. One thread at a time; a link whose answer did not come is closed, fo
 """
 
 import socket
-import ssl
-import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +15,7 @@ import hiredis
 from redis.connection import AbstractConnection
 
 from celery_rs._core import pack_command
-from celery_rs.transports.redis.errors import lost, refusal
+from celery_rs.transports.redis.errors import LinkLost, lost, refusal
 
 Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
@@ -30,9 +28,8 @@ class Link:
 
     def __init__(self, connection: AbstractConnection, where: str) -> None:
         self._connection = connection
-        self._socket: Any = vars(connection)["_sock"]  # there is no other way to it
+        self._socket: Any = connection._sock  # there is no other way to it
         self._reader = hiredis.Reader()
-        self.set_patience(self._socket.gettimeout())
         self._where = where
         self.used_at = time.monotonic()
 
@@ -41,17 +38,8 @@ class Link:
         return int(self._socket.fileno())
 
     def set_patience(self, seconds: float | None) -> None:
-        """How long an answer may take from now on.
-
-        The kernel keeps the time where it can: Python would ask it before each read and write whether it is ready.
-        """
-        if isinstance(self._socket, ssl.SSLSocket):
-            self._socket.settimeout(seconds)
-            return
-        self._socket.settimeout(None)
-        timeval = struct.pack("ll", *divmod(round((seconds or 0.0) * 1_000_000), 1_000_000))
-        for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self._socket.setsockopt(socket.SOL_SOCKET, side, timeval)
+        """How long an answer may take from now on."""
+        self._socket.settimeout(seconds)
 
     def silent_for(self) -> float:
         """Seconds since it was last written to, or has answered `replies`."""
@@ -66,7 +54,14 @@ class Link:
         try:
             self._socket.sendall(packed)
         except OSError as error:
-            raise self._lost(error) from None
+            raise self.lost(error) from None
+
+    def try_send(self, data: bytes) -> None:
+        """Write while another thread reads, who will notice a failure."""
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            self.shut()
 
     def read(self) -> Any:
         """The next reply, an error among them. Waits as long as the socket allows."""
@@ -76,12 +71,32 @@ class Link:
             try:
                 data = self._socket.recv(_CHUNK)
             except OSError as error:
-                raise self._lost(error) from None
+                raise self.lost(error) from None
             if not data:
-                raise self._lost(ConnectionError("it has closed the connection"))
+                raise self.lost(ConnectionError("it has closed the connection"))
             reader.feed(data)
             reply = reader.gets()
         return reply
+
+    def arrived(self) -> list[Any]:
+        """The replies that have come by now; to be called when it is readable. Raises an error among them."""
+        reader = self._reader
+        try:
+            left = _CHUNK
+            while left:
+                data = self._socket.recv(left)
+                if not data:
+                    raise ConnectionError("it has closed the connection")
+                reader.feed(data)
+                left = self._socket.pending() if hasattr(self._socket, "pending") else 0  # within TLS
+        except OSError as error:
+            raise self.lost(error) from None
+        found = []
+        while (reply := reader.gets()) is not False:
+            if isinstance(reply, hiredis.ReplyError):
+                raise refusal(self._where, reply)
+            found.append(reply)
+        return found
 
     def waiting(self) -> Any:
         """A reply that has been read from the socket already; False when there is none."""
@@ -102,15 +117,24 @@ class Link:
 
     def pipeline(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip; not a transaction."""
-        return (
-            self.replies(b"".join([pack_command(*command) for command in commands]), len(commands)) if commands else []
-        )
+        return self.replies(packed(commands), len(commands)) if commands else []
+
+    def shut(self) -> None:
+        """Let whoever reads notice that it has ended; that thread closes it."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Harmless when repeated."""
         with suppress(Exception):  # redis-py shuts down what may be gone already
             self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py's
 
-    def _lost(self, error: OSError) -> Exception:
+    def lost(self, error: OSError) -> LinkLost:
+        """What to raise when it is of no use any more; it is closed."""
         self.close()
-        return lost(self._where, TimeoutError() if isinstance(error, BlockingIOError) else error)
+        return lost(self._where, error)
+
+
+def packed(commands: Sequence[Command]) -> bytes:
+    """As they are sent."""
+    return b"".join([pack_command(*command) for command in commands])

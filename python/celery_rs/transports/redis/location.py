@@ -98,14 +98,14 @@ def in_order(places: Sequence[Location], strategy: Any) -> list[Location]:
     return [by_name[name] for name in chosen]
 
 
-def tls_options(given: Any) -> dict[str, Any] | None:
-    """redis-py's arguments for broker_use_ssl: True, or a dict of ssl_* options. None is no TLS."""
+def tls_options(given: Any, setting: str = "broker_use_ssl") -> dict[str, Any] | None:
+    """redis-py's arguments for that setting: True, or a dict of ssl_* options. None is no TLS."""
     if not given:
         return None
     if given is True:
         return {}
     if not isinstance(given, Mapping):
-        raise ImproperlyConfigured(f"broker_use_ssl must be True or a dict of ssl_* options, got {given!r}")
+        raise ImproperlyConfigured(f"{setting} must be True or a dict of ssl_* options, got {given!r}")
     return {_tls_name(name): _tls_value(name, value) for name, value in given.items()}
 
 

@@ -43,22 +43,20 @@ class RedisOptions:
     """Keyword arguments of redis-py's connections."""
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> "RedisOptions":
+    def of(cls, given: Mapping[str, Any], *, setting: str = "broker_transport_options") -> "RedisOptions":
         """Raises ImproperlyConfigured for a name that is no option, or a value that makes no sense."""
         fields: dict[str, Any] = {}
         connection: dict[str, Any] = {}
         for name, value in given.items():
             row = _ROWS.get(name)
             if row is None:
-                raise ImproperlyConfigured(_unknown(name))
+                raise ImproperlyConfigured(_unknown(name, setting))
             if value is None and name != "fanout_prefix":
                 continue  # as if it were not there
             try:
                 checked = row.check(value)
             except (TypeError, ValueError, LookupError):
-                raise ImproperlyConfigured(
-                    f"broker_transport_options: expected {row.expected} as {name!r}, got {value!r}"
-                ) from None
+                raise ImproperlyConfigured(f"{setting}: expected {row.expected} as {name!r}, got {value!r}") from None
             if row.place == "field":
                 fields[name] = checked
             elif row.place == "connection":
@@ -180,7 +178,7 @@ _ROWS: dict[str, _Row] = {
 }
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, setting: str) -> str:
     close = difflib.get_close_matches(str(name), _ROWS, 1)
     hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_ROWS)}"
-    return f"broker_transport_options: a Redis broker knows no option {name!r}; {hint}"
+    return f"{setting}: a Redis knows no option {name!r}; {hint}"

@@ -33,8 +33,6 @@ class Script(Enum):
     RELEASE = ("delaying", "release")
     ADOPT = ("adopt",)
     LEAVE = ("leave",)
-    OVERDUE = ("overdue",)
-    RESTORE = ("delaying", "publishing", "restore")
     PURGE = ("purge",)
     FACT = ("fact",)
     REVIVE = ("revive",)

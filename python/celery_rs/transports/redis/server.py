@@ -9,8 +9,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -53,7 +53,8 @@ class Server:
         self._changing = threading.Lock()
         if any(place.kind == "sentinel" for place in places) and options.master_name is None:
             raise ImproperlyConfigured(
-                "sentinel:// needs broker_transport_options = {'master_name': ...}, the name of the master to look for"
+                f"a {role} at sentinel:// needs the name of the master to look for: "
+                f"{'broker' if role == 'broker' else 'result_backend'}_transport_options = {{'master_name': ...}}"
             )
 
     @classmethod
@@ -64,7 +65,8 @@ class Server:
 
         `use_ssl` is broker_use_ssl, `failover` broker_failover_strategy; `role` is what the server is to its user.
         """
-        return cls(in_order(locations(url), failover), options, tls_options(use_ssl), role)
+        named = "broker_use_ssl" if role == "broker" else "redis_backend_use_ssl"
+        return cls(in_order(locations(url), failover), options, tls_options(use_ssl, named), role)
 
     @property
     def place(self) -> Location:
@@ -107,19 +109,27 @@ class Server:
         assert last is not None
         raise last
 
-    def borrowed(self, deadline: float | None = None) -> "Loan":
-        """A connection for some calls, in a `with`; it is kept for the next borrower unless it failed.
+    @contextmanager
+    def borrowed(self, deadline: float | None = None) -> Iterator[Link]:
+        """A connection for some calls; it is kept for the next borrower unless it failed.
 
         `deadline` is how many seconds an answer may take, if that is less than the options say.
         """
-        return Loan(self, deadline)
-
-    def lend(self, deadline: float | None) -> Link:
-        """A connection that must be given back."""
         link = self._idle_link() or self.connect()
-        if deadline is not None and deadline < self._options.socket_timeout:
-            link.set_patience(deadline)
-        return link
+        hurried = deadline is not None and deadline < self._options.socket_timeout
+        try:
+            if hurried:
+                link.set_patience(deadline)
+            yield link
+        except Refused:
+            self._keep(link, hurried)
+            raise
+        except BaseException:
+            # Its answer may still come, and would be taken for another's.
+            link.close()
+            raise
+        else:
+            self._keep(link, hurried)
 
     def _idle_link(self) -> Link | None:
         while True:
@@ -135,9 +145,8 @@ class Server:
                 continue
             return link
 
-    def take_back(self, link: Link, deadline: float | None) -> None:
-        """Keep it for the next borrower, or close it where enough are kept."""
-        if deadline is not None and deadline < self._options.socket_timeout:
+    def _keep(self, link: Link, hurried: bool) -> None:
+        if hurried:
             link.set_patience(self._options.socket_timeout)
         if len(self._idle) < max(1, self._options.max_connections) and os.getpid() == self._pid:
             self._idle.append(link)
@@ -215,26 +224,6 @@ class Server:
             idle, self._idle = self._idle, []
         for link in idle:
             link.close()
-
-
-class Loan:
-    """A borrowed connection. A class, since a generator would cost `delay()` more than packing its message."""
-
-    __slots__ = ("_deadline", "_link", "_server")
-
-    def __init__(self, server: Server, deadline: float | None) -> None:
-        self._server = server
-        self._deadline = deadline
-
-    def __enter__(self) -> Link:
-        self._link = self._server.lend(self._deadline)
-        return self._link
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or issubclass(kind, Refused):
-            self._server.take_back(self._link, self._deadline)
-        else:
-            self._link.close()  # its answer may still come, and would be taken for another's
 
 
 _warned: set[str] = set()

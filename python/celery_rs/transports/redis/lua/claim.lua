@@ -9,8 +9,10 @@ for at = 4, #ARGV, 5 do
     asked[group] = true
     local size = tonumber(redis.call('GET', group .. '.s'))
     local later = tonumber(redis.call('GET', group .. '.t') or 0)
+    -- A claim of this very token is one whose reply was lost.
     if size and redis.call('ZCARD', group .. '.j') >= size + later
-       and redis.call('SET', group .. '.c', ARGV[2], 'NX', 'PX', ARGV[3]) then
+       and (redis.call('SET', group .. '.c', ARGV[2], 'NX', 'PX', ARGV[3])
+            or redis.call('GET', group .. '.c') == ARGV[2]) then
       claimed[#claimed + 1] = group
       claimed[#claimed + 1] = redis.call('ZRANGE', group .. '.j', 0, -1, 'WITHSCORES')
     end

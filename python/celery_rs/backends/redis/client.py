@@ -1,0 +1,43 @@
+"""Ask a Redis that is a result store: errors are the store's, and a connection that had died unnoticed is no error.
+
+Everything a store is asked may be asked twice.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from celery_rs.errors import BackendError, OperationalError
+from celery_rs.transports.redis import Link, LinkLost, Server
+
+R = TypeVar("R")
+
+
+class Client:
+    """Any thread. `again` is whether a question is repeated that was not answered in time (redis_retry_on_timeout)."""
+
+    def __init__(self, server: Server, again: bool) -> None:
+        self.server = server
+        self._again = again
+
+    def ask(self, question: Callable[[Link], R]) -> R:
+        """Raises BackendError."""
+        with in_words_of_the_store():
+            try:
+                with self.server.borrowed() as link:
+                    return question(link)
+            except LinkLost as error:
+                if isinstance(error.__context__, TimeoutError) and not self._again:
+                    raise
+            self.server.close()  # what lay idle has ended as well, mostly by a restart
+            with self.server.borrowed() as link:
+                return question(link)
+
+
+@contextmanager
+def in_words_of_the_store() -> Iterator[None]:
+    """The same server may be a broker elsewhere; here it is the result store."""
+    try:
+        yield
+    except OperationalError as error:
+        raise BackendError(str(error)) from None
