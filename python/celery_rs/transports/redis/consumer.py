@@ -26,6 +26,7 @@ from celery_rs.transports.redis.keys import Keys, open_record, record_end
 from celery_rs.transports.redis.letters import letter
 from celery_rs.transports.redis.link import Argument, Link
 from celery_rs.transports.redis.options import RedisOptions
+from celery_rs.transports.redis.overdue import Overdue
 from celery_rs.transports.redis.publishing import arguments as publishing
 from celery_rs.transports.redis.redelivery import Past, past, with_past
 from celery_rs.transports.redis.results import ResultKeys
@@ -100,6 +101,7 @@ class RedisConsumer:
         self._leasing = threading.Lock()
         self._lease_link: Link | None = None
         self._suspicion = Suspicion(lease_s)
+        self._overdue = Overdue(keys, bindings, skew, options.visibility_timeout)
         with server.borrowed() as link:
             Script.JOIN.run(link, keys.fixed, skew(), self.name, lease_s, self._told_queues())
         self._waiting = Waiting(server, keys, self.name)
@@ -436,10 +438,12 @@ class RedisConsumer:
                 now, *over = Script.SWEEP.run(link, self._keys.fixed, self._skew(), self.name)
                 ended = dict(_pairs(over))
                 dead = self._suspicion.dead({name: float(when) for name, when in ended.items()}, float(now))
+                restored = self._overdue.restore(link, float(now))
                 if not dead and not self._reply_was_lost:
-                    return Recovered()
+                    return Recovered(restored)
                 with self._noting:
-                    return self._take_over(link, {name: ended[name] for name in dead})
+                    taken = self._take_over(link, {name: ended[name] for name in dead})
+                return Recovered(restored + taken.returned, taken.orphans)
             except LinkLost:
                 self._forget_epoch()
                 self._lease_link = None

@@ -33,6 +33,8 @@ class Script(Enum):
     RELEASE = ("delaying", "release")
     ADOPT = ("adopt",)
     LEAVE = ("leave",)
+    OVERDUE = ("overdue",)
+    RESTORE = ("delaying", "publishing", "restore")
     PURGE = ("purge",)
     FACT = ("fact",)
     REVIVE = ("revive",)
