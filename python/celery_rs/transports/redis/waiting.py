@@ -8,10 +8,11 @@ where it cannot, they are looked at once a second, as is everything else, in cas
 
 import select
 import socket
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from hiredis import PushNotification
+from hiredis import PushNotification, ReplyError
 
 from celery_rs.transports.redis.errors import LinkLost, Refused
 from celery_rs.transports.redis.keys import Keys
@@ -36,6 +37,7 @@ class Waiting:
         self._armed: dict[str, tuple[Link, int]] = {}
         """Queue → the connection that waits for it, and the server's number for that."""
         self._spare: list[tuple[Link, int]] = []
+        self._refused_at = float("-inf")
         self._watching: Link | None = None
         self._cannot_watch = False
         self._ear, self._bell = socket.socketpair()
@@ -60,7 +62,8 @@ class Waiting:
         poll.register(self._ear, select.POLLIN)
         for file in also:
             poll.register(file, select.POLLIN)
-        by_file = {self._arm(queue).fileno(): queue for queue in queues[:ARMED_MOST]}
+        armed = queues[:ARMED_MOST] if time.monotonic() - self._refused_at > LOOK_S else ()
+        by_file = {self._arm(queue).fileno(): queue for queue in armed}
         for file in by_file:
             poll.register(file, select.POLLIN)
         watching = self._watch(queues)
@@ -122,7 +125,8 @@ class Waiting:
     def _read(self, queue: str) -> None:
         armed = self._armed.pop(queue)
         with suppress(LinkLost):
-            armed[0].read()
+            if isinstance(armed[0].read(), ReplyError):
+                self._refused_at = time.monotonic()  # it is full: it would answer the same at once
             self._spare.append(armed)
 
     def _watch(self, queues: Sequence[str]) -> int | None:

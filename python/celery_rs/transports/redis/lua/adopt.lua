@@ -2,6 +2,7 @@
 -- ARGV  2 consumer  3 epoch  4 first number of a tag  5 most to take  6 the dead one
 --       7 when its lease ended, as the sweep has seen it  then pairs: wait list, queue's list
 -- ->    '1' when something is left, then quadruples: tag, state, record, the tag it had
+even_when_full()
 local consumer, dead = ARGV[2], ARGV[6]
 local lease = redis.call('ZSCORE', ALIVE, dead)
 if lease and lease ~= ARGV[7] then return {'0'} end  -- it has renewed meanwhile

@@ -1,6 +1,7 @@
 -- Put on record that tasks have started. Late: they stay held, and run. Early: they leave Kombu's keys for ours.
 -- ARGV  2 consumer  3 '1' when late  then tags
 -- ->    the tags that are no longer held
+even_when_full()
 local held = HELD_OF .. ARGV[2]
 local gone = {}
 for i = 4, #ARGV do

@@ -1,10 +1,10 @@
 -- End deliveries: what follows is published, the record stored, the part counted, the message settled; all of it only
--- while the message is still held. Settling comes first in here because a full Redis refuses the first write that needs
--- memory, and none after it; from outside there is no order.
+-- while the message is still held. Settling comes first in here; from outside there is no order.
 -- ARGV  2 consumer  3 visibility timeout  4 number of completions n  5… n tags
 --       then for each: a dead letter or '', number of follow-ups, the follow-ups (publishing.lua),
 --       '1' and a record (results.lua) or '0', '1' and a chord part (results.lua) or '0'
 -- ->    for each '1' or '0': whether it happened
+even_when_full()
 local visibility, count = tonumber(ARGV[3]), tonumber(ARGV[4])
 local fields, tags, verdicts = {}, {}, {}
 for i = 1, count do

@@ -1,5 +1,6 @@
 -- A consumer has closed: what it only waited with goes back; what it has begun, the next sweep finds.
 -- ARGV  2 consumer  then pairs: wait list, queue's list
+even_when_full()
 for i = 3, #ARGV, 2 do
   while redis.call('LMOVE', ARGV[i], ARGV[i + 1], 'LEFT', 'RIGHT') do end
 end

@@ -11,6 +11,12 @@ local function stamp(seconds)
   return string.format('%.6f', seconds)
 end
 
+-- A full Redis refuses the first write of a script if it needs memory, and none after one that needs none. What workers
+-- do with messages goes on, since it frees memory in the end; what callers do waits for that.
+local function even_when_full()
+  redis.call('DEL', HELD_OF)  -- a key that is never there
+end
+
 -- A command with more arguments than Lua can unpack at once; `stride` of them belong together.
 local function call_in_chunks(stride, command, key, arguments)
   local most = AT_ONCE - AT_ONCE % stride

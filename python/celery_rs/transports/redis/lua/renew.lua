@@ -1,6 +1,7 @@
 -- Prolong the lease of a consumer and of everything that it holds.
 -- ARGV  2 consumer  3 lease  4 its queues, as JSON
 -- ->    the tags that it no longer holds
+even_when_full()
 local consumer = ARGV[2]
 local held, lost_key = HELD_OF .. consumer, LOST_OF .. consumer
 local lost = redis.call('SMEMBERS', lost_key)

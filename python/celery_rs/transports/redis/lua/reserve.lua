@@ -2,6 +2,7 @@
 -- ARGV  2 consumer  3 epoch  4 first number of a tag  5 limit  6 lease  then for each list: its key, a record's end
 -- ->    facts' version, when the next delayed message is due or '', tags that were lost, then pairs:
 --       place of the list (from 0), message
+even_when_full()
 local consumer, epoch, number, limit = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 promote(500, stamp(NOW))
 local lost_key = LOST_OF .. consumer
