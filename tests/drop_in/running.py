@@ -79,6 +79,8 @@ def run(program: Program, directory: Path, broker: str, results: str) -> Told:
         )
         worker.send_signal(signal.SIGTERM)
         stopped = worker.wait(30)
+    except subprocess.TimeoutExpired as error:
+        raise AssertionError(f"{error}: {error.stderr!r}\n{log.read_text()}") from None
     finally:
         worker.kill()
         worker.wait()
@@ -122,6 +124,7 @@ def redis_server(directory: Path) -> Iterator[str]:
             except OSError:
                 assert time.monotonic() < deadline, "the Redis of this test does not listen"
                 time.sleep(0.02)
+        assert server.poll() is None, f"the port {port} is somebody else's"
         yield f"redis://127.0.0.1:{port}/"
     finally:
         server.kill()
