@@ -62,6 +62,7 @@ class Publisher:
         self._plans: dict[str, _Plan] = {}
         self._router: Router
         self._eager = False
+        self._sends_events = False
         self._default_mode = 2
         self._depth = 3
         self._protocol = 2
@@ -215,33 +216,38 @@ class Publisher:
         many seconds one attempt may take. Unless the policy is to try without end, all of them together take no longer
         than PATIENCE_S, so that a broker that hangs does not hang its callers.
         """
-        conf = self._app.conf
-        pauses = (
-            _pauses(policy or conf.task_publish_retry_policy)
-            if (conf.task_publish_retry if retry is None else retry)
-            else iter(())
-        )
         wait: Wait = "written" if current_request() is None and deadline is None else "stored"
-        policy = policy or conf.task_publish_retry_policy
-        endless = policy.get("max_retries", 3) is None
-        until = time.monotonic() + PATIENCE_S
+        transport, began = self._app.transport, time.monotonic()
+        pauses: Iterator[float] | None = None
         while True:
             try:
-                self._app.transport.publish(batch, wait=wait, deadline=PATIENCE_S if deadline is None else deadline)
+                transport.publish(batch, wait=wait, deadline=PATIENCE_S if deadline is None else deadline)
+                break
             except OperationalError:
+                pauses = pauses or self._retries(retry, policy, began + PATIENCE_S)
                 pause = next(pauses, None)
-                if pause is None or (not endless and time.monotonic() + pause > until):
+                if pause is None:
                     raise
                 time.sleep(pause)
-            else:
-                self.tell(batch)
+        self.tell(batch)
+
+    def _retries(self, retry: bool | None, policy: Mapping[str, Any] | None, until: float) -> Iterator[float]:
+        """How long to wait before each further attempt, none of which begins later than `until`."""
+        conf = self._app.conf
+        if not (conf.task_publish_retry if retry is None else retry):
+            return
+        policy = policy or conf.task_publish_retry_policy
+        endless = policy.get("max_retries", 3) is None
+        for pause in _pauses(policy):
+            if not endless and time.monotonic() + pause > until:
                 return
+            yield pause
 
     def tell(self, batch: Sequence[Outgoing]) -> None:
         """Say that these have been sent; a run's follow-ups are with its worker, which sends them at the run's end."""
         if after_task_publish.receivers:
             tell(batch)
-        if self._app.conf.task_send_sent_event:
+        if self._sends_events:
             self._tell_monitors(batch)
 
     def _tell_monitors(self, batch: Sequence[Outgoing]) -> None:
@@ -275,6 +281,7 @@ class Publisher:
         self._default_mode = delivery_mode(conf.task_default_delivery_mode) or 2
         self._depth = conf.task_repr_maxlevels
         self._protocol = conf.task_protocol
+        self._sends_events = bool(conf.task_send_sent_event)
         self._inherit_priority = conf.task_inherit_parent_priority
         # None is the local zone of this process
         self._zone = zone(conf.timezone) if conf.timezone else UTC if conf.enable_utc else None

@@ -27,7 +27,8 @@ class Client:
                 with self.server.borrowed() as link:
                     return question(link)
             except LinkLost as error:
-                if isinstance(error.__context__, TimeoutError) and not self._again:
+                # The kernel, which keeps the time of plain sockets, calls it blocking.
+                if isinstance(error.__context__, TimeoutError | BlockingIOError) and not self._again:
                     raise
             self.server.close()  # what lay idle has ended as well, mostly by a restart
             with self.server.borrowed() as link:

@@ -6,6 +6,8 @@ round trip. One thread at a time; a link whose answer did not come is closed, fo
 """
 
 import socket
+import ssl
+import struct
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,8 +30,9 @@ class Link:
 
     def __init__(self, connection: AbstractConnection, where: str) -> None:
         self._connection = connection
-        self._socket: Any = connection._sock  # there is no other way to it
+        self._socket: Any = vars(connection)["_sock"]  # there is no other way to it
         self._reader = hiredis.Reader()
+        self.set_patience(self._socket.gettimeout())
         self._where = where
         self.used_at = time.monotonic()
 
@@ -38,8 +41,17 @@ class Link:
         return int(self._socket.fileno())
 
     def set_patience(self, seconds: float | None) -> None:
-        """How long an answer may take from now on."""
-        self._socket.settimeout(seconds)
+        """How long an answer may take from now on.
+
+        The kernel keeps the time where it can: Python would ask it before each read and write whether it is ready.
+        """
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(seconds)
+            return
+        self._socket.settimeout(None)
+        timeval = struct.pack("ll", *divmod(round((seconds or 0.0) * 1_000_000), 1_000_000))
+        for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, side, timeval)
 
     def silent_for(self) -> float:
         """Seconds since it was last written to, or has answered `replies`."""
@@ -132,7 +144,7 @@ class Link:
     def lost(self, error: OSError) -> LinkLost:
         """What to raise when it is of no use any more; it is closed."""
         self.close()
-        return lost(self._where, error)
+        return lost(self._where, TimeoutError() if isinstance(error, BlockingIOError) else error)
 
 
 def packed(commands: Sequence[Command]) -> bytes:

@@ -9,8 +9,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -109,27 +109,19 @@ class Server:
         assert last is not None
         raise last
 
-    @contextmanager
-    def borrowed(self, deadline: float | None = None) -> Iterator[Link]:
-        """A connection for some calls; it is kept for the next borrower unless it failed.
+    def borrowed(self, deadline: float | None = None) -> "Loan":
+        """A connection for some calls, in a `with`; it is kept for the next borrower unless it failed.
 
         `deadline` is how many seconds an answer may take, if that is less than the options say.
         """
+        return Loan(self, deadline)
+
+    def lend(self, deadline: float | None) -> Link:
+        """A connection that must be given back."""
         link = self._idle_link() or self.connect()
-        hurried = deadline is not None and deadline < self._options.socket_timeout
-        try:
-            if hurried:
-                link.set_patience(deadline)
-            yield link
-        except Refused:
-            self._keep(link, hurried)
-            raise
-        except BaseException:
-            # Its answer may still come, and would be taken for another's.
-            link.close()
-            raise
-        else:
-            self._keep(link, hurried)
+        if deadline is not None and deadline < self._options.socket_timeout:
+            link.set_patience(deadline)
+        return link
 
     def _idle_link(self) -> Link | None:
         while True:
@@ -145,8 +137,9 @@ class Server:
                 continue
             return link
 
-    def _keep(self, link: Link, hurried: bool) -> None:
-        if hurried:
+    def take_back(self, link: Link, deadline: float | None) -> None:
+        """Keep it for the next borrower, or close it where enough are kept."""
+        if deadline is not None and deadline < self._options.socket_timeout:
             link.set_patience(self._options.socket_timeout)
         if len(self._idle) < max(1, self._options.max_connections) and os.getpid() == self._pid:
             self._idle.append(link)
@@ -224,6 +217,26 @@ class Server:
             idle, self._idle = self._idle, []
         for link in idle:
             link.close()
+
+
+class Loan:
+    """A borrowed connection. A class, since a generator would cost `delay()` more than packing its message."""
+
+    __slots__ = ("_deadline", "_link", "_server")
+
+    def __init__(self, server: Server, deadline: float | None) -> None:
+        self._server = server
+        self._deadline = deadline
+
+    def __enter__(self) -> Link:
+        self._link = self._server.lend(self._deadline)
+        return self._link
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, Refused):
+            self._server.take_back(self._link, self._deadline)
+        else:
+            self._link.close()  # its answer may still come, and would be taken for another's
 
 
 _warned: set[str] = set()
