@@ -49,6 +49,7 @@ class Envelope:
     hard_limit: float | None
     priority: int
     is_mapping: bool
+    has_past: bool
     ignore_result: bool | None
     group: str | None
     root_id: str | None

@@ -53,6 +53,9 @@ def open_envelope(raw: bytes) -> dict[str, Any]:
         "properties": properties,
         "body": content,
         # What Rust calls ASCII whitespace, one byte fewer than Python does.
+        "has_past": "redelivered" in headers
+        or "redelivered" in route
+        or any(name.startswith("crs_") for name in properties),
         "is_mapping": content.lstrip(b" \t\n\r\x0c").startswith(b"{"),
     }
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_rs._core import open_envelopes, seal_envelopes
+from celery_rs._core import Envelope, open_envelopes, seal_envelopes
 from celery_rs.transports.redis.redelivery import NEW, Past, past, with_past
 from tests.messages import message
 
@@ -53,6 +53,8 @@ def test_a_past_that_makes_no_sense_is_none(rubbish: object) -> None:
 
     (opened,) = open_envelopes([json.dumps(fields).encode()])
 
+    assert isinstance(opened, Envelope)
+    assert opened.has_past
     found = past(opened)
     assert found.crashes >= 0
     assert type(found.crashes) is int

@@ -62,6 +62,11 @@ impl Envelope {
     }
 
     #[getter]
+    fn has_past(&self) -> bool {
+        self.parts.has_past
+    }
+
+    #[getter]
     fn priority(&self) -> i64 {
         self.parts.priority
     }

@@ -26,6 +26,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// An opened envelope. Every accessor takes the bytes that [`Envelope::open`] was given.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is one fact that was read, and no two make a state
 pub struct Envelope {
     /// The header fields that a worker decides on.
     pub header: Header,
@@ -45,10 +46,14 @@ pub struct Envelope {
     pub routing_key: Option<Text>,
     /// The priority it was sent with.
     pub priority: i64,
+    /// Whether the message says anything of its past: that it comes again, or (`crs_…`) how often it did.
+    pub has_past: bool,
     /// Whether the body is an object, as senders of protocol 1 write it, and not a list of three.
     pub is_mapping: bool,
     body: Text,
     base64: bool,
+    counted: bool,
+    returned: bool,
 }
 
 impl Envelope {
@@ -69,6 +74,7 @@ impl Envelope {
             });
         }
         let mut envelope = Self::read(raw, &mut Scanner::new(raw))?;
+        envelope.has_past = envelope.header.has_past || envelope.counted || envelope.returned;
         let text = envelope.body.of(raw);
         envelope.is_mapping = if envelope.base64 {
             scratch.clear();
@@ -118,6 +124,7 @@ impl Envelope {
     fn read_properties(&mut self, raw: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Error> {
         (self.reply_to, self.exchange, self.routing_key) = (None, None, None);
         (self.priority, self.base64) = (0, false);
+        (self.counted, self.returned) = (false, false);
         let mut members = scanner.enter("properties to be an object")?;
         while let Some(key) = members.next(scanner)? {
             match &*key.of(raw) {
@@ -125,7 +132,8 @@ impl Envelope {
                 "priority" => self.priority = integer(raw, scanner, "properties.priority")?.unwrap_or(0),
                 "body_encoding" => self.base64 = is_base64(raw, scanner)?,
                 "delivery_info" => self.read_route(raw, scanner)?,
-                _ => {
+                other => {
+                    self.counted |= other.starts_with("crs_");
                     scanner.value()?;
                 }
             }
@@ -134,7 +142,7 @@ impl Envelope {
     }
 
     fn read_route(&mut self, raw: &[u8], scanner: &mut Scanner<'_>) -> Result<(), Error> {
-        (self.exchange, self.routing_key) = (None, None);
+        (self.exchange, self.routing_key, self.returned) = (None, None, false);
         if scanner.peek() != Some(b'{') {
             return scanner.value().map(drop);
         }
@@ -143,7 +151,8 @@ impl Envelope {
             match &*key.of(raw) {
                 "exchange" => self.exchange = text(raw, scanner, "delivery_info.exchange")?,
                 "routing_key" => self.routing_key = text(raw, scanner, "delivery_info.routing_key")?,
-                _ => {
+                other => {
+                    self.returned |= other == "redelivered";
                     scanner.value()?;
                 }
             }

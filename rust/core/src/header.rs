@@ -37,6 +37,8 @@ pub struct Header {
     pub kwargsrepr: Option<Text>,
     /// How the body is compressed.
     pub compression: Option<Text>,
+    /// Whether they say anything of a redelivery.
+    pub(crate) has_past: bool,
 }
 
 impl Header {
@@ -61,7 +63,8 @@ impl Header {
                 "argsrepr" => header.argsrepr = shown(raw, scanner, "headers.argsrepr")?,
                 "kwargsrepr" => header.kwargsrepr = shown(raw, scanner, "headers.kwargsrepr")?,
                 "compression" => header.compression = text(raw, scanner, "headers.compression")?,
-                _ => {
+                other => {
+                    header.has_past |= other == "redelivered";
                     scanner.value()?;
                 }
             }

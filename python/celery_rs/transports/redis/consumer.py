@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from celery_rs._core import DecodeError, Envelope, open_envelopes
@@ -44,19 +45,15 @@ REJECTED = Burial("rejected", "the task refused its message")
 _ADOPTED_AT_ONCE = 500
 
 
-class Hold(NamedTuple):
-    """A message that is ours. `place` orders those of one list; `before` is its past without this delivery."""
+Hold = tuple[int, bytes, Delivery]
+"""A message that is ours: its place among those of one list, the list, the delivery. Plain, for there are many."""
 
-    place: int
-    queue: str
-    key: bytes
-    envelope: Envelope | DecodeError
-    before: Past
 
-    def returned(self, *, crashed: bool, counted: bool) -> bytes:
-        """The envelope as it goes back. Unless it is `counted`, nothing happened to it, and this was no delivery."""
-        after = Past(True, self.before.crashes + crashed, self.before.deliveries + counted)
-        return self.envelope.raw if after == self.before else with_past(self.envelope.raw, after)
+def _returned(delivery: Delivery, *, crashed: bool, counted: bool) -> bytes:
+    """The envelope as it goes back. Unless it is `counted`, nothing happened to it, and this was no delivery."""
+    before = Past(delivery.redelivered, delivery.crashes, delivery.deliveries - 1)
+    after = Past(True, before.crashes + crashed, before.deliveries + counted)
+    return delivery.envelope.raw if after == before else with_past(delivery.envelope.raw, after)
 
 
 class RedisConsumer:
@@ -169,9 +166,10 @@ class RedisConsumer:
         return Received(deliveries, self._take_lost(lost), int(facts)), (float(due) if due else None)
 
     def _hold(self, tag: Tag, place: int, queue: str, key: bytes, envelope: Envelope | DecodeError) -> Delivery:
-        before = past(envelope)
-        self._held[tag] = Hold(place, queue, key, envelope, before)
-        return Delivery(tag, queue, envelope, before.redelivered, before.crashes, before.deliveries + 1)
+        redelivered, crashes, deliveries = past(envelope)
+        delivery = Delivery(tag, queue, envelope, redelivered, crashes, deliveries + 1)
+        self._held[tag] = (place, key, delivery)
+        return delivery
 
     def _forget_epoch(self) -> None:
         self._epoch += 1
@@ -346,18 +344,10 @@ class RedisConsumer:
         return ("0",) if part is None else ("1", *self._results.counting(part))
 
     def _letter(self, tag: Tag, why: Burial) -> bytes:
-        held = self._held[tag]
+        _, _, held = self._held[tag]
         opened = held.envelope if isinstance(held.envelope, Envelope) else None
-        return letter(
-            held.queue,
-            opened and opened.task,
-            opened and opened.id,
-            why.reason,
-            why.detail,
-            held.before.crashes,
-            held.before.deliveries + 1,
-            held.envelope.raw,
-        )
+        name, id = opened and opened.task, opened and opened.id
+        return letter(held.queue, name, id, why.reason, why.detail, held.crashes, held.deliveries, held.envelope.raw)
 
     def _let_go(self, tags: Iterable[Tag]) -> None:
         for tag in tags:
@@ -373,9 +363,11 @@ class RedisConsumer:
 
     def _give_back(self, link: Link, tags: Sequence[Tag], *, crashed: bool, counted: bool, front: bool) -> int:
         # The one that goes last to the front is served first.
-        held = sorted(((self._held[tag], tag) for tag in tags), key=lambda pair: pair[0].place, reverse=front)
+        held = sorted((self._held[tag] for tag in tags), key=itemgetter(0), reverse=front)
         triples = [
-            item for hold, tag in held for item in (tag, hold.key, hold.returned(crashed=crashed, counted=counted))
+            item
+            for _, key, delivery in held
+            for item in (delivery.tag, key, _returned(delivery, crashed=crashed, counted=counted))
         ]
         where = "1" if front else "0"
         returned = Script.GIVE_BACK.run(link, self._keys.fixed, self._skew(), self.name, where, *triples)
@@ -389,8 +381,8 @@ class RedisConsumer:
             return
         quadruples: list[Argument] = []
         for tag in ours:
-            held = self._held[tag]
-            quadruples += [tag, repr(due[tag]), held.key, len(record_end(held.queue))]
+            _, key, held = self._held[tag]
+            quadruples += [tag, repr(due[tag]), key, len(record_end(held.queue))]
         with self._server.borrowed() as link:
             Script.DEFER.run(
                 link, self._keys.fixed, self._skew(), self.name, self._options.visibility_timeout, *quadruples

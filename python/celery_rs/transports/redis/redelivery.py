@@ -26,10 +26,9 @@ NEW = Past()
 
 def past(envelope: Envelope | DecodeError) -> Past:
     """Most messages have none, and are not parsed for it."""
-    raw = envelope.raw
-    if b'"redelivered"' not in raw and b'"crs_' not in raw:
+    if isinstance(envelope, Envelope) and not envelope.has_past:
         return NEW
-    fields = _object(raw)
+    fields = _object(envelope.raw)
     properties = _within(fields, "properties")
     again = _within(properties, "delivery_info").get("redelivered") or _within(fields, "headers").get("redelivered")
     return Past(bool(again), _count(properties.get(CRASHES)), _count(properties.get(DELIVERIES)))
