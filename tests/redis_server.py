@@ -5,6 +5,7 @@ does to it touches another's.
 """
 
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ class OwnRedis:
     def stop(self) -> None:
         """In an orderly way; harmless when it does not run."""
         if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             self._end()
 
@@ -61,6 +63,15 @@ class OwnRedis:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def pause(self) -> None:
+        """It does not answer any more, though its port is open; `resume`, or what ends it, undoes that."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _end(self) -> None:
         assert self._process is not None

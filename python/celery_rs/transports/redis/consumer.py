@@ -505,7 +505,11 @@ class RedisConsumer:
         for ran in (True, False):
             tags = [self._hold_adopted(each).tag for each in adopted if (each.state == b"r") is ran]
             if tags:
-                returned += self._give_back(link, tags, crashed=ran, counted=True, front=True)
+                try:
+                    returned += self._give_back(link, tags, crashed=ran, counted=True, front=True)
+                except OperationalError:
+                    self._let_go(tags)  # nobody has been told of them: they must be found again
+                    raise
         return returned
 
     def _own_link(self) -> Link:

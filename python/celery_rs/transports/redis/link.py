@@ -5,6 +5,7 @@ us and replies parsed by hiredis on the same socket, since a command layer in be
 round trip. One thread at a time; a link whose answer did not come is closed, for nobody knows what it would say next.
 """
 
+import select
 import socket
 import ssl
 import struct
@@ -52,6 +53,12 @@ class Link:
         timeval = struct.pack("ll", *divmod(round((seconds or 0.0) * 1_000_000), 1_000_000))
         for side in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, side, timeval)
+
+    def has_ended(self) -> bool:
+        """Whether the server has closed it, or says something that nobody has asked for."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def silent_for(self) -> float:
         """Seconds since it was last written to, or has answered `replies`."""

@@ -6,6 +6,7 @@ forgets what it has inherited without closing it, since its parent still talks t
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -28,6 +29,10 @@ from celery_rs.transports.redis.options import RedisOptions
 logger = logging.getLogger("celery_rs.redis")
 
 CONNECT_TIMEOUT_S = 4.0
+_LEAST_S = 0.05
+"""So long an answer may take whatever the deadline: what is there already is read."""
+_FRESH_S = 0.1
+"""A connection that was used so lately is not looked at before it is used again."""
 
 _inherited: list[Link] = []
 """Connections of a parent: kept, so that nobody closes them here."""
@@ -86,14 +91,17 @@ class Server:
 
     # Connections
 
-    def connect(self) -> Link:
-        """A connection of one's own: the next server of the list is tried where one cannot be reached."""
+    def connect(self, until: float = math.inf) -> Link:
+        """A connection of one's own: the next server of the list is tried where one cannot be reached.
+
+        `until` is when to give up, by the monotonic clock.
+        """
         first = self._preferred
         last: LinkLost | Refused | None = None
         for step in range(len(self._places)):
             at = (first + step) % len(self._places)
             try:
-                link = self._open(self._places[at])
+                link = self._open(self._places[at], until)
             except LinkLost as error:
                 last = error
                 continue
@@ -112,48 +120,69 @@ class Server:
     def borrowed(self, deadline: float | None = None) -> "Loan":
         """A connection for some calls, in a `with`; it is kept for the next borrower unless it failed.
 
-        `deadline` is how many seconds an answer may take, if that is less than the options say.
+        `deadline` is how many seconds it may take to have a connection and an answer.
         """
         return Loan(self, deadline)
 
-    def lend(self, deadline: float | None) -> Link:
-        """A connection that must be given back."""
-        link = self._idle_link() or self.connect()
-        if deadline is not None and deadline < self._options.socket_timeout:
-            link.set_patience(deadline)
-        return link
+    def lend(self, until: float) -> tuple[Link, bool]:
+        """A connection that must be given back, and whether it was told to hurry.
 
-    def _idle_link(self) -> Link | None:
+        `until` is when to give up, by the monotonic clock.
+        """
+        link = self._idle_link(until) or self.connect(until)
+        left = self._left(until)
+        hurried = left < self._options.socket_timeout - _FRESH_S
+        if hurried:
+            link.set_patience(left)
+        return link, hurried
+
+    def _left(self, until: float) -> float:
+        """Seconds that an answer may take."""
+        return max(_LEAST_S, min(self._options.socket_timeout, until - time.monotonic()))
+
+    def _idle_link(self, until: float) -> Link | None:
         while True:
             try:
                 link = self._idle.pop()
             except IndexError:
                 return None
-            if time.monotonic() - link.used_at < self._options.health_check_interval:
+            idle = time.monotonic() - link.used_at
+            if idle < _FRESH_S:
+                return link
+            if link.has_ended():
+                link.close()
+                continue
+            if idle < self._options.health_check_interval:
                 return link
             try:
+                link.set_patience(self._left(until))
                 link.call(b"PING")
+                link.set_patience(self._options.socket_timeout)
             except LinkLost:
+                self.close()
                 continue
             return link
 
-    def take_back(self, link: Link, deadline: float | None) -> None:
+    def take_back(self, link: Link, hurried: bool) -> None:
         """Keep it for the next borrower, or close it where enough are kept."""
-        if deadline is not None and deadline < self._options.socket_timeout:
+        if hurried:
             link.set_patience(self._options.socket_timeout)
         if len(self._idle) < max(1, self._options.max_connections) and os.getpid() == self._pid:
             self._idle.append(link)
         else:
             link.close()
 
-    def _open(self, place: Location) -> Link:
+    def _open(self, place: Location, until: float) -> Link:
         where = f"{self._role} {place.shown}"
         with in_words_of_the_broker(where):
-            connection = self._connection(place)
+            connection = self._connection(place, until)
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
-        return Link(connection, where)
+        link = Link(connection, where)
+        if until != math.inf:
+            link.set_patience(self._options.socket_timeout)
+        return link
 
-    def _connection(self, place: Location) -> AbstractConnection:
+    def _connection(self, place: Location, until: float) -> AbstractConnection:
         chosen: dict[str, Any] = {
             "db": place.db,
             "protocol": 2,
@@ -163,6 +192,9 @@ class Server:
             **self._options.connection,
             **place.login,
         }
+        if until != math.inf:
+            for name in ("socket_timeout", "socket_connect_timeout"):
+                chosen[name] = min(chosen[name] or math.inf, max(_LEAST_S, until - time.monotonic()))
         tls = self._tls if place.tls is None else {**place.tls, **(self._tls or {})}
         if place.kind == "socket":
             chosen.pop("socket_keepalive", None)
@@ -222,21 +254,23 @@ class Server:
 class Loan:
     """A borrowed connection. A class, since a generator would cost `delay()` more than packing its message."""
 
-    __slots__ = ("_deadline", "_link", "_server")
+    __slots__ = ("_hurried", "_link", "_server", "_until")
 
     def __init__(self, server: Server, deadline: float | None) -> None:
         self._server = server
-        self._deadline = deadline
+        self._until = math.inf if deadline is None else time.monotonic() + deadline
 
     def __enter__(self) -> Link:
-        self._link = self._server.lend(self._deadline)
+        self._link, self._hurried = self._server.lend(self._until)
         return self._link
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None or issubclass(kind, Refused):
-            self._server.take_back(self._link, self._deadline)
-        else:
-            self._link.close()  # its answer may still come, and would be taken for another's
+            self._server.take_back(self._link, self._hurried)
+            return
+        self._link.close()  # its answer may still come, and would be taken for another's
+        if issubclass(kind, LinkLost):
+            self._server.close()  # those that nobody uses have most likely ended with it
 
 
 _warned: set[str] = set()

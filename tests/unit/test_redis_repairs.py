@@ -1,0 +1,53 @@
+"""What a Redis consumer does after a reply was lost, where the repair itself fails; and connections that have ended."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from celery_rs.errors import OperationalError
+from celery_rs.transports.redis import RedisTransport, Script
+from tests.conformance.calls import call
+from tests.redis_proxy import RedisProxy, proxy_before
+from tests.redis_server import OwnRedis
+
+
+@pytest.fixture
+def proxy(own_redis: OwnRedis) -> Iterator[RedisProxy]:
+    with proxy_before(own_redis.port) as proxy:
+        yield proxy
+
+
+def test_a_repair_that_fails_is_made_again(own_redis: OwnRedis, proxy: RedisProxy) -> None:
+    transport = RedisTransport.open(proxy.url, {})
+    consumer = transport.consume(["q"])
+    transport.publish([call(f"id-{n}") for n in range(3)])
+
+    # Once without faults, so that the server knows the scripts.
+    consumer.give_back([each.tag for each in consumer.receive(10, 0.0).deliveries])
+
+    for lost, reaches in ((Script.RESERVE, True), (Script.GIVE_BACK, False), (Script.GIVE_BACK, True)):
+        proxy.swallow(lost.sha, reaches=reaches)
+        with pytest.raises(OperationalError):
+            consumer.receive(10, 0.0)
+    proxy.swallow(None)
+
+    assert len(consumer.receive(10, 0.0).deliveries) == 3
+    consumer.close()
+    transport.close()
+
+
+def test_a_call_after_a_restart_meets_no_connection_that_has_ended(own_redis: OwnRedis) -> None:
+    transport = RedisTransport.open(own_redis.url, {})
+    with transport.server.borrowed(), transport.server.borrowed(), transport.server.borrowed():
+        pass  # three are kept
+    own_redis.restart()
+
+    began = time.monotonic()
+    while time.monotonic() - began < 0.1:
+        pass  # one that was used just now is not looked at
+    transport.publish([call("one")])
+    transport.publish([call("two")])
+
+    assert transport.queues(["q"])["q"].ready == 2
+    transport.close()
