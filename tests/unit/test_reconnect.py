@@ -61,3 +61,19 @@ def test_the_log_says_what_happens_next(caplog: pytest.LogCaptureFixture) -> Non
         "consumer: Cannot connect to sqlite:///x: it is away. Trying again in 2.00 seconds... (1/3)",
         "consumer: Cannot connect to sqlite:///x: it is away. Trying again in 2.00 seconds... (1)",
     ]
+
+
+def test_a_broker_may_be_tried_sooner_than_the_log_says_and_that_does_not_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries = Tries("broker", Patience(2), Rising(step=7.0), sooner=3.0)
+
+    delays = [tries.failed(AWAY) for _ in range(8)]
+
+    assert delays == [3.0, 3.0, 1.0, 3.0, 3.0, 3.0, 3.0, 2.0]
+    assert [line.rpartition(" in ")[2] for line in caplog.messages] == [
+        "7.00 seconds... (1/2)",
+        "14.00 seconds... (2/2)",
+    ]
+    with pytest.raises(OperationalError, match="it is away"):
+        tries.failed(AWAY)

@@ -43,6 +43,8 @@ _SENDING = frozenset({"timeout", "confirm_timeout"})
 _PLANS = 4096
 PATIENCE_S = 5.0
 """How long a caller waits for a broker that does not answer."""
+_LAST_TRY_S = 0.5
+"""How long at least one more attempt may take."""
 
 
 class _Plan(NamedTuple):
@@ -219,9 +221,10 @@ class Publisher:
         wait: Wait = "written" if current_request() is None and deadline is None else "stored"
         transport, began = self._app.transport, time.monotonic()
         pauses: Iterator[float] | None = None
+        patience = PATIENCE_S if deadline is None else deadline
         while True:
             try:
-                transport.publish(batch, wait=wait, deadline=PATIENCE_S if deadline is None else deadline)
+                transport.publish(batch, wait=wait, deadline=patience)
                 break
             except OperationalError:
                 pauses = pauses or self._retries(retry, policy, began + PATIENCE_S)
@@ -229,6 +232,8 @@ class Publisher:
                 if pause is None:
                     raise
                 time.sleep(pause)
+                if deadline is None:
+                    patience = max(_LAST_TRY_S, began + PATIENCE_S - time.monotonic())
         self.tell(batch)
 
     def _retries(self, retry: bool | None, policy: Mapping[str, Any] | None, until: float) -> Iterator[float]:

@@ -24,6 +24,8 @@ from celery_rs.worker.threads import thread
 logger = logging.getLogger("celery.worker.completer")
 
 BATCH_MOST = 512
+WRITE_AGAIN_S = 3.0
+"""The longest pause between two tries: nothing is received while writes wait."""
 LAST_WRITE_S = 5.0
 """How long a write that was going on when the worker gave up may still take."""
 
@@ -174,7 +176,7 @@ class Completer:
         self._transport.announce(reply.exchange, reply.routing_key, [reply.seal()])
 
     def _write(self, step: Callable[[], object]) -> None:
-        backoff = Backoff()
+        backoff = Backoff(most=WRITE_AGAIN_S)
         while not self._gave_up:
             try:
                 step()

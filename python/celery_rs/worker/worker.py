@@ -58,6 +58,8 @@ FLUSH_S = 10.0
 """How long a stopping worker tries to write what is left."""
 CLOSE_S = 5.0
 """How long it waits for all its parts that need the broker to end."""
+BACK_WITHIN_S = 3.0
+"""A broker that is back is found so soon."""
 ALIVE_WITHIN_S = 4.0
 """How long a new process may take to be ready, unless `worker_proc_alive_timeout` says."""
 
@@ -204,7 +206,8 @@ class Worker:
         completer = Completer(transport, consumer, self.app.backend, box, elsewhere)
         completer.start()
         parts.callback(completer.stop, FLUSH_S)
-        receiver = Receiver(consumer, box, Tries(transport.describe(), Patience.while_running(conf)), transport)
+        tries = Tries(transport.describe(), Patience.while_running(conf), sooner=BACK_WITHIN_S)
+        receiver = Receiver(consumer, box, tries, transport)
         receiver.start()
         parts.callback(lambda: receiver.stop(grace.left()))
         leases = Leases(consumer, box)
