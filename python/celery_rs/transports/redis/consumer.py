@@ -9,6 +9,7 @@ An epoch is a time in which no reply was lost. What a lost reply had reserved go
 
 import itertools
 import json
+import math
 import os
 import secrets
 import threading
@@ -36,7 +37,7 @@ from celery_rs.transports.redis.server import Server
 from celery_rs.transports.redis.skew import Skew
 from celery_rs.transports.redis.subscription import Broadcasts
 from celery_rs.transports.redis.suspicion import Suspicion
-from celery_rs.transports.redis.waiting import Waiting
+from celery_rs.transports.redis.waiting import LOOK_S, Waiting
 from celery_rs.wire import ChordPart, TaskResult
 
 LEASE_S = 10.0
@@ -310,6 +311,9 @@ class RedisConsumer:
         except LinkLost:
             self._unsure.update(ours)
             raise
+        if not plain:
+            followups = (each.not_before for completion in batch for each in completion.followups)
+            self._wake_for(due for due in followups if due is not None)
         happened = {
             tag for tag, verdict in zip(ours, reply.decode(), strict=True) if verdict == "1" or tag in self._unsure
         }
@@ -388,6 +392,12 @@ class RedisConsumer:
                 link, self._keys.fixed, self._skew(), self.name, self._options.visibility_timeout, *quadruples
             )
         self._let_go(ours)
+        self._wake_for(due[tag] for tag in ours)
+
+    def _wake_for(self, due: Iterable[float]) -> None:
+        """Have who waits for messages learn of delayed ones that are due before its next look."""
+        if min(due, default=math.inf) - time.time() < LOOK_S:
+            self.wake()
 
     def bury(self, letters: Mapping[Tag, Burial]) -> None:
         self._faults.wait_while_paused()
