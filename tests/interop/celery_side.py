@@ -167,7 +167,9 @@ class Project:
         foreign = ("APP", "BROKER_URL", "RESULT_BACKEND", "CONFIG_MODULE")
         own = {name: value for name, value in os.environ.items() if "CELERY" not in name and name not in foreign}
         own.pop("PYTHONPATH", None)
-        return own | {"PROJ_SETTINGS": json.dumps(self.settings), "PROJ_FOLDER": str(self.folder)}
+        project = {"PROJ_SETTINGS": json.dumps(self.settings), "PROJ_FOLDER": str(self.folder)}
+        # Both refuse to read pickle as root, unless told that it is meant.
+        return own | project | {"C_FORCE_ROOT": "1"}
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
