@@ -131,6 +131,7 @@ class Celery:
         self._transport: Transport | None = None
         self._read_transport: Transport | None = None
         self._backend: ResultBackend | None = None
+        self._keeps_results: tuple[int | None, bool] = (None, False)
         self._asked: tuple[ResultBackend, Patience, ResultBackend] | None = None
         """The result store, how patiently it is asked, and who does that: one, since who waits shares a thread."""
         self.conf = Settings({**(changes or {}), **named, **settings}, lock=self._lock)
@@ -606,6 +607,15 @@ class Celery:
         if url is None:
             return self.broker_url if broker_url(self.conf, "write") is None else None
         return embedded_url(self._home) if url == _EMBEDDED else url
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether there is a result store at all: nobody writes records for none. Opens nothing."""
+        version = self.conf.version
+        if self._keeps_results[0] != version:
+            url = self.backend_url
+            self._keeps_results = (version, url is not None and not url.startswith("disabled"))
+        return self._keeps_results[1]
 
     @property
     def transport(self) -> Transport:

@@ -38,7 +38,7 @@ class Run:
         self.tag = tag
         self.began = time.monotonic()
         said = request.ignore_result
-        self.stores = not (task.ignore_result if said is None else said)
+        self.stores = not (task.ignore_result if said is None else said) and app.keeps_results
         self.retval: Any = None
         self.state: str | None = None
 

@@ -6,7 +6,7 @@ from celery_rs.worker.window import percentile_90
 
 BATCH_S = 0.005
 """A child is given about this much work at once, in seconds."""
-BATCH_MOST = 32
+BATCH_MOST = 128
 _REMEMBERED = 64
 
 
