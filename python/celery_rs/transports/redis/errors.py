@@ -55,7 +55,7 @@ def _reason(error: BaseException) -> str:
             return f"its certificate is not trusted: {candidate.verify_message}; name its CA in ssl_ca_certs"
         if isinstance(candidate, ssl.SSLError):
             return f"TLS failed: {candidate.reason or candidate}; does the server speak TLS on this port?"
-    if isinstance(error, TimeoutError | redis.TimeoutError):
+    if _is_timeout(error):
         return "no answer in time"
     for candidate in (error, cause):
         if isinstance(candidate, OSError) and candidate.strerror:
@@ -64,11 +64,16 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def in_words_of_the_broker(where: str) -> Iterator[None]:
-    """Around what redis-py does: its errors are ours afterwards."""
+def in_words_of_the_broker(where: str, *, speaks_tls: bool = False) -> Iterator[None]:
+    """Around what redis-py does: its errors are ours afterwards. A server without TLS is silent when it is spoken."""
     try:
         yield
     except (redis.AuthenticationError, redis.ResponseError, hiredis.ReplyError) as error:
         raise refusal(where, error) from None
     except (redis.RedisError, OSError) as error:
-        raise lost(where, error) from None
+        hint = "; does it speak TLS on this port?" if speaks_tls and _is_timeout(error) else ""
+        raise LinkLost(f"{lost(where, error)}{hint}") from None
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError | redis.TimeoutError)

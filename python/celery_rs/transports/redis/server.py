@@ -174,7 +174,8 @@ class Server:
 
     def _open(self, place: Location, until: float) -> Link:
         where = f"{self._role} {place.shown}"
-        with in_words_of_the_broker(where):
+        speaks_tls = place.tls is not None or self._tls is not None
+        with in_words_of_the_broker(where, speaks_tls=speaks_tls):
             connection = self._connection(place, until)
             connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
         link = Link(connection, where)
