@@ -181,7 +181,8 @@ def record(id):
     return TaskResult(id, "SUCCESS", 0, encode_meta(id, "SUCCESS", None, now=0.0))
 
 backend = open_backend(sys.argv[1], {}, expires=60)
-assert list(backend.watch(["nothing"], 0.05)) == []  # the connection is there
+assert backend.fetch(["nothing"]) == {}
+assert list(backend.watch(["nothing"], 0.05)) == []  # the connections are there
 child = os.fork()
 if child == 0:
     threading.Timer(0.1, backend.store, [[record("childs")]]).start()

@@ -3,6 +3,7 @@
 Everything a store is asked may be asked twice.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -19,9 +20,13 @@ class Client:
     def __init__(self, server: Server, again: bool) -> None:
         self.server = server
         self._again = again
+        self._pid = os.getpid()
 
     def ask(self, question: Callable[[Link], R]) -> R:
         """Raises BackendError."""
+        if os.getpid() != self._pid:
+            self._pid = os.getpid()
+            self.server.after_fork()
         with in_words_of_the_store():
             try:
                 with self.server.borrowed() as link:

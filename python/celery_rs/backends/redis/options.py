@@ -32,7 +32,7 @@ def open_redis(
     failure_expires: float | None = None,
 ) -> RedisBackend:
     """Raises ImproperlyConfigured for a URL, an option or a setting that makes no sense."""
-    given = {option: settings.get(name) for name, option in _SETTINGS.items()}
+    given = {option: settings.get(name) or None for name, option in _SETTINGS.items()}  # 0 is off, as in Celery
     provider = _credential_provider(settings.get("redis_backend_credential_provider"))
     chosen = RedisOptions.of(
         {**given, "credential_provider": provider, **options}, setting="result_backend_transport_options"
