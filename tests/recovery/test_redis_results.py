@@ -10,6 +10,7 @@ from celery_rs.backends import open_backend
 from celery_rs.backends.redis import RedisBackend
 from celery_rs.errors import BackendError
 from celery_rs.wire import TaskResult, encode_meta
+from tests.apps import make_app
 from tests.redis_server import OwnRedis
 
 DEADLINE_S = 60.0
@@ -118,3 +119,18 @@ def test_a_store_that_does_not_come_back_is_named(own_redis: OwnRedis) -> None:
         waiter.join(DEADLINE_S)
         assert str(waiter.error) == f"result store {own_redis.url} cannot be reached: Connection refused"
     backend.close()
+
+
+def test_a_client_that_always_retries_waits_for_a_store_that_is_not_there_yet(own_redis: OwnRedis) -> None:
+    app = make_app(result_backend=own_redis.url, result_backend_always_retry=True)
+    own_redis.stop()
+    found: list[object] = []
+    waiting = threading.Thread(target=lambda: found.append(app.AsyncResult("a").get(timeout=DEADLINE_S)))
+    waiting.start()
+
+    own_redis.start()
+    app.backend.store([record("a")])
+
+    waiting.join(DEADLINE_S)
+    assert found == [None]
+    app.close()

@@ -236,7 +236,7 @@ def test_a_record_that_cannot_be_read_is_the_error_of_its_own_result(app: Celery
     app.backend.store([record("b", "SUCCESS", 2)])
 
     assert called.wait(PATIENCE)
-    assert [type(error) for error in got] == [errors.ContentError]
+    assert [type(error) for error in got] == [errors.BackendGetMetaError]
 
 
 def test_a_store_that_nobody_waits_for_is_not_kept(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from celery_rs.backends import open_backend
 from celery_rs.backends.redis import RedisBackend
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.transports import open_transport
-from celery_rs.wire import TaskResult, encode_meta
+from celery_rs.wire import ChordPart, TaskResult, encode_meta
 from tests.apps import make_app
 from tests.redis_server import OwnRedis
 
@@ -283,6 +283,13 @@ def test_a_full_store_is_named(own_redis: OwnRedis) -> None:
 
     with opened(own_redis.url) as backend, pytest.raises(BackendError, match=r"^result store .*out of memory"):
         backend.store([SUCCESS])
+
+
+def test_a_chord_whose_key_holds_something_else_is_named(own_redis: OwnRedis) -> None:
+    own_redis.call("SET", "celery-taskset-meta-g.j", "x")
+
+    with opened(own_redis.url) as backend, pytest.raises(BackendError, match="a key holds something else"):
+        backend.claim_chords([ChordPart("g", "a", 0, "SUCCESS", b"1")], 10.0)
 
 
 def test_a_user_who_may_not_subscribe_is_told_so(own_redis: OwnRedis) -> None:
