@@ -54,7 +54,7 @@ lint: .make/extension .make/group-lint .make/group-test ## formatting, lints and
 	@echo "[lint 3/8] mypy --strict"
 	@$(PY) -m mypy
 	@echo "[lint 4/8] pyright: the package"
-	@$(PY) -m pyright --warnings
+	@$(PY) -m pyright --warnings --pythonpath $(PY)
 	@echo "[lint 5/8] programs that use it: mypy and pyright, both strict"
 	@$(PY) -m pytest --quiet tests/typing
 	@echo "[lint 6/8] stubtest: _core.pyi against the built extension"

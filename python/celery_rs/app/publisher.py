@@ -241,9 +241,9 @@ class Publisher:
         conf = self._app.conf
         if not (conf.task_publish_retry if retry is None else retry):
             return
-        policy = policy or conf.task_publish_retry_policy
-        endless = policy.get("max_retries", 3) is None
-        for pause in _pauses(policy):
+        chosen: Mapping[str, Any] = policy or conf.task_publish_retry_policy
+        endless = chosen.get("max_retries", 3) is None
+        for pause in _pauses(chosen):
             if not endless and time.monotonic() + pause > until:
                 return
             yield pause

@@ -290,7 +290,7 @@ class RedisConsumer:
                 ours.setdefault(completion.tag, completion)
         first = {id(completion) for completion in ours.values()}
         if not ours:
-            return ["lost"] * len(batch)
+            return ["lost" for _ in batch]
         plain = not any(
             completion.followups or completion.record or completion.part or completion.how != "done"
             for completion in ours.values()

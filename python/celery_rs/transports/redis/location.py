@@ -5,7 +5,7 @@ failover list. What redis-py is told comes out, checked; what it would pass over
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -90,7 +90,8 @@ def in_order(places: Sequence[Location], strategy: Any) -> list[Location]:
         raise ImproperlyConfigured(
             f"broker_failover_strategy must be 'round-robin', 'shuffle' or a function, got {strategy!r}"
         )
-    chosen = list(dict.fromkeys(islice(strategy([place.shown for place in places]), len(places))))
+    ask: Callable[[list[str]], Iterator[str]] = strategy
+    chosen = list(dict.fromkeys(islice(ask([place.shown for place in places]), len(places))))
     by_name = {place.shown: place for place in places}
     unknown = [name for name in chosen if name not in by_name]
     if unknown or not chosen:
