@@ -54,6 +54,32 @@ def _broker(name: str, url: str, *says: str, code: int = ExitCode.USAGE) -> Row:
     return Row(f"broker: {name}", says, "broker", before=("-b", url, "-A", "proj"), code=code)
 
 
+def _redis(name: str, url: str, *says: str) -> tuple[Row, Row]:
+    """As a broker, and as a result store."""
+    return (
+        _broker(f"redis: {name}", url, *says),
+        Row(f"store: redis: {name}", says, "store", before=("--result-backend", url, "-A", "proj")),
+    )
+
+
+def _unavailable(name: str, url: str, *says: str) -> tuple[Row, Row]:
+    """The same where it is a server that is wrong; a worker tries once here."""
+    files = {"once.py": f"{GOOD}\napp.conf.broker_connection_retry_on_startup = False\n"}
+    code = ExitCode.UNAVAILABLE
+    return (
+        Row(
+            f"broker: redis: {name}", ("broker redis", *says), "broker", ("-b", url, "-A", "once"), (), files, code=code
+        ),
+        Row(
+            f"store: redis: {name}",
+            ("result store redis", *says),
+            "store",
+            before=("--result-backend", url, "-A", "proj"),
+            code=code,
+        ),
+    )
+
+
 def _option(name: str, concerns: str, after: tuple[str, ...], *says: str, code: int = ExitCode.USAGE) -> Row:
     return Row(f"option: {name}", says, concerns, after=after, code=code)
 
@@ -89,6 +115,25 @@ BROKERS = (
     _broker("no folder", "sqlite:///no/such/x.sqlite3", "no/such", "create it first"),
     _broker("no database", "sqlite:///proj.py", "proj.py", "not a SQLite database"),
     _broker("unknown option", "sqlite:///x.sqlite3?sink=full", "sink"),
+)
+PLAIN_REDIS = "127.0.0.1:6379"
+NOBODY = "127.0.0.1:1"
+"""A port at which nobody listens."""
+REDIS = (
+    *_redis("no database's number", "redis://h/tasks", "the database of a Redis is a number", "'tasks'"),
+    *_redis("unknown option", "redis://h/0?speed=9", "expected one of", "'speed'"),
+    *_redis("TLS option without TLS", "redis://h/0?ssl_cert_reqs=none", "expected rediss://"),
+    *_redis("a list of two kinds", "redis://h;sqlite:///x", "of one kind"),
+    *_redis("sentinel without a master", "sentinel://h:26379", "master_name"),
+    *_unavailable("down", f"redis://:hunter2@{NOBODY}/0", "cannot be reached: Connection refused"),
+    *_unavailable("no socket", "redis+socket:///no/such.sock", "cannot be reached: No such file or directory"),
+    *_unavailable("password", f"redis://:hunter2@{PLAIN_REDIS}/0", "refused: ", "password"),
+    *_unavailable(
+        "no such database", f"redis://{PLAIN_REDIS}/999999", "refused: DB index is out of range", "the end of the URL"
+    ),
+    *_unavailable(
+        "no TLS there", f"rediss://{PLAIN_REDIS}/0?ssl_cert_reqs=none&socket_timeout=0.2", "speak TLS on this port?"
+    ),
 )
 OPTIONS = (
     _option("unknown", EVERY, ("--frobnicate",), "No such option", "--frobnicate"),
@@ -155,4 +200,4 @@ REST = (
     Row("loader", ("loader", "'no.such:Loader'"), "settings", before=("--loader", "no.such:Loader", "-A", "proj")),
     Row("no such directory", ("'nowhere'",), before=("--workdir", "nowhere", "-A", "proj")),
 )
-ROWS = (*APPS, *SETTINGS, *BROKERS, *OPTIONS, *REST)
+ROWS = (*APPS, *SETTINGS, *BROKERS, *REDIS, *OPTIONS, *REST)

@@ -3,13 +3,17 @@
 A line is one write with O_APPEND, followed by fsync: what is in the journal has happened, whatever was killed after it.
 """
 
+import importlib
+import json
 import os
 import time
 
-from celery_rs import Celery
-
-app = Celery("chaos", broker=os.environ["CHAOS_BROKER"], backend=os.environ["CHAOS_BROKER"])
+Celery = importlib.import_module(os.environ.get("CHAOS_PACKAGE", "celery_rs")).Celery
+"""Celery's own workers run these tasks, too."""
+BROKER = os.environ["CHAOS_BROKER"]
+app = Celery("chaos", broker=BROKER, backend=os.environ.get("CHAOS_BACKEND", BROKER))
 app.conf.update(worker_pool_restarts=True, worker_soft_shutdown_timeout=0.5)
+app.conf.update(json.loads(os.environ.get("CHAOS_SETTINGS", "{}")))
 JOURNAL = os.environ["CHAOS_JOURNAL"]
 
 

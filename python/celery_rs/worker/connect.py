@@ -43,13 +43,20 @@ class Connecting:
         while True:
             try:
                 transport.declare(queues)
-                return transport.consume([queue.name for queue in queues])
+                consumer = transport.consume([queue.name for queue in queues])
+                self._catch_up()
+                return consumer
             except OperationalError as error:
+                self._catch_up()
                 delay = tries.failed(error)
                 failed(error)
             self._wait(delay)
             if self._lifecycle.phase >= Phase.DRAINING:
                 return None
+
+    def _catch_up(self) -> None:
+        """Hear what the pool's processes have said while a broker was slow, before any of them is found too slow."""
+        self._watch.wait(0.0)
 
     def _wait(self, seconds: float) -> None:
         until = monotonic() + seconds

@@ -38,7 +38,7 @@ class Refused(OperationalError):
 
 def refusal(where: str, reply: Exception) -> Refused:
     """The server's own words, and what they call for. `where` is what the server is and its URL."""
-    said = str(reply)
+    said = str(reply).rstrip(".")
     advice = next((todo for word, todo in _ADVICE if word.lower() in said.lower()), "")
     return Refused(f"{where} refused: {said}" + (f" ({advice})" if advice else ""))
 
