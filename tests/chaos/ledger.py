@@ -4,13 +4,19 @@
 
 *finished* comes from the journal alone; *failed* (a stored WorkerLostError, early acknowledgement only), *revoked*
 (and asked for), *dead* and *queued* are asked of broker and result store. A task that ran more often than once is
-explained by the death of the process that ran it before, or it counts as unexplained. One that starts after REVOKED
+explained by the death of the process that ran it before, or by a stop of its worker: what that holds others take over,
+and it starts what it still thinks its own once it goes on. Else it counts as unexplained. One that starts after REVOKED
 was seen in the store has risen from the dead. One that succeeded and whose follow-up is nowhere is unfollowed.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+
+UNAWARE_S = 3.0
+"""A worker that was stopped learns what it has lost within so many seconds."""
+UNWRITTEN_S = 1.0
+"""What had ended so shortly before the stop may not have been written."""
 
 
 @dataclass(slots=True)
@@ -28,6 +34,8 @@ class Journal:
 
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
     killed: dict[int, float] = field(default_factory=dict)
+    stops: dict[int, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    """By process: from when to when its worker was stopped."""
     followed: set[str] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     buried: dict[str, float] = field(default_factory=dict)
@@ -49,6 +57,10 @@ class Journal:
                 journal.followed.add(subject)
             elif kind == "revoked":
                 journal.revoked.add(subject)
+            elif kind == "stopped":
+                journal.stops[int(subject)].append((float(when), float("inf")))
+            elif kind == "resumed":
+                journal.stops[int(subject)][-1] = (journal.stops[int(subject)][-1][0], float(when))
             elif kind == "buried":
                 journal.buried[subject] = float(when)
             else:
@@ -66,14 +78,24 @@ class Journal:
         return {id for id, when in self.buried.items() if any(run.started > when for run in self.runs.get(id, ()))}
 
     def unexplained(self) -> set[str]:
-        """Tasks that ran again although the process of an earlier run was never killed after that run began."""
+        """Tasks that ran again although the process of an earlier run was never killed after that run began.
+
+        A run around a stop of its worker counts neither way.
+        """
         return {
             id
             for id, runs in self.runs.items()
             if any(
-                self.killed.get(run.pid, -1.0) < run.started for run in sorted(runs, key=lambda run: run.started)[:-1]
+                self.killed.get(run.pid, -1.0) < run.started
+                for run in sorted(filter(self._undisturbed, runs), key=lambda run: run.started)[:-1]
             )
         }
+
+    def _undisturbed(self, run: Run) -> bool:
+        return not any(
+            run.started < resumed + UNAWARE_S and (run.ended is None or run.ended > stopped - UNWRITTEN_S)
+            for stopped, resumed in self.stops.get(run.pid, ())
+        )
 
 
 @dataclass(frozen=True, slots=True)

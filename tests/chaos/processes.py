@@ -18,10 +18,10 @@ def children() -> dict[int, list[int]]:
     return family
 
 
-def pool_of(worker: int) -> list[int]:
-    """The children that run the tasks of a worker: its nursery's children."""
+def pool_of(worker: int, *, nursery: bool = True) -> list[int]:
+    """The children that run the tasks of a worker: its nursery's children, or its own where there is none."""
     family = children()
-    return [child for nursery in family[worker] for child in family[nursery]]
+    return [child for nurse in family[worker] for child in family[nurse]] if nursery else list(family[worker])
 
 
 def alive(pid: int) -> bool:

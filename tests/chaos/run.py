@@ -15,7 +15,7 @@ from celery_rs import Celery
 from celery_rs.backends import ResultBackend
 from celery_rs.transports import Transport
 from tests.chaos import processes
-from tests.chaos.ledger import Journal, Ledger, balance
+from tests.chaos.ledger import UNAWARE_S, Journal, Ledger, balance
 from tests.chaos.meddler import Meddler
 
 LINKED = "linked-"
@@ -29,28 +29,40 @@ ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 0, signal.SIGQUIT: 1}
 END_WITHIN_S = 20.0
 STOPPED_S = 4.0
 DRAIN_S = 120.0
+CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
 
 
 @dataclass(slots=True)
 class Run:
-    """Where a run keeps its files and how large it is."""
+    """Where a run keeps its files, how large it is, and on what it runs.
+
+    `redis` is the URL of a broker to use instead of a file, `reached_by` how workers reach it; `stopped_s` is for how
+    long a worker is stopped. With `celery` the workers are Celery's own, and what they hold at the end stays there.
+    """
 
     folder: Path
     tasks: int
     seconds: float
     seed: int
     meddled: bool = False
+    redis: str | None = None
+    reached_by: str | None = None
+    stopped_s: float = STOPPED_S
+    celery: bool = False
 
     @property
     def broker(self) -> str:
-        return f"sqlite:///{self.folder}/chaos.sqlite3"
+        return self.redis or f"sqlite:///{self.folder}/chaos.sqlite3"
+
+    def pool_of(self, worker: int) -> list[int]:
+        return processes.pool_of(worker, nursery=not self.celery)
 
     @property
     def journal(self) -> Path:
         return self.folder / "journal"
 
-    def environment(self) -> dict[str, str]:
-        chaos = {"CHAOS_BROKER": self.broker, "CHAOS_JOURNAL": str(self.journal), "AUTOSCALE_KEEPALIVE": "1"}
+    def environment(self, broker: str | None = None) -> dict[str, str]:
+        chaos = {"CHAOS_BROKER": broker or self.broker, "CHAOS_JOURNAL": str(self.journal), "AUTOSCALE_KEEPALIVE": "1"}
         return {**os.environ, **chaos}
 
     def acknowledged(self, producer: int) -> Path:
@@ -75,7 +87,7 @@ def run(plan: Run) -> Ledger:
                 raise RuntimeError(f"a producer failed with exit code {producer.returncode}")
         enqueued = [id for n in range(PRODUCERS) for id in plan.acknowledged(n).read_text().split()]
         app = Celery("books", broker=plan.broker, backend=plan.broker)
-        _drain(app.transport)
+        _drain(app.transport, 20.0 if plan.celery else DRAIN_S)
     # Nothing moves any more: a task on its way from the queue to the journal would be in neither.
     journal = Journal.read(plan.journal.read_text().splitlines())
     unfinished = set(enqueued) - journal.finished()
@@ -87,14 +99,14 @@ def run(plan: Run) -> Ledger:
     return balance(enqueued, journal, places, unfollowed)
 
 
-def _drain(transport: Transport) -> None:
-    """Wait until the queue is empty; what is left once nothing has moved for long is counted as queued."""
+def _drain(transport: Transport, patience: float) -> None:
+    """Wait until the queue is empty; what is left once nothing has moved for so long is counted as queued."""
     left, deadline = -1, 0.0
     while left:
         info = transport.queues(["celery"])["celery"]
         before, left = left, sum(count or 0 for count in (info.ready, info.held, info.begun, info.delayed))
         if left != before:
-            deadline = time.monotonic() + DRAIN_S
+            deadline = time.monotonic() + patience
         elif time.monotonic() > deadline:
             return
         time.sleep(0.1)  # a foreign queue tells nobody that it is empty
@@ -133,9 +145,11 @@ def _start_producer(plan: Run, number: int) -> "subprocess.Popen[bytes]":
 
 def _start_worker(plan: Run, number: int) -> "subprocess.Popen[bytes]":
     name, options = f"w{number}@%h", OPTIONS[number] if plan.meddled else ("-c", "2")
-    command = [sys.executable, "-m", "celery_rs", "-A", "tests.chaos.tasks", "worker", "-n", name, *options]
+    python, package = (str(CELERY), "celery") if plan.celery else (sys.executable, "celery_rs")
+    command = [python, "-m", package, "-A", "tests.chaos.tasks", "worker", "-n", name, *options]
+    variables = plan.environment(plan.reached_by) | {"CHAOS_PACKAGE": package}
     with (plan.folder / f"worker.{number}.log").open("ab") as log:
-        return subprocess.Popen(command, env=plan.environment(), stdout=log, stderr=log)
+        return subprocess.Popen(command, env=variables, stdout=log, stderr=log)
 
 
 @contextmanager
@@ -171,7 +185,7 @@ class _Monkey:
 
     def rage(self, until: float, *, meddle: Callable[[], object] = lambda: None) -> None:
         begin = time.monotonic()
-        round_s = min(20.0, until - begin)
+        round_s = min(16.0 + self._plan.stopped_s, until - begin)
         next_kill, next_stop = begin + round_s * 0.3, begin + round_s * 0.6
         while (now := time.monotonic()) < until:
             time.sleep(self._chance.uniform(0.05, 0.4))  # the monkey's own pace
@@ -185,7 +199,7 @@ class _Monkey:
             meddle()
 
     def _kill_child(self) -> None:
-        pool = processes.pool_of(self._chance.choice(self._workers).pid)
+        pool = self._plan.pool_of(self._chance.choice(self._workers).pid)
         if pool:
             self._kill(self._chance.choice(pool))
 
@@ -195,11 +209,14 @@ class _Monkey:
         end = self._chance.choice(list(ENDS)) if self._plan.meddled else signal.SIGKILL
         if not processes.listens(worker.pid, signal.SIGTERM):
             end = signal.SIGKILL
-        pool = processes.pool_of(worker.pid)
+        pool = self._plan.pool_of(worker.pid)
         worker.send_signal(end)
         if worker.wait(END_WITHIN_S) != ENDS[end]:
             raise RuntimeError(f"{end.name} ended a worker with exit code {worker.returncode}")
         self._record(worker.pid)
+        if self._plan.celery:
+            for child in pool:
+                self._kill(child)
         # They die with their worker, a moment later; a run that begins in that moment ends by it too.
         _wait_until(lambda: not any(processes.alive(child) for child in pool))
         for child in pool:
@@ -208,9 +225,14 @@ class _Monkey:
 
     def _stop_worker(self, number: int) -> None:
         worker = self._workers[number]
+        pool = self._plan.pool_of(worker.pid)
         worker.send_signal(signal.SIGSTOP)
-        time.sleep(STOPPED_S)  # that is the fault
+        self._record(*pool, as_="stopped")
+        time.sleep(self._plan.stopped_s)  # that is the fault
         worker.send_signal(signal.SIGCONT)
+        self._record(*pool, as_="resumed")
+        if self._plan.stopped_s > STOPPED_S:
+            time.sleep(UNAWARE_S)  # its children are left alone until it knows what it has lost
 
     def _kill(self, pid: int) -> None:
         try:
@@ -219,6 +241,6 @@ class _Monkey:
             return
         self._record(pid)
 
-    def _record(self, pid: int) -> None:
+    def _record(self, *pids: int, as_: str = "kill") -> None:
         with self._plan.journal.open("a") as journal:
-            journal.write(f"kill {pid} {os.getpid()} {time.monotonic():.6f}\n")
+            journal.writelines(f"\n{as_} {pid} {os.getpid()} {time.monotonic():.6f}\n" for pid in pids)
