@@ -7,7 +7,7 @@ failover list. What redis-py is told comes out, checked; what it would pass over
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from celery_rs.config import mask_url, mask_urls
@@ -90,7 +90,7 @@ def in_order(places: Sequence[Location], strategy: Any) -> list[Location]:
         raise ImproperlyConfigured(
             f"broker_failover_strategy must be 'round-robin', 'shuffle' or a function, got {strategy!r}"
         )
-    ask: Callable[[list[str]], Iterator[str]] = strategy
+    ask = cast("Callable[[list[str]], Iterator[str]]", strategy)  # what else it may be, its answer shows
     chosen = list(dict.fromkeys(islice(ask([place.shown for place in places]), len(places))))
     by_name = {place.shown: place for place in places}
     unknown = [name for name in chosen if name not in by_name]
