@@ -28,14 +28,14 @@ class Client:
             self._pid = os.getpid()
             self.server.after_fork()
         with in_words_of_the_store():
+            connected = False
             try:
                 with self.server.borrowed() as link:
+                    connected = True
                     return question(link)
             except LinkLost as error:
-                # The kernel, which keeps the time of plain sockets, calls it blocking.
-                if isinstance(error.__context__, TimeoutError | BlockingIOError) and not self._again:
+                if not connected or (error.was_silent and not self._again):
                     raise
-            self.server.close()  # what lay idle has ended as well, mostly by a restart
             with self.server.borrowed() as link:
                 return question(link)
 

@@ -61,6 +61,8 @@ class Records:
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
         listed = list(ids)
+        if not listed:
+            return {}
         return self._client.ask(lambda link: {record.task_id: record for record in self._fetched(link, listed)})
 
     def _fetched(self, link: Link, ids: Sequence[str]) -> Iterator[TaskResult]:

@@ -87,7 +87,8 @@ class RedisBackend:
     def forget(self, ids: Collection[str]) -> None:
         keys = [self.keys.record(task_id) for task_id in ids]
         commands = [(b"DEL", *keys[start : start + _AT_ONCE]) for start in range(0, len(keys), _AT_ONCE)]
-        self._client.ask(lambda link: link.pipeline(commands))
+        if commands:
+            self._client.ask(lambda link: link.pipeline(commands))
 
     def cleanup(self) -> None:
         """A Redis drops by itself what has expired."""

@@ -31,6 +31,9 @@ _ADVICE = (
 class LinkLost(OperationalError):
     """The connection is gone; what was under way on it may or may not have happened."""
 
+    was_silent = False
+    """Whether an answer did not come in time."""
+
 
 class Refused(OperationalError):
     """The server has answered, with an error."""
@@ -45,7 +48,9 @@ def refusal(where: str, reply: Exception) -> Refused:
 
 def lost(where: str, error: BaseException) -> LinkLost:
     """The reason, as the operating system or TLS names it."""
-    return LinkLost(f"{where} cannot be reached: {_reason(error)}")
+    found = LinkLost(f"{where} cannot be reached: {_reason(error)}")
+    found.was_silent = _is_timeout(error)
+    return found
 
 
 def _reason(error: BaseException) -> str:

@@ -50,6 +50,6 @@ local function count_at(at)
   if redis.call('GET', group .. '.c') == 'done' then return end
   if redis.call('SADD', group .. '.d', mark) == 1 then redis.call('ZADD', group .. '.j', score, part) end
   if kept ~= '0' then
-    for _, key in ipairs({'.j', '.t', '.s', '.d'}) do redis.call('PEXPIRE', group .. key, kept) end
+    for _, key in ipairs({'', '.j', '.t', '.s', '.d'}) do redis.call('PEXPIRE', group .. key, kept) end
   end
 end
