@@ -42,6 +42,12 @@ def test_more_urgent_messages_arrive_first(world, send, consumer):
     assert ids(consumer.receive(10, 0).deliveries) == ["high-1", "high-2", "middle", "low"]
 
 
+def test_what_is_more_urgent_is_so_for_the_worker_as_well(world, transport):
+    low, middle, high = map(transport.features.urgency, world.priorities)
+
+    assert low < middle < high
+
+
 def test_priority_counts_more_than_the_queue_a_message_is_in(world, transport):
     low, _, high = world.priorities
     transport.publish(

@@ -1,6 +1,7 @@
 """The gate: where a delivery goes, and that it is always in exactly one place."""
 
 from celery_rs import _core
+from celery_rs.transports import Features
 from celery_rs.worker.dispatcher import NEAR_S, PARKED_MOST, Caps, Dispatcher, Moment
 from celery_rs.worker.policy import Policy
 from tests.messages import delivery
@@ -167,6 +168,17 @@ def test_lifting_a_rate_limit_frees_everything_parked() -> None:
     dispatcher.release(NOW)
 
     assert (dispatcher.ready, dispatcher.parked) == (3, 0)
+
+
+def test_where_low_priorities_come_first_they_do_so_here_as_well_by_steps() -> None:
+    features = Features(delays=True, facts=True, browse=True, once=True, ages=True, lowest_first=(0, 3, 6, 9))
+    dispatcher = Dispatcher({"proj.add": Policy()}, _core.RateLimiter(), Caps(), urgency=features.urgency)
+    sent = [("a", 9), ("b", 5), ("c", 3), ("d", 0), ("e", 20), ("f", -1)]
+    dispatcher.admit([delivery(id=id, priority=priority) for id, priority in sent], NOW)
+
+    taken = dispatcher.take(10, "proj.add")
+
+    assert [entry.envelope.id for entry in taken] == ["d", "f", "b", "c", "a", "e"]
 
 
 def test_higher_priority_first_then_order_of_arrival() -> None:

@@ -4,6 +4,7 @@ The words, the order inside `finish` and who dies where are in docs/internals/co
 conformance suite (tests/conformance) holds every implementation to this file.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
@@ -176,6 +177,14 @@ class Features:
     browse: bool
     once: bool
     ages: bool
+    lowest_first: tuple[int, ...] = ()
+    """Where low priorities are served first: the steps that they are rounded down to, from 0 up."""
+
+    def urgency(self, priority: int) -> int:
+        """The greater, the sooner; what is as urgent is served in the order of its arrival."""
+        if not self.lowest_first:
+            return priority
+        return -self.lowest_first[bisect_right(self.lowest_first, max(priority, 0)) - 1]
 
 
 class Facts(Protocol):

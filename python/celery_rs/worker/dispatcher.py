@@ -5,7 +5,7 @@
     ETA beyond a few seconds                                → back to the broker's delayed store
     ETA within seconds                                      → parked
     no token of its rate limit                              → parked, or deferred when too many are
-    otherwise                                               → ready, by priority, then age
+    otherwise                                               → ready, by urgency, then age
 
 A parked job passes the same gate again when it is due, so each rule exists once. Every delivery is in exactly
 one of *ready*, *parked*, *out* (with the pool) and *unsettled* (with the completer) until its end is settled.
@@ -115,8 +115,16 @@ class Dispatcher:
     """Owns every delivery of the worker; belongs to the loop."""
 
     def __init__(
-        self, policies: dict[str, Policy], limiter: RateLimiter, caps: Caps, revokes: Revokes | None = None
+        self,
+        policies: dict[str, Policy],
+        limiter: RateLimiter,
+        caps: Caps,
+        revokes: Revokes | None = None,
+        *,
+        urgency: Callable[[int], int] = int,
     ) -> None:
+        """`urgency` of a priority: the greater, the sooner. By itself a priority is its own."""
+        self._urgency = urgency
         self._policies = policies
         self._limiter = limiter
         self._caps = caps
@@ -228,7 +236,7 @@ class Dispatcher:
         self._ready_count += 1
         if entry.envelope.expires is not None:
             self._first_expiry = min(self._first_expiry, entry.envelope.expires)
-        return self._ready.setdefault(entry.envelope.priority, deque())
+        return self._ready.setdefault(self._urgency(entry.envelope.priority), deque())
 
     def _expire_ready(self, wall: float, rulings: Rulings) -> None:
         def has_expired(entry: Entry) -> bool:
@@ -315,15 +323,15 @@ class Dispatcher:
 
     def front(self) -> str | None:
         """The task that is next."""
-        for priority in sorted(self._ready, reverse=True):
-            return self._ready[priority][0].envelope.task
+        for urgency in sorted(self._ready, reverse=True):
+            return self._ready[urgency][0].envelope.task
         return None
 
     def take(self, room: int, task: str) -> list[Entry]:
         """The next entries for the pool, at most `room`, as long as they are of `task`."""
         taken: list[Entry] = []
-        for priority in sorted(self._ready, reverse=True):
-            lane = self._ready[priority]
+        for urgency in sorted(self._ready, reverse=True):
+            lane = self._ready[urgency]
             while lane and len(taken) < room and lane[0].envelope.task == task:
                 entry = lane.popleft()
                 self._out[entry.key] = entry
@@ -331,7 +339,7 @@ class Dispatcher:
                 taken.append(entry)
             if lane:
                 break
-            del self._ready[priority]
+            del self._ready[urgency]
         self._ready_count -= len(taken)
         return taken
 
@@ -383,20 +391,20 @@ class Dispatcher:
 
     def _drop_ready(self, unwanted: Callable[[Entry], bool]) -> list[Entry]:
         dropped: list[Entry] = []
-        for priority, lane in list(self._ready.items()):
+        for urgency, lane in list(self._ready.items()):
             kept: deque[Entry] = deque()
             for entry in lane:
                 (dropped if unwanted(entry) else kept).append(entry)
             if kept:
-                self._ready[priority] = kept
+                self._ready[urgency] = kept
             else:
-                del self._ready[priority]
+                del self._ready[urgency]
         self._ready_count -= len(dropped)
         return dropped
 
     def let_go(self, *, parked: bool = True) -> list[Entry]:
         """Give up everything that is ready (and parked), next first; it counts as unsettled until it is back."""
-        entries = [entry for priority in sorted(self._ready, reverse=True) for entry in self._ready[priority]]
+        entries = [entry for urgency in sorted(self._ready, reverse=True) for entry in self._ready[urgency]]
         self._ready.clear()
         self._ready_count = 0
         for entry in entries:
@@ -410,8 +418,8 @@ class Dispatcher:
 
     def longest_wait(self, now: float) -> float:
         """How long the next ready entry has been here, in seconds."""
-        for priority in sorted(self._ready, reverse=True):
-            return now - self._ready[priority][0].since
+        for urgency in sorted(self._ready, reverse=True):
+            return now - self._ready[urgency][0].since
         return 0.0
 
     def rate_changed(self, task: str, old: float, new: float, now: float) -> None:

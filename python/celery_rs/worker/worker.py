@@ -220,7 +220,7 @@ class Worker:
         return Loop(
             self.app,
             hostname=self.hostname,
-            dispatcher=Dispatcher(policies, limiter, self._caps(), revokes),
+            dispatcher=Dispatcher(policies, limiter, self._caps(), revokes, urgency=transport.features.urgency),
             limiter=limiter,
             window=self._window(pool),
             lifecycle=lifecycle,

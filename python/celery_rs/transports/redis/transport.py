@@ -41,8 +41,6 @@ from celery_rs.wire import Exchange, Queue
 class RedisTransport:
     """See `transports.base.Transport`. Connections are opened on first use."""
 
-    features = Features(delays=True, facts=True, browse=True, once=True, ages=False)
-
     def __init__(
         self,
         server: Server,
@@ -52,6 +50,9 @@ class RedisTransport:
         skew: Skew = clocks.none,
         lease_s: float = LEASE_S,
     ) -> None:
+        self.features = Features(
+            delays=True, facts=True, browse=True, once=True, ages=False, lowest_first=options.priority_steps
+        )
         self.server = server
         self.keys = Keys(options, server.place.db)
         self._options = options
