@@ -170,9 +170,9 @@ def refuse():
     raise Reject("no", requeue=False)
 
 
-@app.task(bind=True, ignore_result=True)
-def mark(self, word):
-    journal(word, "{package}")
+@app.task(ignore_result=True)
+def mark(word):
+    journal(word, "{package}", time.time())
 
 
 @app.task(bind=True, acks_late=True)

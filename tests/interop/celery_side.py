@@ -127,6 +127,7 @@ class Project:
         self.settings: dict[str, object] = {"broker_url": broker, **(settings or {})}
         folder.mkdir(parents=True)
         (folder / "proj.py").write_text(module.replace("{package}", self.package))
+        self.running: list[Running] = []
         self._started = ExitStack()
 
     def worker(self, *options: str, name: str = "w1@host", wait: bool = True) -> Running:
@@ -139,6 +140,7 @@ class Project:
     def start(self, *words: str) -> Running:
         """A command that goes on until the project ends."""
         running = Running([self.interpreter, "-u", "-m", self.package, *words], self.folder, self.env)
+        self.running.append(running)
         self._started.callback(running.stop)
         return running
 
