@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from celery_rs.transports.redis.consumer import LEASE_S
+from celery_rs.transports.redis.leases import LEASE_S
 from tests.chaos.run import Run
 from tests.redis_proxy import proxy_before
 from tests.redis_server import OwnRedis

@@ -20,7 +20,7 @@ from celery_rs.transports import Consumer, Recovered, Transport
 from celery_rs.transports.faults import Clock, Faults
 from celery_rs.transports.memory import Broker, MemoryTransport
 from celery_rs.transports.redis import RedisConsumer, RedisOptions, RedisTransport, ResultKeys, Server
-from celery_rs.transports.redis.consumer import LEASE_S
+from celery_rs.transports.redis.leases import LEASE_S
 from celery_rs.transports.sqlite import Database, SqliteTransport, messages
 from celery_rs.transports.sqlite.consumer import SqliteConsumer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from celery_rs.errors import OperationalError
-from celery_rs.transports.redis.consumer import LEASE_S
+from celery_rs.transports.redis.leases import LEASE_S
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually

@@ -31,15 +31,15 @@ def push(link: Link, keys: Keys, batch: Sequence[Outgoing]) -> bool:
 
 def arguments(
     link: Link, keys: Keys, bindings: Bindings, batch: Sequence[Outgoing], *, delays: bool, strays: bool
-) -> list[Argument]:
-    """A batch as `lua/publishing.lua` reads it.
+) -> list[list[Argument]]:
+    """The messages of a batch, each as `lua/publishing.lua` reads it.
 
     `delays`: what is for later waits at the broker; a client's own messages never do, since Celery's do not.
     `strays`: what no queue takes becomes a dead letter; otherwise it raises Unroutable.
     """
     routes = [outgoing.route for outgoing in batch]
     envelopes = seal_envelopes([outgoing.message for outgoing in batch], routes)
-    packed: list[Argument] = []
+    packed: list[list[Argument]] = []
     for outgoing, envelope, targets in zip(batch, envelopes, bindings.targets(link, routes), strict=True):
         stray = "" if targets else _unroutable(outgoing.route)
         if stray and not strays:
@@ -48,8 +48,9 @@ def arguments(
         buried = (
             letter(route.routing_key, message.task, message.id, "unroutable", stray, 0, 0, envelope) if stray else b""
         )
-        packed += [once or "", repr(not_before) if delays and not_before is not None else "", envelope, buried]
-        packed += [len(targets), *(item for target in targets for item in _packed(target, keys, message.priority))]
+        later = repr(not_before) if delays and not_before is not None else ""
+        places = [item for target in targets for item in _packed(target, keys, message.priority)]
+        packed.append([once or "", later, envelope, buried, len(targets), *places])
     return packed
 
 

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from celery_rs.errors import NotSupported
@@ -24,10 +25,11 @@ from celery_rs.transports.redis import skew as clocks
 from celery_rs.transports.redis.advice import advice
 from celery_rs.transports.redis.bindings import Bindings
 from celery_rs.transports.redis.census import Census
-from celery_rs.transports.redis.consumer import LEASE_S, RedisConsumer
+from celery_rs.transports.redis.consumer import RedisConsumer
 from celery_rs.transports.redis.facts import RedisFacts
 from celery_rs.transports.redis.handback import hand_back
 from celery_rs.transports.redis.keys import Keys
+from celery_rs.transports.redis.leases import LEASE_S
 from celery_rs.transports.redis.letters import RedisDeadLetters
 from celery_rs.transports.redis.options import RedisOptions
 from celery_rs.transports.redis.publishing import arguments, push
@@ -95,9 +97,14 @@ class RedisTransport:
         with self.server.borrowed(deadline) as link:
             if push(link, self.keys, batch):
                 return
-            packed = arguments(link, self.keys, self._bindings, batch, delays=False, strays=False)
+            messages = arguments(link, self.keys, self._bindings, batch, delays=False, strays=False)
             Script.PUBLISH.run(
-                link, self.keys.fixed, self._skew(), secrets.token_hex(8), self._options.visibility_timeout, *packed
+                link,
+                self.keys.fixed,
+                self._skew(),
+                secrets.token_hex(8),
+                self._options.visibility_timeout,
+                *chain.from_iterable(messages),
             )
 
     def flush(self, deadline: float) -> int:

@@ -1,0 +1,198 @@
+"""Keep what a consumer holds, and take over what the dead held: all that goes by the server's clock.
+
+It has a connection of its own, so that nothing else that is slow costs a lease.
+"""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from celery_rs._core import Envelope, open_envelopes
+from celery_rs.errors import OperationalError
+from celery_rs.transports.base import Delivery, Recovered, Tag, Tags
+from celery_rs.transports.redis.errors import LinkLost
+from celery_rs.transports.redis.keys import FIELD, open_record
+from celery_rs.transports.redis.ledger import Ledger
+from celery_rs.transports.redis.link import Link
+from celery_rs.transports.redis.overdue import Overdue
+from celery_rs.transports.redis.procedures import Procedures
+from celery_rs.transports.redis.scripts import Script
+from celery_rs.transports.redis.suspicion import Suspicion
+
+LEASE_S = 10.0
+"""How long a consumer is trusted without a renewal; see `suspicion` for what happens then."""
+_AT_ONCE = 500
+_RUNS, _BEGUN = b"r", b"b"
+
+
+class Leases:
+    """One consumer's lease, and its part in the end of others'. Any thread, one at a time."""
+
+    def __init__(self, procedures: Procedures, ledger: Ledger, overdue: Overdue, lease_s: float) -> None:
+        self._procedures = procedures
+        self._ledger = ledger
+        self._overdue = overdue
+        self._lease_s = lease_s
+        self._suspicion = Suspicion(lease_s)
+        self._link: Link | None = None
+        self._turn = threading.Lock()
+
+    def join(self, queues: str) -> None:
+        """Be known to others as a consumer of these queues (JSON)."""
+        self._procedures.run(Script.JOIN, self._ledger.name, self._lease_s, queues)
+
+    def renew(self, queues: str) -> Tags:
+        """Prolong the lease; the tags that are ours no more."""
+        with self._turn:
+            link = self._own_link()
+            try:
+                told = self._procedures.run_on(link, Script.RENEW, self._ledger.name, self._lease_s, queues)
+            except LinkLost:
+                self._link = None
+                raise
+        lost = self._ledger.take_lost(told)
+        if self._ledger.reply_was_lost and self._ledger.noting.acquire(blocking=False):
+            try:
+                self.repair()
+            finally:
+                self._ledger.noting.release()
+        return lost
+
+    def recover(self) -> Recovered:
+        """Take back what the dead held, ours and Celery's."""
+        with self._turn:
+            link = self._own_link()
+            try:
+                now, *over = self._procedures.run_on(link, Script.SWEEP, self._ledger.name)
+                ended = dict(pairs(over))
+                dead = self._suspicion.dead({name: float(when) for name, when in ended.items()}, float(now))
+                restored = self._overdue.restore(link, float(now))
+                if not dead and not self._ledger.reply_was_lost:
+                    return Recovered(restored)
+                with self._ledger.noting:
+                    taken = self._take_over(link, {name: ended[name] for name in dead})
+                return Recovered(restored + taken.returned, taken.orphans)
+            except LinkLost:
+                self._ledger.new_epoch()
+                self._link = None
+                raise
+
+    def take_over_all(self) -> Recovered:
+        """The same from everybody else: for who knows that no other consumer lives."""
+        with self._turn:
+            link = self._own_link()
+            flat = link.call(b"ZRANGE", self._procedures.keys.alive, 0, -1, b"WITHSCORES")
+            others = {name: when for name, when in pairs(flat) if name != self._ledger.name.encode()}
+            with self._ledger.noting:
+                return self._take_over(link, others)
+
+    def repair(self) -> None:
+        """Return what a lost reply had reserved; `noting` is held. Orphans stay: `recover` finds them again."""
+        if not self._ledger.reply_was_lost:
+            return
+        with self._procedures.server.borrowed() as link:
+            self._return(link, self.unknown(link, begun=False))
+        self._ledger.reply_was_lost = False
+
+    def unknown(self, link: Link, *, begun: bool) -> "list[Adopted]":
+        """What the server says is ours and we know nothing of."""
+        keys = self._procedures.keys
+        tags = [
+            (tag, state)
+            for tag, state in pairs(link.call(b"HGETALL", keys.held_of + self._ledger.name.encode()))
+            if (state == _BEGUN) is begun and not self._ledger.knows(tag.decode())
+        ]
+        if not tags:
+            return []
+        records = link.call(b"HMGET", keys.begun if begun else keys.unacked, *(FIELD + tag for tag, _ in tags))
+        return [
+            Adopted(tag, state, record, tag)
+            for (tag, state), record in zip(tags, records, strict=True)
+            if record is not None
+        ]
+
+    def adopt(self, adopted: "Adopted") -> Delivery:
+        """Note that it is ours."""
+        raw, queue = open_record(adopted.record)
+        (envelope,) = open_envelopes([raw])
+        priority = envelope.priority if isinstance(envelope, Envelope) else 0
+        key = self._procedures.keys.queue(queue, priority)
+        return self._ledger.note(adopted.tag.decode(), adopted.place, queue, key, envelope)
+
+    def give_back(self, link: Link, tags: Sequence[Tag], *, crashed: bool, counted: bool, front: bool) -> int:
+        """To their queues, those that are still ours. -> how many"""
+        triples = self._ledger.returning(tags, crashed=crashed, counted=counted, front=front)
+        where = "1" if front else "0"
+        returned = self._procedures.run_on(link, Script.GIVE_BACK, self._ledger.name, where, *triples)
+        self._ledger.let_go(tags)
+        return int(returned)
+
+    def close(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _take_over(self, link: Link, dead: Mapping[bytes, bytes]) -> Recovered:
+        """From each of the dead, if its lease still ended when the sweep saw it end."""
+        begun = self.unknown(link, begun=True) if self._ledger.reply_was_lost else []
+        returned = 0
+        for name, ended in dead.items():
+            waits = self._waits_of(link, name)
+            more = True
+            while more:
+                first = self._ledger.first_number()
+                left, *flat = self._procedures.run_on(
+                    link, Script.ADOPT, self._ledger.name, self._ledger.epoch, first, _AT_ONCE, name, ended, *waits
+                )
+                more = left == b"1"
+                found = [Adopted(*each) for each in zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)]
+                self._ledger.made(first, len(found))
+                returned += self._return(link, [each for each in found if each.state != _BEGUN])
+                begun += [each for each in found if each.state == _BEGUN]
+        return Recovered(returned, [self.adopt(each) for each in begun])
+
+    def _waits_of(self, link: Link, consumer: bytes) -> list[bytes]:
+        """Where what came for a consumer while it waited may lie, and where that belongs."""
+        keys = self._procedures.keys
+        told = link.call(b"HGET", keys.consumers, consumer)
+        _, ever = json.loads(told) if told else ([], [])
+        return [key for queue in ever for key in (keys.wait_of + consumer + b"." + queue.encode(), keys.queue(queue))]
+
+    def _return(self, link: Link, adopted: "Sequence[Adopted]") -> int:
+        """To the fronts of their queues; what ran has crashed, and of the rest nothing is known."""
+        returned = 0
+        for ran in (True, False):
+            tags = [self.adopt(each).tag for each in adopted if (each.state == _RUNS) is ran]
+            if tags:
+                try:
+                    returned += self.give_back(link, tags, crashed=ran, counted=True, front=True)
+                except OperationalError:
+                    self._ledger.let_go(tags)  # nobody has been told of them: they must be found again
+                    raise
+        return returned
+
+    def _own_link(self) -> Link:
+        if self._link is None:
+            self._suspicion.disturbed()
+            self._link = self._procedures.server.connect()
+        return self._link
+
+
+class Adopted(NamedTuple):
+    """A message that has become ours without our asking; `before` is the tag it had."""
+
+    tag: bytes
+    state: bytes
+    record: bytes
+    before: bytes
+
+    @property
+    def place(self) -> int:
+        """In the order in which it was reserved."""
+        return int(self.before.rpartition(b".")[2])
+
+
+def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """What a server tells as one list after another."""
+    return list(zip(flat[::2], flat[1::2], strict=True))
