@@ -28,8 +28,10 @@ class Target(NamedTuple):
 class Bindings:
     """What this process has declared; the rest is asked. Any thread."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, otherwise: str | None = None) -> None:
+        """`otherwise` is the queue for what no queue is bound to (`deadletter_queue` of Kombu's)."""
         self._keys = keys
+        self._otherwise = otherwise
         self._types: dict[str, str] = {}
         self._queues: dict[str, Queue] = {}
 
@@ -109,6 +111,8 @@ class Bindings:
             for key, pattern, queue in bound
             if (_matches(pattern, routing_key) if pattern else key == routing_key)
         }
+        if not queues and self._otherwise is not None:
+            queues = {self._otherwise}
         return [Target(queue) for queue in sorted(queues)]
 
 

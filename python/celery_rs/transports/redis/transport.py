@@ -58,7 +58,7 @@ class RedisTransport:
         self.server = server
         self.keys = Keys(options, server.place.db)
         self._options = options
-        self._bindings = Bindings(self.keys)
+        self._bindings = Bindings(self.keys, options.deadletter_queue)
         self._faults = faults or Faults()
         self._skew = skew
         self._lease_s = lease_s
