@@ -27,19 +27,28 @@ def subscribe(world):
         subscription.close()
 
 
+def hear(subscription, many: int) -> list[bytes]:
+    """So many envelopes; a server may hand them over one by one."""
+    heard: list[bytes] = []
+    until = time.monotonic() + DEADLINE_S
+    while len(heard) < many and (left := until - time.monotonic()) > 0:
+        heard += subscription.receive(left)
+    return heard
+
+
 def test_every_subscription_hears_an_announcement(transport, subscribe):
     first, second = subscribe(PIDBOX), subscribe(PIDBOX)
 
     transport.announce(PIDBOX, "", [b"one", b"two"])
 
-    assert list(first.receive(0)) == [b"one", b"two"]
-    assert list(second.receive(0)) == [b"one", b"two"]
+    assert hear(first, 2) == [b"one", b"two"]
+    assert hear(second, 2) == [b"one", b"two"]
 
 
 def test_an_announcement_is_heard_once(transport, subscribe):
     subscription = subscribe(NEWS)
     transport.announce(NEWS, "", [b"one"])
-    subscription.receive(0)
+    hear(subscription, 1)
 
     assert not subscription.receive(0)
 
@@ -50,15 +59,16 @@ def test_announcements_arrive_in_order(transport, subscribe):
     for number in range(5):
         transport.announce(NEWS, "", [b"%d" % number])
 
-    assert list(subscription.receive(0)) == [b"0", b"1", b"2", b"3", b"4"]
+    assert hear(subscription, 5) == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_a_subscription_hears_only_its_exchange(transport, subscribe):
     subscription = subscribe(NEWS)
 
     transport.announce(OTHER, "", [b"one"])
+    transport.announce(NEWS, "", [b"two"])
 
-    assert not subscription.receive(0)
+    assert hear(subscription, 1) == [b"two"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +81,9 @@ def test_a_subscription_hears_what_its_pattern_matches(transport, subscribe, pat
     for key in ("", "task", "task.sent", "worker.online"):
         transport.announce(EVENTS, key, [key.encode()])
 
-    assert {key.decode() for key in subscription.receive(0)} == heard
+    transport.announce(EVENTS, "task.sent", [b"the last"])
+    heard_of = hear(subscription, len(heard) + 1)
+    assert {key.decode() for key in heard_of} == heard | {"the last"}
 
 
 def test_replies_reach_the_address_they_are_for(transport, subscribe):
@@ -80,7 +92,7 @@ def test_replies_reach_the_address_they_are_for(transport, subscribe):
 
     transport.announce(reply_exchange(REPLIES.name), "a36c", [b"one", b"two"])
 
-    assert list(asker.receive(DEADLINE_S)) == [b"one", b"two"]
+    assert hear(asker, 2) == [b"one", b"two"]
     assert not other.receive(0)
 
 
@@ -107,7 +119,7 @@ def test_a_closed_subscription_hears_nothing(transport, subscribe):
     gone.close()
     transport.announce(NEWS, "", [b"one"])
 
-    assert list(there.receive(0)) == [b"one"]
+    assert hear(there, 1) == [b"one"]
 
 
 def test_a_waiting_subscription_hears_at_once(world, subscribe):
