@@ -10,6 +10,8 @@ from tests.interop.celery_side import eventually
 from tests.interop.fleet import Fleet, kill
 
 TASKS = 5000
+DEFERRED_S = 7.0
+"""A worker of ours keeps what is due within three seconds itself."""
 MakeFleet = Callable[..., Fleet]
 
 
@@ -117,7 +119,7 @@ def defer(fleet: Fleet, seconds: float) -> float:
             "say(due)"
         )
     )
-    eventually(lambda: fleet.deferred() == 101)
+    eventually(lambda: fleet.deferred() == 101, lambda: f"{fleet.deferred()} were deferred, {fleet.journal()}")
     assert not fleet.marked()
     return due
 
@@ -136,7 +138,7 @@ def assert_celery_runs_them_all(fleet: Fleet, due: float) -> None:
 @pytest.mark.parametrize("end", ["killed", "stopped"])
 def test_celery_runs_what_our_workers_deferred_when_all_of_them_are_gone(make_fleet: MakeFleet, end: str) -> None:
     fleet = make_fleet()
-    due = defer(fleet, 4.0)
+    due = defer(fleet, DEFERRED_S)
 
     kill(fleet.ours.running[-1]) if end == "killed" else fleet.ours.running[-1].stop()
     fleet.their_worker("-c", "2", wait=False)
@@ -146,7 +148,7 @@ def test_celery_runs_what_our_workers_deferred_when_all_of_them_are_gone(make_fl
 
 def test_handback_leaves_everything_to_celery_and_no_key_of_ours(make_fleet: MakeFleet) -> None:
     fleet = make_fleet()
-    due = defer(fleet, 4.0)
+    due = defer(fleet, DEFERRED_S)
     fleet.ours.running[-1].stop()
 
     done = fleet.ours.run("handback")
