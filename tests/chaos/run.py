@@ -72,8 +72,7 @@ class Run:
 def run(plan: Run) -> Ledger:
     """Produce, kill, wait for the queue to empty, and draw the balance."""
     plan.journal.touch()
-    with _workers(plan) as workers:
-        producers = [_start_producer(plan, number) for number in range(PRODUCERS)]
+    with _workers(plan) as workers, _producers(plan) as producers:
         monkey = _Monkey(plan, workers)
         until = time.monotonic() + plan.seconds
         if plan.meddled:
@@ -136,6 +135,17 @@ def _unfollowed(app: Celery, journal: Journal, enqueued: Collection[str]) -> lis
     return sorted(set(successes) - {id for child, id in children.items() if child in places})
 
 
+@contextmanager
+def _producers(plan: Run) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    producers = [_start_producer(plan, number) for number in range(PRODUCERS)]
+    try:
+        yield producers
+    finally:
+        for producer in producers:
+            producer.kill()
+            producer.wait()
+
+
 def _start_producer(plan: Run, number: int) -> "subprocess.Popen[bytes]":
     count = plan.tasks // PRODUCERS
     arguments = [str(count), str(count / plan.seconds), str(plan.acknowledged(number))]
@@ -163,7 +173,7 @@ def _workers(plan: Run) -> Iterator[list["subprocess.Popen[bytes]"]]:
             _wait_until(lambda: worker.poll() is not None or processes.listens(worker.pid, signal.SIGTERM))  # noqa: B023
             worker.terminate()
         codes = [worker.wait(30) for worker in workers]
-    if any(codes):
+    if any(codes) and not plan.celery:
         raise RuntimeError(f"workers ended with exit codes {codes}; their logs are in {plan.folder}")
 
 
@@ -197,6 +207,15 @@ class _Monkey:
                 self._stop_worker(1)
             self._kill_child()
             meddle()
+            if self._plan.celery:
+                self._start_the_dead()
+
+    def _start_the_dead(self) -> None:
+        """Celery's workers give up where too many of their children are killed; somebody starts them again."""
+        for number, worker in enumerate(self._workers):
+            if worker.poll() is not None:
+                self._record(worker.pid)
+                self._workers[number] = _start_worker(self._plan, number)
 
     def _kill_child(self) -> None:
         pool = self._plan.pool_of(self._chance.choice(self._workers).pid)
@@ -211,7 +230,7 @@ class _Monkey:
             end = signal.SIGKILL
         pool = self._plan.pool_of(worker.pid)
         worker.send_signal(end)
-        if worker.wait(END_WITHIN_S) != ENDS[end]:
+        if worker.wait(END_WITHIN_S) != ENDS[end] and not self._plan.celery:
             raise RuntimeError(f"{end.name} ended a worker with exit code {worker.returncode}")
         self._record(worker.pid)
         if self._plan.celery:
