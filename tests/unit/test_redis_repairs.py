@@ -1,15 +1,18 @@
 """What a Redis consumer does after a reply was lost, where the repair itself fails; and connections that have ended."""
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from celery_rs.errors import OperationalError
-from celery_rs.transports.redis import RedisTransport, Script
+from celery_rs.transports.redis import RedisOptions, RedisTransport, Script, Server
 from tests.conformance.calls import call
 from tests.redis_proxy import RedisProxy, proxy_before
 from tests.redis_server import OwnRedis
+from tests.worker.process import eventually
 
 
 @pytest.fixture
@@ -35,6 +38,43 @@ def test_a_repair_that_fails_is_made_again(own_redis: OwnRedis, proxy: RedisProx
     assert len(consumer.receive(10, 0.0).deliveries) == 3
     consumer.close()
     transport.close()
+
+
+def test_nothing_is_moved_to_a_consumer_that_was_taken_for_dead_while_it_waited(
+    own_redis: OwnRedis, proxy: RedisProxy
+) -> None:
+    lease = 1.0
+    gone, living = (
+        RedisTransport(Server.at(url, RedisOptions()), RedisOptions(), lease_s=lease)
+        for url in (proxy.url, own_redis.url)
+    )
+    waits, takes = gone.consume(["q"]), living.consume(["q"])
+
+    def wait() -> None:
+        with suppress(OperationalError):
+            waits.receive(1, 60.0)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    eventually(lambda: b"cmd=blmove" in own_redis.call("CLIENT", "LIST"))
+    proxy.stall()  # as when its host is cut off: the server knows nothing of that
+
+    def buried() -> bool:
+        takes.renew()
+        takes.recover()
+        return own_redis.call("ZSCORE", "celery-rs.alive", waits.name) is None
+
+    eventually(buried)
+    living.publish([call("one")])
+
+    assert len(takes.receive(1, 5.0).deliveries) == 1
+    proxy.cut()
+    waits.wake()
+    waiting.join()
+    waits.forget()
+    takes.close()
+    gone.close()
+    living.close()
 
 
 def test_a_call_after_a_restart_meets_no_connection_that_has_ended(own_redis: OwnRedis) -> None:

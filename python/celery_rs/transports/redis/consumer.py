@@ -66,7 +66,7 @@ class RedisConsumer:
         self._results = ResultKeys()
         self._facts = 0
         self._leases.join(self._listening.told())
-        self._waiting = Waiting(server, keys, self.name)
+        self._waiting = Waiting(server, keys, self.name, block_s=lease_s)
         self._listening.begin(self._listening.queues)
 
     # Receiving

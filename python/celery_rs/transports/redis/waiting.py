@@ -23,20 +23,27 @@ LOOK_S = 1.0
 """The longest wait without a look."""
 ARMED_MOST = 8
 """For so many queues a connection of their own."""
-BLOCK_S = 20.0
-"""How long one BLMOVE waits; a connection that has not answered some seconds later is dead."""
+DEAD_S = 5.0
+"""A connection whose BLMOVE has not answered so long after its end is dead."""
 
 
 class Waiting:
     """Belongs to the thread that receives; only `ring` may be called from others."""
 
-    def __init__(self, server: Server, keys: Keys, consumer: str) -> None:
+    def __init__(self, server: Server, keys: Keys, consumer: str, block_s: float) -> None:
+        """`block_s` is how long one BLMOVE waits: it must end before others may take this consumer for dead.
+
+        What the server moved to us later than that, nobody would find.
+        """
         self._server = server
         self._keys = keys
         self._consumer = consumer
         self._armed: dict[str, tuple[Link, int]] = {}
         """Queue → the connection that waits for it, and the server's number for that."""
         self._spare: list[tuple[Link, int]] = []
+        self._abandoned: list[int] = []
+        """Numbers of connections that were given up, and of which the server may not know that yet."""
+        self._block_s = block_s
         self._refused_at = float("-inf")
         self._watching: Link | None = None
         self._cannot_watch = False
@@ -81,15 +88,18 @@ class Waiting:
 
     def disarm(self) -> None:
         """Have nothing moved to us any more. What has come by then lies in our list. Raises OperationalError."""
-        if not self._armed:
+        numbers = [number for _, number in self._armed.values()] + self._abandoned
+        if not numbers:
             return
         with self._server.borrowed() as link:
-            link.pipeline([(b"CLIENT", b"UNBLOCK", number) for _, number in self._armed.values()])
+            link.pipeline([(b"CLIENT", b"UNBLOCK", number) for number in numbers])
+        self._abandoned = []
         for queue in list(self._armed):
             self._read(queue)
 
     def close(self) -> None:
-        """Ends the connections; who waits in them is forgotten by the server."""
+        """Ends the connections; who waits in them is forgotten by the server, as soon as it learns of that."""
+        self._abandoned += [number for _, number in self._armed.values()]
         for link, _ in (*self._armed.values(), *self._spare):
             link.close()
         if self._watching is not None:
@@ -106,14 +116,14 @@ class Waiting:
         armed = self._armed.get(queue)
         if armed is None:
             armed = self._spare.pop() if self._spare else self._connect()
-            command = (b"BLMOVE", self._keys.queue(queue), self.list_of(queue), b"RIGHT", b"LEFT", BLOCK_S)
+            command = (b"BLMOVE", self._keys.queue(queue), self.list_of(queue), b"RIGHT", b"LEFT", self._block_s)
             try:
                 armed[0].post(*command)
             except LinkLost:
                 armed = self._connect()
                 armed[0].post(*command)
             self._armed[queue] = armed
-        elif armed[0].silent_for() > BLOCK_S + 5.0:
+        elif armed[0].silent_for() > self._block_s + DEAD_S:
             self._armed.pop(queue)[0].close()
             return self._arm(queue)
         return armed[0]

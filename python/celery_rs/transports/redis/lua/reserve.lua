@@ -9,6 +9,12 @@ local lost_key = LOST_OF .. consumer
 local lost = redis.call('SMEMBERS', lost_key)
 if #lost > 0 then redis.call('DEL', lost_key) end
 local reply = {redis.call('GET', FACTS_VERSION) or '0', '', lost}
+-- Who asks lives: one that waits for messages from now on is not taken for dead before its wait is over, and one that was
+-- taken for dead is known again.
+local lease = redis.call('ZSCORE', ALIVE, consumer)
+if not lease or tonumber(lease) < NOW + 0.75 * ARGV[6] then
+  redis.call('ZADD', ALIVE, stamp(NOW + ARGV[6]), consumer)
+end
 local records, scores, states = {}, {}, {}
 local since = stamp(NOW)
 for i = 7, #ARGV, 2 do
@@ -35,8 +41,6 @@ if #records > 0 then
   call_in_chunks(2, 'HSET', UNACKED, records)
   call_in_chunks(2, 'ZADD', INDEX, scores)
   call_in_chunks(2, 'HSET', HELD_OF .. consumer, states)
-  -- Whoever was taken for dead and turns up again is known again.
-  redis.call('ZADD', ALIVE, 'NX', stamp(NOW + ARGV[6]), consumer)
 else
   local next_due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   if #next_due > 0 then reply[2] = stamp(next_due[2] - NOW) end
