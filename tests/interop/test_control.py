@@ -226,8 +226,9 @@ def test_an_election_among_celerys_workers_comes_to_its_end_beside_ours(
     names = ("a@host", "b@host")
     ours.worker("-P", "solo", name="rs@host")
     workers = [theirs.worker("-c", "1", "--without-mingle", "-l", "DEBUG", name=name) for name in names]
-    for worker in workers:
+    for worker, other in zip(workers, reversed(names), strict=True):
         worker.wait_for("rs@host joined the party")
+        worker.wait_for(f"{other} joined the party")  # a candidate waits for the votes of all whom it knows
     awake(client, *names)
 
     client.control.election("e-1", "task", {"task": "proj.add", "args": [1, 1], "kwargs": {}, "options": {}})
