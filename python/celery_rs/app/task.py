@@ -26,6 +26,7 @@ from celery_rs.execution import (
     RETRY_DELAY,
     Said,
     apply,
+    does_nothing,
     invented_id,
     is_spent,
     printable,
@@ -477,22 +478,27 @@ class Task(Generic[P, R]):
 
     # hooks
 
+    @does_nothing
     def before_start(self, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Before `run`; an exception here is the task's failure."""
 
+    @does_nothing
     def on_success(self, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """After `run` returned; an exception here is logged."""
 
+    @does_nothing
     def on_failure(
         self, exc: BaseException, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: Any
     ) -> None:
         """After `run` failed; `str(einfo)` is the traceback."""
 
+    @does_nothing
     def on_retry(
         self, exc: BaseException, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: Any
     ) -> None:
         """After `run` asked to run again."""
 
+    @does_nothing
     def after_return(
         self, status: str, retval: Any, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], einfo: Any
     ) -> None:

@@ -11,7 +11,7 @@ from celery_rs.execution.request import Request, Tell
 from celery_rs.execution.retries import BACKOFF_MAX, RETRY_DELAY, exception_classes, is_spent
 from celery_rs.execution.said import Said
 from celery_rs.execution.traces import ExceptionInfo, printable
-from celery_rs.execution.user_code import in_user_code
+from celery_rs.execution.user_code import does_nothing, in_user_code
 from celery_rs.execution.work import Work
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Tell",
     "Work",
     "apply",
+    "does_nothing",
     "exception_classes",
     "execute",
     "failure_record",

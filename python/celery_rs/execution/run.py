@@ -19,7 +19,7 @@ from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request
 from celery_rs.execution.retries import autoretry_options, wants_retry
 from celery_rs.execution.traces import ExceptionInfo, printable, text_of
-from celery_rs.execution.user_code import Ended, call
+from celery_rs.execution.user_code import Ended, call, is_idle
 from celery_rs.wire import ResultCodec, TaskResult, encode_failure, encode_meta, preview
 
 log = logging.getLogger("celery_rs.execution")
@@ -86,10 +86,13 @@ class Run:
 
     def hook(self, name: str, *args: Any) -> None:
         """Call one of the task's hooks. What it raises is logged: the end is decided. Inline, the caller sees it."""
-        if self.request.is_eager:
-            getattr(self.task, name)(*args)
+        method = getattr(self.task, name)
+        if is_idle(method):
             return
-        ended = call(getattr(self.task, name), args, {})
+        if self.request.is_eager:
+            method(*args)
+            return
+        ended = call(method, args, {})
         if ended.error is not None:
             log.error("%s of task %s[%s] failed", name, self.task.name, self.request.id, exc_info=ended.error)
 
@@ -126,7 +129,9 @@ def _begin(run: Run) -> None:
 
 
 def _perform(task: Any, request: Request) -> Ended:
-    ended = call(task.before_start, (request.id, request.args, request.kwargs), {})
+    ended = Ended(None, None)
+    if not is_idle(task.before_start):
+        ended = call(task.before_start, (request.id, request.args, request.kwargs), {})
     if ended.error is None:
         body = task.body
         if body is not task:

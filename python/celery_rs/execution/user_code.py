@@ -5,7 +5,7 @@ A soft time limit is a signal, and a signal may arrive between any two instructi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 _inside = False
 
@@ -15,6 +15,20 @@ class Ended(NamedTuple):
 
     value: Any
     error: BaseException | None
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def does_nothing(function: Function) -> Function:
+    """Mark a default that there is no need to call, as the hooks of a task are that nobody has overridden."""
+    function.does_nothing = True  # type: ignore[attr-defined]  # a mark on a function
+    return function
+
+
+def is_idle(function: Callable[..., Any]) -> bool:
+    """Whether it is marked so."""
+    return getattr(function, "does_nothing", False) is True
 
 
 def in_user_code() -> bool:
