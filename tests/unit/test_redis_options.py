@@ -20,6 +20,7 @@ from celery_rs.transports.redis.keys import open_record, record_end
         ({"priority_steps": "0369"}, "whole numbers"),
         ({"fanout_prefix": "{nothing}"}, "fanout_prefix"),
         ({"queue_order_strategy": "random"}, "'round_robin', 'sorted' or 'priority'"),
+        ({"sentinel_fanout_compat": True}, "older than 5.4"),
         ({"max_connections": -1}, "max_connections"),
         ({"socket_keepalive_options": 3}, "a dict"),
     ],

@@ -38,7 +38,6 @@ class RedisOptions:
     master_name: str | None = None
     min_other_sentinels: int = 0
     sentinel_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    sentinel_fanout_compat: bool = False
     connection: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments of redis-py's connections."""
 
@@ -98,6 +97,12 @@ def _flag(value: Any) -> bool:
     return bool(value)
 
 
+def _off(value: Any) -> bool:
+    if value:
+        raise ValueError
+    return False
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError
@@ -150,7 +155,7 @@ _ROWS: dict[str, _Row] = {
     "master_name": _Row("field", "the name of a master", _text),
     "min_other_sentinels": _Row("field", _NUMBER, _whole),
     "sentinel_kwargs": _Row("field", "a dict of options for the sentinels", _mapping),
-    "sentinel_fanout_compat": _Row("field", "True or False", _flag),
+    "sentinel_fanout_compat": _Row("nothing", "False (it is for Kombu older than 5.4, whose channels differ)", _off),
     "socket_connect_timeout": _Row("connection", _SECONDS, _seconds),
     "socket_keepalive": _Row("connection", "True or False", _flag),
     "socket_keepalive_options": _Row("connection", "a dict", _mapping),
