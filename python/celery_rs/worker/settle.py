@@ -27,7 +27,7 @@ def finish(
 
     `elsewhere` is where calls are written to, if that is not where messages are read from (broker_write_url).
     """
-    if elsewhere is None and consumer.commits(backend):
+    if elsewhere is None and (not _concern_a_store(batch) or consumer.commits(backend)):
         return consumer.finish(batch)
     held = set(consumer.holds([completion.tag for completion in batch]))
     ours = [completion for completion in batch if completion.tag in held]
@@ -46,6 +46,10 @@ def finish(
         )
     )
     return [verdicts.get(completion.tag, "lost") for completion in batch]
+
+
+def _concern_a_store(batch: Sequence[Completion]) -> bool:
+    return any(completion.record is not None or completion.part is not None for completion in batch)
 
 
 def _publish(followups: Sequence[Outgoing], transport: Transport) -> set[int]:
