@@ -16,6 +16,7 @@ from celery_rs.transports.base import Burial, Completion, Received, Recovered, T
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.redis.bindings import Bindings
 from celery_rs.transports.redis.errors import LinkLost
+from celery_rs.transports.redis.facts import version_of
 from celery_rs.transports.redis.keys import Keys, record_end
 from celery_rs.transports.redis.leases import LEASE_S, Leases, pairs
 from celery_rs.transports.redis.ledger import Ledger
@@ -117,7 +118,7 @@ class RedisConsumer:
                 for number, (place, envelope) in enumerate(zip(places, open_envelopes(raws), strict=True), first)
             ]
             ledger.made(first, len(raws))
-        return Received(deliveries, ledger.take_lost(lost), int(facts)), (float(due) if due else None)
+        return Received(deliveries, ledger.take_lost(lost), version_of(facts)), (float(due) if due else None)
 
     def wake(self) -> None:
         self._waiting.ring()

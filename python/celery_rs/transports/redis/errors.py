@@ -1,5 +1,6 @@
 """What goes wrong between us and a Redis, in one line that says what to do about it."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _ADVICE = (
     ("WRONGTYPE", "a key holds something else; use another database or a global_keyprefix"),
     ("unknown command", "it is older than Redis 6.2; upgrade it"),
 )
+_PLACE = re.compile(r" script: [0-9a-f]{40}, on @user_script:\d+\.?$")
+"""Where in a script of ours it has failed, which helps nobody."""
 
 
 class LinkLost(OperationalError):
@@ -41,7 +44,7 @@ class Refused(OperationalError):
 
 def refusal(where: str, reply: Exception) -> Refused:
     """The server's own words, and what they call for. `where` is what the server is and its URL."""
-    said = str(reply).rstrip(".")
+    said = _PLACE.sub("", str(reply)).removeprefix("ERR ").rstrip(".")
     advice = next((todo for word, todo in _ADVICE if word.lower() in said.lower()), "")
     return Refused(f"{where} refused: {said}" + (f" ({advice})" if advice else ""))
 

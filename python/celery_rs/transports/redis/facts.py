@@ -46,10 +46,22 @@ class RedisFacts:
             stored = link.call(b"HMGET", keys.facts, *names) if names else []
         now = int(time[0]) + int(time[1]) / 1e6 + skew
         found = [_fact(name, raw) for name, raw in zip(names, stored, strict=True) if raw is not None]
-        return int(newest or 0), [fact for fact in found if fact.until is None or fact.until > now]
+        living = [fact for fact in found if fact is not None and (fact.until is None or fact.until > now)]
+        return version_of(newest), living
 
 
-def _fact(name: bytes, raw: bytes) -> Fact:
-    kind, _, key = name.decode().partition(_BETWEEN)
-    value, until = json.loads(raw)
-    return Fact(kind, key, None if value is None else base64.b64decode(value), until)
+def version_of(told: bytes | None) -> int:
+    """0 where there is none, or what only a stranger can have written."""
+    return int(told) if told and told.isdigit() and len(told) < 20 else 0
+
+
+def _fact(name: bytes, raw: bytes) -> Fact | None:
+    """None for what only a stranger can have written."""
+    try:
+        kind, _, key = name.decode().partition(_BETWEEN)
+        value, until = json.loads(raw)
+        return Fact(
+            kind, key, None if value is None else base64.b64decode(value), None if until is None else float(until)
+        )
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None

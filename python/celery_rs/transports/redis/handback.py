@@ -52,8 +52,9 @@ def _refuse_while_others_live(server: Server, keys: Keys, skew: Skew, consumer: 
 def _release(server: Server, keys: Keys, skew: Skew) -> int:
     moved = 0
     with server.borrowed() as link:
-        left = 1
-        while left:
+        left, before = 1, 0
+        while left and left != before:  # what belongs to a key that is no list stays
+            before = left
             some, left = Script.RELEASE.run(link, keys.fixed, skew())
             moved += some
     return moved
@@ -62,7 +63,10 @@ def _release(server: Server, keys: Keys, skew: Skew) -> int:
 def _revive(letters: RedisDeadLetters) -> int:
     returned = 0
     while ids := [letter.id for letter in letters.page(limit=_PAGE).letters]:
-        returned += letters.retry(ids)
+        some = letters.retry(ids)
+        if not some:
+            break  # what is left cannot be put back
+        returned += some
     return returned
 
 

@@ -20,6 +20,7 @@
 
 import json
 from bisect import bisect_right
+from typing import TypeGuard
 
 from celery_rs.transports.redis.options import RedisOptions
 
@@ -122,6 +123,14 @@ def escaped(name: bytes) -> bytes:
     return b"".join(b"\\" + bytes([sign]) if sign in b"*?[]\\^" else bytes([sign]) for sign in name)
 
 
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether it can be part of a key: half a surrogate pair, which JSON may hold, cannot."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def record_end(queue: str) -> bytes:
     """What stands after the envelope in a record: no exchange, since a restore routes it again."""
     return f', "", {json.dumps(queue)}]'.encode()
@@ -134,6 +143,7 @@ def open_record(record: bytes) -> tuple[bytes, str]:
     if not separator or not record.startswith(b"["):
         return record, ""
     try:
-        return envelope[1:], str(json.loads(b'"' + queue[:-1]))
+        name = json.loads(b'"' + queue[:-1])
     except ValueError:
         return envelope[1:], ""
+    return envelope[1:], name if is_name(name) else ""

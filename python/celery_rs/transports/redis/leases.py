@@ -12,7 +12,7 @@ from celery_rs._core import Envelope, open_envelopes
 from celery_rs.errors import OperationalError
 from celery_rs.transports.base import Delivery, Recovered, Tag, Tags
 from celery_rs.transports.redis.errors import LinkLost
-from celery_rs.transports.redis.keys import FIELD, open_record
+from celery_rs.transports.redis.keys import FIELD, is_name, open_record
 from celery_rs.transports.redis.ledger import Ledger
 from celery_rs.transports.redis.link import Link
 from celery_rs.transports.redis.overdue import Overdue
@@ -156,8 +156,11 @@ class Leases:
         """Where what came for a consumer while it waited may lie, and where that belongs."""
         keys = self._procedures.keys
         told = link.call(b"HGET", keys.consumers, consumer)
-        _, ever = json.loads(told) if told else ([], [])
-        return [key for queue in ever for key in (keys.wait_of + consumer + b"." + queue.encode(), keys.queue(queue))]
+        return [
+            key
+            for queue in _queues(told)
+            for key in (keys.wait_of + consumer + b"." + queue.encode(), keys.queue(queue))
+        ]
 
     def _return(self, link: Link, adopted: "Sequence[Adopted]") -> int:
         """To the fronts of their queues; what ran has crashed, and of the rest nothing is known."""
@@ -190,7 +193,17 @@ class Adopted(NamedTuple):
     @property
     def place(self) -> int:
         """In the order in which it was reserved."""
-        return int(self.before.rpartition(b".")[2])
+        number = self.before.rpartition(b".")[2]
+        return int(number) if number.isdigit() and len(number) < 20 else 0
+
+
+def _queues(told: bytes | None) -> list[str]:
+    """All that a consumer ever waited for; none where that cannot be read."""
+    try:
+        _, ever = json.loads(told or b"[[], []]")
+        return [queue for queue in ever if is_name(queue)]
+    except (ValueError, TypeError, RecursionError):
+        return []
 
 
 def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

@@ -7,13 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from celery_rs._core import Envelope, open_envelopes
 from celery_rs.transports.base import DeadLetter, DeadPage
 from celery_rs.transports.edit import with_arguments
-from celery_rs.transports.redis.keys import Keys
+from celery_rs.transports.redis.keys import Keys, is_name
 from celery_rs.transports.redis.redelivery import NEW, with_past
 from celery_rs.transports.redis.scripts import Script
 from celery_rs.transports.redis.server import Server
 from celery_rs.transports.redis.skew import Skew
 
 _PAGE = 500
+UNREADABLE = "unreadable"
+_STRANGE = "its record is none of ours"
 
 
 def letter(
@@ -69,6 +71,8 @@ class RedisDeadLetters:
                 if raw is None:
                     continue
                 dead = _open(id.encode(), raw)
+                if dead.reason == UNREADABLE:
+                    continue  # no queue is known for it
                 opened = open_envelopes([dead.envelope])[0]
                 priority = opened.priority if isinstance(opened, Envelope) else 0
                 # Its past is over.
@@ -104,8 +108,18 @@ def counted(server: Server, keys: Keys) -> dict[str, int]:
 
 
 def _open(id: bytes, raw: bytes) -> DeadLetter:
+    try:
+        return _read(id, raw)
+    except (ValueError, TypeError, RecursionError):
+        return DeadLetter(id.decode(errors="replace"), "", None, None, UNREADABLE, _STRANGE, 0, 0, 0.0, raw)
+
+
+def _read(id: bytes, raw: bytes) -> DeadLetter:
+    """Raises ValueError, TypeError, RecursionError for what only a stranger can have written."""
     died_at, _, fields = raw.partition(b"\n")
     queue, task, task_id, reason, detail, crashes, deliveries, envelope = json.loads(fields)
+    if not is_name(queue) or not all(isinstance(count, int) for count in (crashes, deliveries)):
+        raise ValueError
     return DeadLetter(
         id.decode(),
         queue,

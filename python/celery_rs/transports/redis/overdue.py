@@ -11,7 +11,7 @@ from typing import NamedTuple
 from celery_rs._core import Envelope, open_envelopes
 from celery_rs.transports.base import Route
 from celery_rs.transports.redis.bindings import Bindings
-from celery_rs.transports.redis.keys import Keys
+from celery_rs.transports.redis.keys import Keys, is_name
 from celery_rs.transports.redis.letters import letter
 from celery_rs.transports.redis.link import Argument, Link
 from celery_rs.transports.redis.redelivery import past, with_past
@@ -41,9 +41,9 @@ class Overdue:
         while True:
             told = Script.OVERDUE.run(link, self._keys.fixed, self._skew(), repr(self._timeout), _AT_ONCE)
             records = list(zip(told[::2], told[1::2], strict=True))
-            if records:
-                restored += self._restore(link, records)
-            if len(records) < _AT_ONCE:
+            returned = self._restore(link, records) if records else 0
+            restored += returned
+            if len(records) < _AT_ONCE or not returned:
                 self._swept_at = now
                 return restored
 
@@ -81,7 +81,7 @@ def _open(record: bytes) -> _Held:
         fields, exchange, routing_key = json.loads(record)
     except (ValueError, TypeError, RecursionError):
         fields = exchange = routing_key = None
-    if not isinstance(fields, dict) or not isinstance(exchange, str) or not isinstance(routing_key, str):
+    if not isinstance(fields, dict) or not is_name(exchange) or not is_name(routing_key):
         return _Held(record, None, 0, None, None, "a worker held it under a record that cannot be read")
     (envelope,) = open_envelopes([json.dumps(fields).encode()])
     raw = with_past(envelope.raw, past(envelope)._replace(redelivered=True))

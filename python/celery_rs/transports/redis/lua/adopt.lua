@@ -6,6 +6,11 @@ even_when_full()
 local consumer, dead = ARGV[2], ARGV[6]
 local lease = redis.call('ZSCORE', ALIVE, dead)
 if lease and lease ~= ARGV[7] then return {'0'} end  -- it has renewed meanwhile
+must_be('hash', UNACKED)
+must_be('zset', INDEX)
+must_be('hash', BEGUN)
+must_be('hash', HELD_OF .. consumer)
+must_be('set', LOST_OF .. dead)
 for i = 8, #ARGV, 2 do
   while redis.call('LMOVE', ARGV[i], ARGV[i + 1], 'LEFT', 'RIGHT') do end
 end

@@ -7,11 +7,12 @@ local gone = {}
 for i = 4, #ARGV do
   local tag = ARGV[i]
   local field = 'crs.' .. tag
-  if redis.call('ZSCORE', INDEX, field) then
+  local record = redis.call('ZSCORE', INDEX, field) and redis.call('HGET', UNACKED, field)
+  if record then
     if ARGV[3] == '1' then
       redis.call('HSET', held, tag, 'r')
     else
-      redis.call('HSET', BEGUN, field, redis.call('HGET', UNACKED, field))
+      redis.call('HSET', BEGUN, field, record)
       redis.call('HDEL', UNACKED, field)
       redis.call('ZREM', INDEX, field)
       redis.call('HSET', held, tag, 'b')

@@ -1,6 +1,7 @@
 -- Make dead letters of messages that are still held, and store what their callers are told.
 -- ARGV  2 consumer  then for each: tag, letter, '1' and a record (results.lua) or '0'
 even_when_full()
+letters_can_be_kept()
 local held = HELD_OF .. ARGV[2]
 local at = 3
 while ARGV[at] do

@@ -1,6 +1,7 @@
 -- Keep messages until they are due.
 -- ARGV  2 consumer  3 visibility timeout  then quadruples: tag, when due, list, length of the record's end
 even_when_full()
+must_be('zset', DELAYED)
 local held = HELD_OF .. ARGV[2]
 for i = 4, #ARGV, 4 do
   local tag = ARGV[i]

@@ -6,6 +6,30 @@
 -- ->    for each '1' or '0': whether it happened
 even_when_full()
 local visibility, count = tonumber(ARGV[3]), tonumber(ARGV[4])
+-- Whether all that follows can be written, for nothing is undone.
+local at = 5 + count
+local known = {}
+for _ = 1, count do
+  if not ARGV[at] then break end  -- nothing but tags
+  if ARGV[at] ~= '' then letters_can_be_kept() end
+  local followups = tonumber(ARGV[at + 1])
+  at = at + 2
+  for _ = 1, followups do
+    if ARGV[at + 3] ~= '' then letters_can_be_kept() end
+    local after = at + 5 + 3 * ARGV[at + 4]
+    for target = at + 5, after - 1, 3 do
+      local key = ARGV[target + 1]
+      if ARGV[target] ~= 'p' and not known[key] then
+        must_be('list', key)
+        known[key] = true
+      end
+    end
+    at = after
+  end
+  at = at + (ARGV[at] == '1' and 6 or 1)
+  at = at + (ARGV[at] == '1' and 6 or 1)
+end
+
 local fields, tags, verdicts = {}, {}, {}
 for i = 1, count do
   tags[i] = ARGV[4 + i]
@@ -25,7 +49,7 @@ if count > 0 then
   call_in_chunks(1, 'HDEL', HELD_OF .. ARGV[2], tags)
 end
 
-local at = 5 + count
+at = 5 + count
 for i = 1, count do
   if not ARGV[at] then break end  -- nothing but tags
   local happens = verdicts[i] == '1'

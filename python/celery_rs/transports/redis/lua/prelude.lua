@@ -25,6 +25,19 @@ local function call_in_chunks(stride, command, key, arguments)
   end
 end
 
+-- A script that fails half-way undoes nothing: what it is about to write to must be such as can be written to.
+local function must_be(kind, key)
+  local found = redis.call('TYPE', key).ok
+  if found == kind or found == 'none' then return end
+  error('WRONGTYPE expected a ' .. kind .. ' at key ' .. key .. ', got a ' .. found, 0)
+end
+
+local function letters_can_be_kept()
+  must_be('hash', DEAD)
+  must_be('zset', DEAD_ORDER)
+  redis.call('INCRBY', DEAD_SERIAL, 0)  -- fails where it is no number
+end
+
 -- Take a message away from its holder, if it is still held: its record, or nil. This is the fence.
 local function take(tag)
   local field = 'crs.' .. tag

@@ -3,6 +3,9 @@
 -- ->    facts' version, when the next delayed message is due or '', tags that were lost, then pairs:
 --       place of the list (from 0), message
 even_when_full()
+must_be('hash', UNACKED)
+must_be('zset', INDEX)
+must_be('hash', HELD_OF .. ARGV[2])
 local consumer, epoch, number, limit = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 promote(500, stamp(NOW))
 local lost_key = LOST_OF .. consumer
@@ -16,11 +19,13 @@ if not lease or tonumber(lease) < NOW + 0.75 * ARGV[6] then
   redis.call('ZADD', ALIVE, stamp(NOW + ARGV[6]), consumer)
 end
 local records, scores, states = {}, {}, {}
-local since = stamp(NOW)
+local since, broken = stamp(NOW), nil
 for i = 7, #ARGV, 2 do
   if limit <= 0 then break end
-  local got = redis.call('RPOP', ARGV[i], limit)
-  if got then
+  local got = redis.pcall('RPOP', ARGV[i], limit)
+  if got and got.err then
+    broken = broken or ARGV[i]  -- what the other lists gave is kept first
+  elseif got then
     limit = limit - #got
     for _, message in ipairs(got) do
       local tag = consumer .. '.' .. epoch .. '.' .. number
@@ -41,6 +46,8 @@ if #records > 0 then
   call_in_chunks(2, 'HSET', UNACKED, records)
   call_in_chunks(2, 'ZADD', INDEX, scores)
   call_in_chunks(2, 'HSET', HELD_OF .. consumer, states)
+elseif broken then
+  must_be('list', broken)
 else
   local next_due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   if #next_due > 0 then reply[2] = stamp(next_due[2] - NOW) end

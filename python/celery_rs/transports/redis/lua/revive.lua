@@ -3,6 +3,7 @@
 -- ->    how many were there
 local revived = 0
 for i = 2, #ARGV, 3 do
+  must_be('list', ARGV[i + 1])
   if redis.call('ZREM', DEAD_ORDER, ARGV[i]) == 1 then
     redis.call('HDEL', DEAD, ARGV[i])
     redis.call('LPUSH', ARGV[i + 1], ARGV[i + 2])
