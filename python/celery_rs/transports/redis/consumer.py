@@ -8,10 +8,12 @@ message only where its tag is still there, which is the fence.
 import math
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from celery_rs._core import open_envelopes
+from celery_rs.errors import OperationalError
 from celery_rs.transports.base import Burial, Completion, Received, Recovered, Tag, Tags, Verdict
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.redis.bindings import Bindings
@@ -66,6 +68,7 @@ class RedisConsumer:
         self._leases = Leases(self._procedures, self._ledger, overdue, lease_s)
         self._results = ResultKeys()
         self._facts = 0
+        self._receiving = threading.Lock()
         self._leases.join(self._listening.told())
         self._waiting = Waiting(server, keys, self.name, block_s=lease_s)
         self._listening.begin(self._listening.queues)
@@ -74,38 +77,47 @@ class RedisConsumer:
 
     def receive(self, limit: int, timeout: float) -> Received:
         self._faults.wait_while_paused()
-        deadline = time.monotonic() + timeout
-        facts = self._facts
+        with self._receiving:
+            if self._ledger.closed:
+                return Received([], [], self._facts)
+            try:
+                received = self._received(limit, time.monotonic() + timeout)
+            except OperationalError:
+                self._waiting.close()
+                raise
+            try:
+                self._waiting.disarm()
+            except OperationalError:
+                self._waiting.close()  # what has been reserved is ours all the same, and must be told of
+            self._facts = received.facts
+            return received
+
+    def _received(self, limit: int, deadline: float) -> Received:
         rung = False
-        try:
-            while True:
-                self._listening.hear()
-                received, due = self._reserve(limit)
-                left = deadline - time.monotonic()
-                if received.deliveries or received.lost or received.facts != facts or rung or left <= 0:
-                    break
-                queues = self._listening.order() if limit else []
-                rung = self._waiting.wait(queues, left if due is None else min(left, due), self._listening.files())
-            self._waiting.disarm()
-        except LinkLost:
-            self._waiting.close()
-            raise
-        self._facts = received.facts
-        return received
+        while True:
+            self._listening.hear()
+            received, due = self._reserve(limit)
+            left = deadline - time.monotonic()
+            if received.deliveries or received.lost or received.facts != self._facts or rung or left <= 0:
+                return received
+            queues = self._listening.order() if limit else []
+            rung = self._waiting.wait(queues, left if due is None else min(left, due), self._listening.files())
 
     def _reserve(self, limit: int) -> tuple[Received, float | None]:
         """One look, and seconds until the next delayed message is due, where nothing has come."""
         ledger = self._ledger
         # What came while we waited comes first. Each list with its queue, and where it is read from.
         sources = [(queue, self._keys.queue(queue), self._waiting.list_of(queue)) for queue in self._listening.order()]
+        waits = len(sources)
         sources += [(queue, key, key) for queue, key in self._listening.sources()]
+        told = self._listening.told()
         listed = [item for queue, _, read in sources for item in (read, record_end(queue))]
         with ledger.noting:
             self._leases.repair()
             first = ledger.first_number()
             try:
                 facts, due, lost, *flat = self._procedures.run(
-                    Script.RESERVE, self.name, ledger.epoch, first, limit, self._lease_s, *listed
+                    Script.RESERVE, self.name, ledger.epoch, first, limit, self._lease_s, told, waits, *listed
                 )
                 if self._faults.reply_is_lost():
                     raise LinkLost(f"{self._server.words()}: the reply was lost; receive again")
@@ -124,12 +136,14 @@ class RedisConsumer:
         self._waiting.ring()
 
     def listen_to(self, add: Sequence[str] = (), drop: Sequence[str] = ()) -> None:
-        self._waiting.disarm()
-        self._listening.change(add, drop)
-        self._leases.join(self._listening.told())
-        with self._server.borrowed() as link:
-            self._listening.end(link, drop)
-        self._listening.begin(add)
+        with self._receiving:
+            self._waiting.disarm()
+            self._waiting.empty(drop)
+            self._listening.change(add, drop)
+            self._leases.join(self._listening.told())
+            with self._server.borrowed() as link:
+                self._listening.end(link, drop)
+            self._listening.begin(add)
 
     # Holding
 
@@ -184,15 +198,15 @@ class RedisConsumer:
     def _finish(self, ours: Mapping[Tag, Completion]) -> set[Tag]:
         """Those that were still held. What was written once without an answer, and is held no more, has happened."""
         ledger = self._ledger
-        try:
-            with self._server.borrowed() as link:
-                parts = self._parts(link, ours)
+        with self._server.borrowed() as link:
+            parts = self._parts(link, ours)
+            try:
                 reply = self._procedures.run_on(
                     link, Script.FINISH, self.name, self._visibility, len(ours), *ours, *parts
                 )
-        except LinkLost:
-            ledger.unsure.update(ours)
-            raise
+            except LinkLost:
+                ledger.unsure.update(ours)
+                raise
         if parts:
             self._wake_for(each.not_before for completion in ours.values() for each in completion.followups)
         verdicts = zip(ours, reply.decode(), strict=True)
@@ -258,16 +272,18 @@ class RedisConsumer:
 
     def close(self) -> None:
         """What is begun stays on record: the next `recover` of anybody makes orphans of it."""
-        if self._ledger.closed:
-            return
-        try:
-            self._waiting.disarm()
-            with self._ledger.noting, self._server.borrowed() as link:
-                self._return_everything(link)
-                self._leave(link)
-        finally:
-            self._ledger.close()
-            self.forget()
+        self.wake()
+        with self._receiving:
+            if self._ledger.closed:
+                return
+            try:
+                self._waiting.disarm()
+                with self._ledger.noting, self._server.borrowed() as link:
+                    self._return_everything(link)
+                    self._leave(link)
+            finally:
+                self._ledger.close()
+                self.forget()
 
     def _return_everything(self, link: Link) -> None:
         for each in self._leases.unknown(link, begun=False):

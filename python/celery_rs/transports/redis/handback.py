@@ -76,8 +76,18 @@ def _forget(link: Link, keys: Keys, *, keep_letters: bool) -> None:
     cursor = b"0"
     while True:
         cursor, found = link.call(b"SCAN", cursor, b"MATCH", keys.pattern_of_ours, b"COUNT", 1000)
+        for key in found:
+            _empty(link, keys, key)
         gone = [key for key in found if key not in kept]
         if gone:
             link.call(b"UNLINK", *gone)
         if cursor == b"0":
             return
+
+
+def _empty(link: Link, keys: Keys, key: bytes) -> None:
+    """What was moved to a consumer of which nothing else is known any more is a task all the same."""
+    if key.startswith(keys.wait_of):
+        _, _, queue = key.removeprefix(keys.wait_of).partition(b".")  # a consumer's name has no dots
+        while link.call(b"LMOVE", key, keys.queue(queue.decode()), b"LEFT", b"RIGHT") is not None:
+            pass

@@ -41,8 +41,8 @@ class Waiting:
         self._armed: dict[str, tuple[Link, int]] = {}
         """Queue → the connection that waits for it, and the server's number for that."""
         self._spare: list[tuple[Link, int]] = []
-        self._abandoned: list[int] = []
-        """Numbers of connections that were given up, and of which the server may not know that yet."""
+        self._abandoned: list[tuple[str, int]] = []
+        """Queue and number of connections that were given up, of which the server may not know that yet."""
         self._block_s = block_s
         self._refused_at = float("-inf")
         self._watching: Link | None = None
@@ -87,20 +87,30 @@ class Waiting:
         return self._ear.fileno() in readable and self._rung()
 
     def disarm(self) -> None:
-        """Have nothing moved to us any more. What has come by then lies in our list. Raises OperationalError."""
-        numbers = [number for _, number in self._armed.values()] + self._abandoned
+        """Have nothing moved to us any more; what comes at this very moment goes back. Raises OperationalError."""
+        abandoned = self._abandoned
+        numbers = [number for _, number in (*self._armed.values(), *abandoned)]
         if not numbers:
             return
         with self._server.borrowed() as link:
             link.pipeline([(b"CLIENT", b"UNBLOCK", number) for number in numbers])
         self._abandoned = []
-        for queue in list(self._armed):
-            self._read(queue)
+        came = [queue for queue in list(self._armed) if self._read(queue)]
+        self.empty([*came, *(queue for queue, _ in abandoned)])
+
+    def empty(self, queues: Sequence[str]) -> None:
+        """Return what came while we waited for them: who is busy looks at it late. Raises OperationalError."""
+        moves = [(b"LMOVE", self.list_of(queue), self._keys.queue(queue), b"LEFT", b"RIGHT") for queue in queues]
+        while moves:
+            with self._server.borrowed() as link:
+                moved = link.pipeline(moves)
+            moves = [move for move, message in zip(moves, moved, strict=True) if message is not None]
 
     def close(self) -> None:
         """Ends the connections; who waits in them is forgotten by the server, as soon as it learns of that."""
-        self._abandoned += [number for _, number in self._armed.values()]
-        for link, _ in (*self._armed.values(), *self._spare):
+        for queue, armed in self._armed.items():
+            self._give_up(queue, armed)
+        for link, _ in self._spare:
             link.close()
         if self._watching is not None:
             self._watching.close()
@@ -124,7 +134,7 @@ class Waiting:
                 armed[0].post(*command)
             self._armed[queue] = armed
         elif armed[0].silent_for() > self._block_s + DEAD_S:
-            self._armed.pop(queue)[0].close()
+            self._give_up(queue, self._armed.pop(queue))
             return self._arm(queue)
         return armed[0]
 
@@ -132,12 +142,24 @@ class Waiting:
         link = self._server.connect()
         return link, link.call(b"CLIENT", b"ID")
 
-    def _read(self, queue: str) -> None:
+    def _read(self, queue: str) -> bool:
+        """Whether a message may have come."""
         armed = self._armed.pop(queue)
-        with suppress(LinkLost):
-            if isinstance(armed[0].read(), ReplyError):
-                self._refused_at = time.monotonic()  # it is full: it would answer the same at once
-            self._spare.append(armed)
+        try:
+            said = armed[0].read()
+        except LinkLost:
+            self._give_up(queue, armed)
+            return True
+        self._spare.append(armed)
+        if isinstance(said, ReplyError):
+            self._refused_at = time.monotonic()  # it is full: it would answer the same at once
+            return False
+        return said is not None
+
+    def _give_up(self, queue: str, armed: tuple[Link, int]) -> None:
+        link, number = armed
+        link.close()
+        self._abandoned.append((queue, number))
 
     def _watch(self, queues: Sequence[str]) -> int | None:
         """The file to wait for until the other lists change; −1 when one of them is not empty, None without any."""

@@ -1,5 +1,7 @@
--- Hold up to `limit` messages: what came while we waited first, then by step.
--- ARGV  2 consumer  3 epoch  4 first number of a tag  5 limit  6 lease  then for each list: its key, a record's end
+-- Hold up to `limit` messages: what came while we waited first, then by step. What came and is one too many goes back
+-- to its queue: nobody else would see it while we are busy.
+-- ARGV  2 consumer  3 epoch  4 first number of a tag  5 limit  6 lease  7 its queues, as JSON  8 number of wait lists n
+--       then for each list: its key, a record's end; the first n are wait lists, the next n the lists that those are of
 -- ->    facts' version, when the next delayed message is due or '', tags that were lost, then pairs:
 --       place of the list (from 0), message
 even_when_full()
@@ -10,19 +12,19 @@ local consumer, epoch, number, limit = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonu
 promote(500, stamp(NOW))
 local lost_key = LOST_OF .. consumer
 local lost = redis.call('SMEMBERS', lost_key)
-if #lost > 0 then redis.call('DEL', lost_key) end
 local reply = {redis.call('GET', FACTS_VERSION) or '0', '', lost}
 -- Who asks lives: one that waits for messages from now on is not taken for dead before its wait is over, and one that was
 -- taken for dead is known again.
 local lease = redis.call('ZSCORE', ALIVE, consumer)
 if not lease or tonumber(lease) < NOW + 0.75 * ARGV[6] then
   redis.call('ZADD', ALIVE, stamp(NOW + ARGV[6]), consumer)
+  if not lease then redis.call('HSET', CONSUMERS, consumer, ARGV[7]) end
 end
 local records, scores, states = {}, {}, {}
 local since, broken = stamp(NOW), nil
-for i = 7, #ARGV, 2 do
-  if limit <= 0 then break end
-  local got = redis.pcall('RPOP', ARGV[i], limit)
+local waits = tonumber(ARGV[8])
+for i = 9, #ARGV, 2 do
+  local got = limit > 0 and redis.pcall('RPOP', ARGV[i], limit)
   if got and got.err then
     broken = broken or ARGV[i]  -- what the other lists gave is kept first
   elseif got then
@@ -37,9 +39,14 @@ for i = 7, #ARGV, 2 do
       scores[#scores + 1] = field
       states[#states + 1] = tag
       states[#states + 1] = 'h'
-      reply[#reply + 1] = (i - 7) / 2
+      reply[#reply + 1] = (i - 9) / 2
       reply[#reply + 1] = message
     end
+  end
+  if limit <= 0 then
+    if i >= 9 + 2 * waits then break end
+    local moved
+    repeat moved = redis.pcall('LMOVE', ARGV[i], ARGV[i + 2 * waits], 'LEFT', 'RIGHT') until not moved or moved.err
   end
 end
 if #records > 0 then
@@ -52,4 +59,5 @@ else
   local next_due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   if #next_due > 0 then reply[2] = stamp(next_due[2] - NOW) end
 end
+if #lost > 0 then redis.call('DEL', lost_key) end
 return reply
