@@ -9,7 +9,8 @@ import pytest
 
 from celery_rs.errors import OperationalError
 from celery_rs.transports.redis import RedisOptions, RedisTransport, Script, Server
-from tests.conformance.calls import call
+from celery_rs.transports.redis.keys import record_end
+from tests.conformance.calls import call, ids
 from tests.redis_proxy import RedisProxy, proxy_before
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
@@ -36,6 +37,45 @@ def test_a_repair_that_fails_is_made_again(own_redis: OwnRedis, proxy: RedisProx
     proxy.swallow(None)
 
     assert len(consumer.receive(10, 0.0).deliveries) == 3
+    consumer.close()
+    transport.close()
+
+
+def test_a_request_that_arrives_after_its_repair_is_repaired_too(own_redis: OwnRedis) -> None:
+    transport = RedisTransport.open(own_redis.url, {})
+    consumer = transport.consume(["q"])
+    transport.publish([call("one")])
+    with transport.server.borrowed() as link:  # one of an epoch that is over
+        Script.RESERVE.run(
+            link, transport.keys.fixed, 0.0, consumer.name, 0, 1, 10, 10.0, "[[],[]]", 0, "q", record_end("q")
+        )
+
+    assert consumer.receive(10, 0.0).deliveries == []
+    consumer.renew()
+
+    assert ids(consumer.receive(10, 0.0).deliveries) == ["one"]
+    consumer.close()
+    transport.close()
+
+
+def test_many_are_renewed_returned_and_dropped_piece_by_piece(own_redis: OwnRedis) -> None:
+    transport = RedisTransport.open(own_redis.url, {})
+    consumer = transport.consume(["q"])
+    many = [f"id-{n}" for n in range(1300)]
+    transport.publish([call(id) for id in many])
+    held = consumer.receive(2000, 0.0).deliveries
+    own_redis.call("ZADD", "unacked_index", *(part for each in held for part in (1, f"crs.{each.tag}")))
+
+    assert consumer.renew() == []
+    assert own_redis.call("ZCOUNT", "unacked_index", "-inf", 2) == 0
+
+    consumer.give_back([each.tag for each in held])
+    again = consumer.receive(2000, 0.0).deliveries
+    assert ids(again) == many
+
+    consumer.defer({each.tag: time.time() + 3600 for each in again})
+    assert transport.purge("q") == len(many)
+    assert own_redis.call("EXISTS", "unacked", "unacked_index", "celery-rs.delayed") == 0
     consumer.close()
     transport.close()
 

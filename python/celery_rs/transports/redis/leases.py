@@ -23,6 +23,7 @@ from celery_rs.transports.redis.suspicion import Suspicion
 LEASE_S = 10.0
 """How long a consumer is trusted without a renewal; see `suspicion` for what happens then."""
 _AT_ONCE = 500
+"""Messages for which one script may keep others waiting."""
 _RUNS, _BEGUN = b"r", b"b"
 
 
@@ -46,12 +47,24 @@ class Leases:
         """Prolong the lease; the tags that are ours no more."""
         with self._turn:
             link = self._own_link()
+            told: list[bytes] = []
+            cursor = b"0"
             try:
-                told = self._procedures.run_on(link, Script.RENEW, self._ledger.name, self._lease_s, queues)
+                while True:
+                    cursor, held, gone = self._procedures.run_on(
+                        link, Script.RENEW, self._ledger.name, self._lease_s, queues, cursor, _AT_ONCE
+                    )
+                    told += gone
+                    if cursor == b"0":
+                        break
             except LinkLost:
                 self._link = None
                 raise
         lost = self._ledger.take_lost(told)
+        if held > len(self._ledger):
+            # A request may arrive after the repair of what it seemed to have done. What is just being received counts
+            # here, too, and does not suffer: whoever repairs looks again while nothing is.
+            self._ledger.reply_was_lost = True
         if self._ledger.reply_was_lost and self._ledger.noting.acquire(blocking=False):
             try:
                 self.repair()
@@ -124,9 +137,12 @@ class Leases:
         """To their queues, those that are still ours. -> how many"""
         triples = self._ledger.returning(tags, crashed=crashed, counted=counted, front=front)
         where = "1" if front else "0"
-        returned = self._procedures.run_on(link, Script.GIVE_BACK, self._ledger.name, where, *triples)
+        returned = 0
+        for start in range(0, len(triples), 3 * _AT_ONCE):
+            some = triples[start : start + 3 * _AT_ONCE]
+            returned += self._procedures.run_on(link, Script.GIVE_BACK, self._ledger.name, where, *some)
         self._ledger.let_go(tags)
-        return int(returned)
+        return returned
 
     def close(self) -> None:
         if self._link is not None:

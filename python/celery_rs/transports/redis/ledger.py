@@ -71,6 +71,9 @@ class Ledger:
     def knows(self, tag: Tag) -> bool:
         return tag in self._held
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def everything(self) -> list[Tag]:
         return list(self._held)
 
@@ -96,8 +99,11 @@ class Ledger:
     # As scripts read it
 
     def letter(self, tag: Tag, why: Burial) -> bytes:
-        """The dead letter that a message becomes."""
-        _, _, held = self._held[tag]
+        """The dead letter that a message becomes; empty for what is ours no more."""
+        hold = self._held.get(tag)
+        if hold is None:
+            return b""  # lost meanwhile: the server has it no more under this tag
+        _, _, held = hold
         opened = held.envelope if isinstance(held.envelope, Envelope) else None
         name, id = opened and opened.task, opened and opened.id
         return letter(held.queue, name, id, why.reason, why.detail, held.crashes, held.deliveries, held.envelope.raw)
@@ -105,7 +111,7 @@ class Ledger:
     def returning(self, tags: Sequence[Tag], *, crashed: bool, counted: bool, front: bool) -> list[Argument]:
         """For `give_back.lua`. Unless it is `counted`, nothing happened to a message, and this was no delivery."""
         # The one that goes last to the front is served first.
-        held = sorted((self._held[tag] for tag in tags), key=itemgetter(0), reverse=front)
+        held = sorted(self._still(tags), key=itemgetter(0), reverse=front)
         return [
             item
             for _, key, delivery in held
@@ -115,10 +121,13 @@ class Ledger:
     def deferring(self, due: Mapping[Tag, float], tags: Sequence[Tag]) -> list[Argument]:
         """For `defer.lua`."""
         packed: list[Argument] = []
-        for tag in tags:
-            _, key, held = self._held[tag]
-            packed += [tag, repr(due[tag]), key, len(record_end(held.queue))]
+        for _, key, held in self._still(tags):
+            packed += [held.tag, repr(due[held.tag]), key, len(record_end(held.queue))]
         return packed
+
+    def _still(self, tags: Iterable[Tag]) -> list[Hold]:
+        """Those that another thread has not learnt to be lost."""
+        return [hold for hold in map(self._held.get, tags) if hold is not None]
 
 
 def _returned(delivery: Delivery, *, crashed: bool, counted: bool) -> bytes:

@@ -39,6 +39,9 @@ from celery_rs.transports.redis.skew import Skew
 from celery_rs.transports.redis.subscription import Broadcasts, Replies
 from celery_rs.wire import Exchange, Queue
 
+_LOOKED_AT = 1000
+"""Delayed messages for which one script may keep others waiting."""
+
 
 class RedisTransport:
     """See `transports.base.Transport`. Connections are opened on first use."""
@@ -144,8 +147,13 @@ class RedisTransport:
         return self._census.queues(names)
 
     def purge(self, queue: str) -> int:
+        lists = self.keys.steps(queue)
+        dropped, cursor = 0, b""
         with self.server.borrowed() as link:
-            return int(Script.PURGE.run(link, self.keys.fixed, self._skew(), *self.keys.steps(queue)))
+            while cursor != b"0":
+                some, cursor = Script.PURGE.run(link, self.keys.fixed, self._skew(), cursor or b"0", _LOOKED_AT, *lists)
+                dropped += some
+        return dropped
 
     def find(self, task_id: str) -> Whereabouts | None:
         alive = self._census.locate([task_id])

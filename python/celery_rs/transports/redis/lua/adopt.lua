@@ -17,19 +17,14 @@ end
 local theirs, ours, lost = HELD_OF .. dead, HELD_OF .. consumer, LOST_OF .. dead
 local number, most = tonumber(ARGV[4]), tonumber(ARGV[5])
 local reply = {'0'}
-local held = redis.call('HGETALL', theirs)
+local held = redis.call('HRANDFIELD', theirs, most, 'WITHVALUES')  -- any; to read all for each call takes too long
 for i = 1, #held, 2 do
-  if most == 0 then
-    reply[1] = '1'
-    return reply
-  end
   local tag, state = held[i], held[i + 1]
-  local field = 'crs.' .. tag
   local record = take(tag)
   redis.call('HDEL', theirs, tag)
   if record then
     local new = consumer .. '.' .. ARGV[3] .. '.' .. number
-    number, most = number + 1, most - 1
+    number = number + 1
     if state == 'b' then
       redis.call('HSET', BEGUN, 'crs.' .. new, record)
     else
@@ -45,6 +40,10 @@ for i = 1, #held, 2 do
   end
 end
 redis.call('EXPIRE', lost, 86400)
+if redis.call('EXISTS', theirs) == 1 then
+  reply[1] = '1'
+  return reply
+end
 redis.call('ZREM', ALIVE, dead)
 redis.call('HDEL', CONSUMERS, dead)
 return reply
