@@ -66,6 +66,15 @@ def test_a_task_is_told_of_from_its_arrival_to_its_success(project: Project) -> 
     assert received["clock"] < started["clock"] < succeeded["clock"]
 
 
+def test_a_time_beyond_the_calendar_is_told_as_its_end(project: Project) -> None:
+    beyond = "9999-12-31T23:59:59-12:00"  # in UTC that is the year 10000
+    with project.app.events.Receiver() as receiver, project.worker("-E", *QUIET):
+        result = project.proj.add.apply_async((2, 2), expires=beyond)
+        received, *_ = life_of(receiver, result.id, "task-succeeded")
+
+    assert received["expires"].startswith("9999-12-3")
+
+
 def test_a_task_that_lasts_is_told_of_when_it_starts(project: Project) -> None:
     with project.app.events.Receiver() as receiver, project.worker("-E", *QUIET):
         result = project.proj.hold.delay("long")

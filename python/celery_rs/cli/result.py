@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import click
@@ -20,6 +19,7 @@ from celery_rs.cli.task_modules import know_tasks
 from celery_rs.errors import NotSupported
 from celery_rs.errors import TimeoutError as ResultTimeout
 from celery_rs.results import AsyncResult
+from celery_rs.wire import instant
 
 NOTICE_S = 1.0
 """How often somebody at a terminal is told what is waited for."""
@@ -136,7 +136,7 @@ def _whereabouts(app: Celery, task_id: str) -> str:
     if found.state == "ready":
         return f", waiting in queue {found.queue!r} for a worker"
     if found.due is not None:
-        return f", delayed in queue {found.queue!r} until {datetime.fromtimestamp(found.due).astimezone():%x %X}"
+        return f", delayed in queue {found.queue!r} until {instant(found.due).astimezone():%x %X}"
     return f", taken from queue {found.queue!r} by a worker"
 
 

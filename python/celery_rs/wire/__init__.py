@@ -32,7 +32,7 @@ from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.ids import new_id
 from celery_rs.wire.legacy import as_protocol_1, as_protocol_2, id_of
 from celery_rs.wire.message import Message
-from celery_rs.wire.meta import Meta, ResultCodec, decode_meta, encode_meta, iso, read_meta
+from celery_rs.wire.meta import Meta, ResultCodec, decode_meta, encode_meta, instant, iso, read_meta
 from celery_rs.wire.previews import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
 from celery_rs.wire.topology import Broadcast, Exchange, Queue, binding, worker_direct
@@ -67,6 +67,7 @@ __all__ = [
     "exchanges",
     "id_of",
     "is_error",
+    "instant",
     "iso",
     "new_id",
     "open_events",

@@ -4,12 +4,16 @@ The whole record goes through the serializer of results. Reading accepts any ord
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from celery_rs import states
 from celery_rs.errors import ContentError, EncodeError
 from celery_rs.serializers import JSON, Serializer, pack_result, serializer, unpack_result
+
+_DAY = timedelta(days=1)  # so that it exists in every time zone
+_FIRST = (datetime.min.replace(tzinfo=UTC) + _DAY).timestamp()
+_LAST = (datetime.max.replace(tzinfo=UTC) - _DAY).timestamp()
 
 Child = Sequence[Any]
 """A result tuple, `[[id, parent], None]`."""
@@ -129,6 +133,11 @@ def decode_meta(raw: bytes, reader: Serializer = JSON) -> Meta:
     )
 
 
+def instant(seconds: float) -> datetime:
+    """Epoch seconds as a time in UTC; what Python's calendar lacks, and a message may say, is a day from its end."""
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
+
+
 def iso(moment: float) -> str:
     """Epoch seconds as ISO 8601, in UTC."""
-    return datetime.fromtimestamp(moment, UTC).isoformat()
+    return instant(moment).isoformat()

@@ -5,13 +5,14 @@ run code.
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from celery_rs._core import DecodeError, Envelope
 from celery_rs.context import AppLike
 from celery_rs.errors import Retry
+from celery_rs.wire import instant
 
 
 class Message:
@@ -206,7 +207,7 @@ class Request:
 
 
 def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None if seconds is None else instant(seconds)
 
 
 def _object(text: bytes) -> dict[str, Any]:

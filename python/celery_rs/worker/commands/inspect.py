@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from celery_rs._core import Envelope
 from celery_rs.control import ids_of
-from celery_rs.wire import Exchange, Queue
+from celery_rs.wire import Exchange, Queue, instant
 from celery_rs.worker.commands.state import Later, WorkerState
 from celery_rs.worker.commands.table import Reply, command
 from celery_rs.worker.request import Request
@@ -139,7 +138,7 @@ def _kept(state: WorkerState) -> Iterator[tuple[Request, float]]:
 
 
 def _scheduled(request: Request, due: float | None = None) -> dict[str, Any]:
-    eta = request.eta if due is None else datetime.fromtimestamp(due, UTC)
+    eta = request.eta if due is None else instant(due)
     priority = request.envelope.priority
     return {"eta": eta and eta.isoformat(), "priority": priority, "request": request.info()}
 
