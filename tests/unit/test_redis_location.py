@@ -91,6 +91,11 @@ def test_sentinels_need_the_name_of_a_master() -> None:
         ("redis+socket://host/path", "redis\\+socket:///path"),
         ("redis://one/0;amqp://two", "must be of one kind"),
         ("redis://host/0?socket_timeout=soon", "number of seconds"),
+        ("redis://host/0?socket_timeout=nan", "number of seconds"),
+        ("redis://host/0?socket_connect_timeout=-5", "number of seconds"),
+        ("redis://host/0?socket_connect_timeout=1e300", "number of seconds"),
+        ("redis://host/" + "9" * 5000, "database of a Redis is a number"),
+        ("rediss://host/0?ssl_min_version=new", "a version such as 'TLSv1_2'"),
     ],
 )
 def test_a_url_that_makes_no_sense_is_refused_in_one_line(url: str, says: str) -> None:

@@ -14,7 +14,7 @@ from celery_rs.transports.redis.keys import open_record, record_end
     [
         ({"visibility_timout": 3}, "did you mean 'visibility_timeout'"),
         ({"colour": "red"}, "expected one of visibility_timeout"),
-        ({"visibility_timeout": 0}, "a number of seconds above 0 as 'visibility_timeout', got 0"),
+        ({"visibility_timeout": 0}, "a number of seconds above 0, 1000000000 at most as 'visibility_timeout', got 0"),
         ({"visibility_timeout": "1h"}, "got '1h'"),
         ({"priority_steps": [3, 6]}, "begins with 0"),
         ({"priority_steps": "0369"}, "whole numbers"),
@@ -23,6 +23,13 @@ from celery_rs.transports.redis.keys import open_record, record_end
         ({"sentinel_fanout_compat": True}, "older than 5.4"),
         ({"max_connections": -1}, "max_connections"),
         ({"socket_keepalive_options": 3}, "a dict"),
+        ({"socket_keepalive_options": {"idle": 60}}, "a dict of numbers"),
+        ({"socket_timeout": 1e300}, "1000000000 at most"),
+        ({"health_check_interval": 10**400}, "health_check_interval"),
+        ({"interval_max": 10**400}, "interval_max"),
+        ({"global_keyprefix": "\ud800"}, "a string as 'global_keyprefix'"),
+        ({"credential_provider": "me"}, "get_credentials"),
+        ({"master_name": 10**400}, "master_name"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused_in_one_line(given: dict[str, Any], says: str) -> None:

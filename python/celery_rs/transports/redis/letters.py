@@ -14,6 +14,7 @@ from celery_rs.transports.redis.server import Server
 from celery_rs.transports.redis.skew import Skew
 
 _PAGE = 500
+_FAR = 1e11  # thousands of years from now
 UNREADABLE = "unreadable"
 _STRANGE = "its record is none of ours"
 
@@ -118,7 +119,11 @@ def _read(id: bytes, raw: bytes) -> DeadLetter:
     """Raises ValueError, TypeError, RecursionError for what only a stranger can have written."""
     died_at, _, fields = raw.partition(b"\n")
     queue, task, task_id, reason, detail, crashes, deliveries, envelope = json.loads(fields)
-    if not is_name(queue) or not all(isinstance(count, int) for count in (crashes, deliveries)):
+    if (
+        not is_name(queue)
+        or not all(isinstance(count, int) for count in (crashes, deliveries))
+        or not 0 <= float(died_at) < _FAR
+    ):
         raise ValueError
     return DeadLetter(
         id.decode(),

@@ -5,6 +5,7 @@ failover list. What redis-py is told comes out, checked; what it would pass over
 """
 
 import random
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, cast
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from celery_rs.config import mask_url, mask_urls
 from celery_rs.errors import ImproperlyConfigured
+from celery_rs.transports.redis.options import SECONDS, seconds
 
 _PLAIN = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}
 _SOCKET = ("redis+socket", "valkey+socket")
@@ -168,9 +170,9 @@ def _login(parts: Any, query: Mapping[str, str]) -> dict[str, Any]:
     for name in ("socket_timeout", "socket_connect_timeout"):
         if name in query:
             try:
-                login[name] = float(query[name])
+                login[name] = seconds(float(query[name]))
             except ValueError:
-                raise ImproperlyConfigured(f"expected a number of seconds as {name}, got {query[name]!r}") from None
+                raise ImproperlyConfigured(f"expected {SECONDS} as {name}, got {query[name]!r}") from None
     if parts.username:
         login["username"] = unquote(parts.username)
     if parts.password:
@@ -190,7 +192,7 @@ def _database(parts: Any, query: Mapping[str, str], url: str) -> int:
 
 
 def _number(text: str, url: str) -> int:
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 9:
         raise ImproperlyConfigured(
             f"the database of a Redis is a number, as in 'redis://localhost:6379/0', got {text!r} in {mask_url(url)!r}"
         )
@@ -209,8 +211,22 @@ def _tls_value(name: str, value: Any) -> Any:
         if text not in _CERT_REQS:
             raise ImproperlyConfigured(f"ssl_cert_reqs must be 'required', 'optional' or 'none', got {value!r}")
         return _CERT_REQS[text]
+    if name == "ssl_min_version":
+        return _tls_version(value)
     if name in ("ssl_check_hostname", "ssl_validate_ocsp"):
         if str(value).lower() not in ("true", "false", "1", "0", "yes", "no"):
             raise ImproperlyConfigured(f"{name} must be true or false, got {value!r}")
         return str(value).lower() in ("true", "1", "yes")
     return value
+
+
+def _tls_version(value: Any) -> ssl.TLSVersion:
+    """By its name, as a URL says it, or as it is."""
+    for version in ssl.TLSVersion:
+        if (
+            value is version
+            or (type(value) is int and value == version)
+            or str(value) in (version.name, f"TLSVersion.{version.name}")
+        ):
+            return version
+    raise ImproperlyConfigured(f"ssl_min_version must be a version such as 'TLSv1_2', got {value!r}")

@@ -4,7 +4,7 @@
 """
 
 import difflib
-import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from celery_rs.errors import ImproperlyConfigured
 SEPARATOR = "\x06\x16"
 PRIORITY_STEPS = (0, 3, 6, 9)
 VISIBILITY_TIMEOUT_S = 3600.0
+MOST_S = 1e9
+"""The longest time that may be said; the operating system takes no much longer one."""
 TIMEOUT_S = 5.0
 """How long a connection waits for an answer, unless `socket_timeout` says otherwise."""
 
@@ -54,8 +56,10 @@ class RedisOptions:
                 continue  # as if it were not there
             try:
                 checked = row.check(value)
-            except (TypeError, ValueError, LookupError):
-                raise ImproperlyConfigured(f"{setting}: expected {row.expected} as {name!r}, got {value!r}") from None
+            except (TypeError, ValueError, LookupError, OverflowError):
+                raise ImproperlyConfigured(
+                    f"{setting}: expected {row.expected} as {name!r}, got {reprlib.repr(value)}"
+                ) from None
             if row.place == "field":
                 fields[name] = checked
             elif row.place == "connection":
@@ -73,8 +77,8 @@ class _Row(NamedTuple):
     check: Callable[[Any], Any]
 
 
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not math.isfinite(value) or value <= 0:
+def seconds(value: Any) -> float:
+    if isinstance(value, bool) or not 0 < value <= MOST_S:
         raise ValueError
     return float(value)
 
@@ -88,6 +92,7 @@ def _whole(value: Any) -> int:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
+    value.encode()  # half a surrogate pair is no text that could be sent
     return value
 
 
@@ -133,13 +138,21 @@ def _strategy(value: Any) -> str:
     return str(value)
 
 
-def _anything(value: Any) -> Any:
+def _keepalive(value: Any) -> Mapping[int, int]:
+    if not all(type(each) is int for pair in _mapping(value).items() for each in pair):
+        raise TypeError
+    return dict(value)
+
+
+def _provider(value: Any) -> Any:
+    if not callable(getattr(value, "get_credentials", None)):
+        raise TypeError
     return value
 
 
-_SECONDS, _NUMBER, _WORD = "a number of seconds above 0", "a whole number from 0 up", "a string"
+SECONDS, _NUMBER, _WORD = f"a number of seconds above 0, {MOST_S:.0f} at most", "a whole number from 0 up", "a string"
 _ROWS: dict[str, _Row] = {
-    "visibility_timeout": _Row("field", _SECONDS, _seconds),
+    "visibility_timeout": _Row("field", SECONDS, seconds),
     "unacked_key": _Row("field", _WORD, _text),
     "unacked_index_key": _Row("field", _WORD, _text),
     "priority_steps": _Row("field", "a list of whole numbers from 0 to 9 that begins with 0", _steps),
@@ -150,29 +163,29 @@ _ROWS: dict[str, _Row] = {
     "queue_order_strategy": _Row("field", "'round_robin', 'sorted' or 'priority'", _strategy),
     "deadletter_queue": _Row("field", "the name of a queue", _text),
     "max_connections": _Row("field", _NUMBER, _whole),
-    "health_check_interval": _Row("field", _SECONDS, _seconds),
-    "socket_timeout": _Row("field", _SECONDS, _seconds),
+    "health_check_interval": _Row("field", SECONDS, seconds),
+    "socket_timeout": _Row("field", SECONDS, seconds),
     "master_name": _Row("field", "the name of a master", _text),
     "min_other_sentinels": _Row("field", _NUMBER, _whole),
     "sentinel_kwargs": _Row("field", "a dict of options for the sentinels", _mapping),
     "sentinel_fanout_compat": _Row("nothing", "False (it is for Kombu older than 5.4, whose channels differ)", _off),
-    "socket_connect_timeout": _Row("connection", _SECONDS, _seconds),
+    "socket_connect_timeout": _Row("connection", SECONDS, seconds),
     "socket_keepalive": _Row("connection", "True or False", _flag),
-    "socket_keepalive_options": _Row("connection", "a dict", _mapping),
+    "socket_keepalive_options": _Row("connection", "a dict of numbers, such as {socket.TCP_KEEPIDLE: 60}", _keepalive),
     "retry_on_timeout": _Row("nothing", "True or False", _flag),
     "client_name": _Row("connection", _WORD, _text),
     "username": _Row("connection", _WORD, _text),
     "password": _Row("connection", _WORD, _text),
-    "credential_provider": _Row("connection", "a credential provider of redis-py", _anything),
+    "credential_provider": _Row("connection", "an object with get_credentials()", _provider),
     # Kombu's sweeps and its polling are its own; a record of ours looks the same to them whatever these say.
     "unacked_mutex_key": _Row("nothing", _WORD, _text),
-    "unacked_mutex_expire": _Row("nothing", _SECONDS, _seconds),
+    "unacked_mutex_expire": _Row("nothing", SECONDS, seconds),
     "unacked_restore_limit": _Row("nothing", _NUMBER, _whole),
-    "unacked_restore_interval": _Row("nothing", _SECONDS, _seconds),
+    "unacked_restore_interval": _Row("nothing", SECONDS, seconds),
     "unacked_restore_throttle": _Row("nothing", _NUMBER, _whole),
     "ack_emulation": _Row("nothing", "True", _flag),
-    "polling_interval": _Row("nothing", _SECONDS, _seconds),
-    "reauth_check_interval": _Row("nothing", _SECONDS, _seconds),
+    "polling_interval": _Row("nothing", SECONDS, seconds),
+    "reauth_check_interval": _Row("nothing", SECONDS, seconds),
     "body_encoding": _Row("nothing", "'base64'", _text),
     # Celery's own policy for the connection, which the publisher keeps.
     "max_retries": _Row("nothing", _NUMBER, _whole),
