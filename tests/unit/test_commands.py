@@ -402,6 +402,13 @@ def test_a_queue_is_added_as_configured_or_as_described() -> None:
         ({"queue": ""}, "a queue's name"),
         ({"queue": "q", "exchange": "e", "exchange_type": "odd"}, "exchange type"),
         ({"queue": "q", "colour": "red"}, "queue options"),
+        ({"queue": 3}, "must be a string"),
+        ({"queue": "\ud800", "exchange": "e"}, "half a surrogate pair"),
+        ({"queue": "q", "exchange": "\ud800"}, "half a surrogate pair"),
+        ({"queue": "q", "routing_key": "\ud800"}, "half a surrogate pair"),
+        ({"queue": "q", "expires": 1e308}, "must be seconds"),
+        ({"queue": "q", "queue_arguments": {"x-expires": "soon"}}, "must be milliseconds"),
+        ({"queue": "q", "queue_arguments": {"x-expires": 1e308}}, "must be milliseconds"),
     ],
 )
 def test_a_queue_that_makes_no_sense_is_refused(arguments: Any, error: str) -> None:

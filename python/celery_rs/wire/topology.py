@@ -14,6 +14,7 @@ from celery_rs.wire.ids import new_id
 EXCHANGE_TYPES = ("direct", "topic", "fanout", "headers")
 """A type that begins with `x-` belongs to a plug-in of the broker, and is taken as it is."""
 
+_MOST_S = 1e10
 _MODES = {"transient": 1, "persistent": 2, 1: 1, 2: 2}
 
 
@@ -159,7 +160,7 @@ class Queue:
             # What only one connection may use is of no use after it.
             auto_delete=_flag(what, "auto_delete", auto_delete) or exclusive,
             max_priority=_count(what, "max_priority", max_priority, most=255),
-            queue_arguments=_arguments(what, "queue_arguments", queue_arguments),
+            queue_arguments=_queue_arguments(what, queue_arguments),
             bindings=_bindings(what, bindings),
             binding_arguments=_arguments(what, "binding_arguments", binding_arguments),
             consumer_arguments=_arguments(what, "consumer_arguments", consumer_arguments),
@@ -274,6 +275,10 @@ def _kind(what: str, given: object) -> str:
 def _text(what: str, name: str, given: object) -> str:
     if not isinstance(given, str):
         raise ImproperlyConfigured(f"{what}: {name} must be a string, got {given!r}")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise ImproperlyConfigured(f"{what}: {name} must be text, got half a surrogate pair in {given!r}") from None
     return given
 
 
@@ -291,10 +296,20 @@ def _arguments(what: str, name: str, given: object) -> dict[str, Any]:
     return dict(given)
 
 
+def _queue_arguments(what: str, given: object) -> dict[str, Any]:
+    found = _arguments(what, "queue_arguments", given)
+    expires = found.get("x-expires")
+    if expires is not None:
+        is_number = isinstance(expires, int | float) and not isinstance(expires, bool)
+        if not is_number or not 0 < expires <= 1000 * _MOST_S:
+            raise ImproperlyConfigured(f"{what}: x-expires must be milliseconds, above 0, got {expires!r}")
+    return found
+
+
 def _seconds(what: str, name: str, given: object) -> float | None:
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= _MOST_S:
         raise ImproperlyConfigured(f"{what}: {name} must be seconds, above 0, got {given!r}")
     return given
 
