@@ -47,7 +47,7 @@ def open_transport(
             return MemoryTransport(rest)
     if scheme.lower() in _NOT_YET.split():
         raise ImproperlyConfigured(
-            f"expected a sqlite:// or memory:// broker, brokers like {scheme}:// are not supported yet; "
+            f"expected a redis://, sqlite:// or memory:// broker, brokers like {scheme}:// are not supported yet; "
             "use 'sqlite:///tasks.sqlite3'"
         )
     raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {mask_url(url)!r}")
