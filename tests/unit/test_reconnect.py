@@ -1,11 +1,12 @@
 """How often a broker that cannot be reached is tried again, and what the log says."""
 
+import logging
 from typing import Any
 
 import pytest
 
 from celery_rs.errors import OperationalError
-from celery_rs.worker.reconnect import Patience, Rising, Tries
+from celery_rs.worker.reconnect import Complaint, Patience, Rising, Tries
 
 AWAY = OperationalError("it is away")
 
@@ -60,6 +61,44 @@ def test_the_log_says_what_happens_next(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.messages == [
         "consumer: Cannot connect to sqlite:///x: it is away. Trying again in 2.00 seconds... (1/3)",
         "consumer: Cannot connect to sqlite:///x: it is away. Trying again in 2.00 seconds... (1)",
+    ]
+
+
+def test_the_log_names_the_broker_once(caplog: pytest.LogCaptureFixture) -> None:
+    tries = Tries("redis://x", delays=Rising())
+    tries.failed(OperationalError("broker redis://x cannot be reached: Connection refused"))
+    Tries("redis://x", delays=Rising()).failed(OperationalError("broker redis://x refused: no such database"))
+
+    assert [line.partition(". Trying")[0] for line in caplog.messages] == [
+        "consumer: Cannot connect to redis://x: Connection refused",
+        "consumer: Cannot connect to redis://x: refused: no such database",
+    ]
+
+
+def test_the_log_says_when_the_broker_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    tries = Tries("redis://x", delays=Rising())
+    tries.worked()
+    assert caplog.messages == []
+
+    tries.failed(AWAY)
+    tries.worked()
+    tries.worked()
+
+    assert caplog.messages[1:] == ["Connected to redis://x"]
+
+
+def test_a_thread_complains_once_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
+    complaint = Complaint(logging.getLogger("test"), "leases")
+    for error in (AWAY, AWAY, OperationalError("it is full"), OperationalError("it is full")):
+        complaint.failed(error)
+    complaint.worked()
+    complaint.failed(OperationalError("it is full"))
+
+    assert caplog.messages == [
+        "leases: it is away; trying again until it works",
+        "leases: it is full; trying again until it works",
+        "leases: it is full; trying again until it works",
     ]
 
 

@@ -10,6 +10,7 @@ import threading
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Consumer
 from celery_rs.worker.inbox import Inbox, LeasesLost, Orphaned
+from celery_rs.worker.reconnect import Complaint
 from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.leases")
@@ -36,11 +37,14 @@ class Leases:
         self._thread.join(grace)
 
     def _run(self) -> None:
+        complaint = Complaint(logger, "leases")
         while True:
             try:
                 self._round()
             except OperationalError as error:
-                logger.error("leases: %s; trying again in %g seconds", error, self._interval)
+                complaint.failed(error)
+            else:
+                complaint.worked()
             if self._stopping.wait(self._interval):
                 return
 

@@ -7,6 +7,7 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports import Backoff, Transport
 from celery_rs.wire import Exchange, Unreadable, open_request
 from celery_rs.worker.inbox import Asked, Inbox
+from celery_rs.worker.reconnect import Complaint
 from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.control")
@@ -35,14 +36,15 @@ class Listener:
 
     def _run(self) -> None:
         backoff = Backoff()
+        complaint = Complaint(logger, "control")
         while not self._stopping.is_set():
             try:
                 envelopes = self._subscription.receive(WAIT_S)
             except OperationalError as error:
-                delay = backoff.next()
-                logger.error("control: %s; trying again in %.2f seconds", error, delay)
-                self._stopping.wait(delay)
+                complaint.failed(error)
+                self._stopping.wait(backoff.next())
                 continue
+            complaint.worked()
             backoff.reset()
             for envelope in envelopes:
                 self._hear(envelope)

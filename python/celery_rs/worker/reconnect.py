@@ -55,6 +55,26 @@ class Rising:
         self._delay = 0.0
 
 
+class Complaint:
+    """What a thread says of a broker that fails: once for each reason, not once for each try.
+
+    How often it was tried is in the log of the consumer, which loses the same broker.
+    """
+
+    def __init__(self, log: logging.Logger, who: str) -> None:
+        self._log = log
+        self._who = who
+        self._said = ""
+
+    def failed(self, error: OperationalError) -> None:
+        if str(error) != self._said:
+            self._said = str(error)
+            self._log.error("%s: %s; trying again until it works", self._who, error)
+
+    def worked(self) -> None:
+        self._said = ""
+
+
 class Tries:
     """Counts the failures in a row against the patience.
 
@@ -81,7 +101,7 @@ class Tries:
             raise error
         delay = self._delays.next()
         most = "" if self._most is None else f"/{self._most}"
-        data = {"url": self._broker, "reason": error, "delay": delay, "tries": f"{self._failed}{most}"}
+        data = {"url": self._broker, "reason": self._reason(error), "delay": delay, "tries": f"{self._failed}{most}"}
         logger.error(
             "consumer: Cannot connect to %(url)s: %(reason)s. Trying again in %(delay).2f seconds... (%(tries)s)",
             data,
@@ -90,13 +110,19 @@ class Tries:
         self._left = delay
         return self._next()
 
+    def _reason(self, error: OperationalError) -> str:
+        """Without what the line says already."""
+        return str(error).removeprefix(f"broker {self._broker} ").removeprefix("cannot be reached: ")
+
     def _next(self) -> float:
         pause = min(self._left, self._sooner)
         self._left -= pause
         return pause
 
     def worked(self) -> None:
+        """Log that it is back, when it was away."""
         self._left = 0.0
         if self._failed:
+            logger.info("Connected to %s", self._broker)
             self._failed = 0
             self._delays.reset()
