@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,21 @@ import pytest
 
 from celery_rs.transports.redis import RedisOptions, Server
 
+DATABASES = 1000
+"""So many has one that is shared by many tests."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
 
 class OwnRedis:
     """`url` and `port` stay the same over restarts."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+    def __init__(self, directory: Path, *options: str, port: int | None = None) -> None:
+        self.port = port or free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._directory = directory
         self._options = options
@@ -89,6 +97,17 @@ class OwnRedis:
         self._server.close()
 
 
+@contextmanager
+def redis_server(directory: Path, *options: str, port: int | None = None) -> Iterator[str]:
+    """One that keeps nothing on disk: its URL but for the number of a database."""
+    redis = OwnRedis(directory, "--appendonly", "no", "--databases", str(DATABASES), *options, port=port)
+    redis.start()
+    try:
+        yield redis.url.removesuffix("/0")
+    finally:
+        redis.close()
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
     """A Redis that runs, for this test alone."""
@@ -107,7 +126,7 @@ def some_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
     """A Redis for the tests of one process, which use keys of their own there and leave it running."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not there: install Redis")
-    redis = OwnRedis(tmp_path_factory.mktemp("redis"), "--appendonly", "no", "--databases", "1000")
+    redis = OwnRedis(tmp_path_factory.mktemp("redis"), "--appendonly", "no", "--databases", str(DATABASES))
     redis.start()
     yield redis
     redis.close()

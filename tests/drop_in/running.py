@@ -5,13 +5,10 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,29 +100,3 @@ def _told(output: str, directory: Path, log: str) -> Told:
         # A retry may begin in another process before the run that asked for it has said its last word.
         noted_by_id.sort(key=itemgetter("run"))
     return Told(json.loads(output), dict(runs), dict(main), sorted(_TASK_LINE.findall(log)))
-
-
-@contextmanager
-def redis_server(directory: Path) -> Iterator[str]:
-    """A Redis of the test's own: its URL, but for the number of a database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the Redis of this test does not listen"
-                time.sleep(0.02)
-        assert server.poll() is None, f"the port {port} is somebody else's"
-        yield f"redis://127.0.0.1:{port}/"
-    finally:
-        server.kill()
-        server.wait()

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.drop_in.running import CELERY, OURS, REAL, Told, redis_server, run
+from tests.drop_in.running import CELERY, OURS, REAL, Told, run
+from tests.redis_server import redis_server
 
 DIFFERENT = {
     "refuse": "Celery tells of the failure in the main process, after the run's own end",
@@ -35,8 +36,8 @@ def alike(noted: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, An
 def test_an_unmodified_project_does_the_same_under_both_programs(tmp_path: Path, broker: str) -> None:
     with redis_server(tmp_path) as url, ThreadPoolExecutor(2) as threads:
         embedded = "sqlite:///tasks.sqlite3"
-        chosen = {"sqlite": embedded, "redis": f"{url}1"}[broker]
-        celerys = threads.submit(run, REAL, tmp_path / "celery", f"{url}0", f"{url}0")
+        chosen = {"sqlite": embedded, "redis": f"{url}/1"}[broker]
+        celerys = threads.submit(run, REAL, tmp_path / "celery", f"{url}/0", f"{url}/0")
         ours = threads.submit(run, OURS, tmp_path / "ours", chosen, embedded)
         expected, seen = celerys.result(), ours.result()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.celery_side import CELERY, CeleryProject, OurProject
-from tests.interop.redis_server import DATABASES, redis_server
+from tests.redis_server import DATABASES, redis_server
 
 _numbers = count()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.interop.both_ways import CASES, PROJECT, Case, client_code
 from tests.interop.celery_side import CELERY, CeleryProject, OurProject
-from tests.interop.redis_server import redis_server
+from tests.redis_server import redis_server
 
 DIRECTIONS = {"to-celery": (OurProject, CeleryProject), "to-ours": (CeleryProject, OurProject)}
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")

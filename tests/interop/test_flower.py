@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.interop.celery_side import DEADLINE_S, CeleryProject, OurProject, Running, eventually
-from tests.interop.redis_server import free_port
+from tests.redis_server import free_port
 
 
 class Flower:

@@ -11,7 +11,7 @@ import pytest
 
 from celery_rs.errors import OperationalError
 from tests.apps import make_app
-from tests.redis_server import OwnRedis, own_redis
+from tests.redis_server import OwnRedis, free_port, own_redis
 
 __all__ = ["own_redis"]  # a fixture
 
@@ -58,12 +58,6 @@ def tls_port(start: Start, certificate: Path) -> int:
         "--tls-key-file", str(certificate.with_name("key.pem")), "--tls-ca-cert-file", str(certificate),
     )  # fmt: skip
     return port
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def publishes(**settings: object) -> str:

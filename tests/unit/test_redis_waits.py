@@ -9,6 +9,7 @@ import pytest
 from celery_rs.transports import Received
 from celery_rs.transports.redis import RedisTransport
 from celery_rs.transports.redis.consumer import RedisConsumer
+from celery_rs.transports.redis.waiting import ARMED_MOST, Waiting
 from tests.conformance.calls import call, ids
 from tests.redis_proxy import RedisProxy, proxy_before
 from tests.redis_server import OwnRedis
@@ -99,6 +100,20 @@ def test_who_was_taken_for_dead_is_known_with_its_queues_before_it_waits_again(o
 
     assert own_redis.call("HGET", "celery-rs.consumers", consumer.name) == b'[["a"], ["a"]]'
     consumer.close()
+    transport.close()
+
+
+def test_many_queues_take_no_more_connections_than_a_few(own_redis: OwnRedis) -> None:
+    transport = RedisTransport.open(own_redis.url, {})
+    waiting = Waiting(transport.server, transport.keys, "consumer", block_s=10.0)
+    queues = [f"q{n}" for n in range(30)]
+
+    for turn in range(30):
+        waiting.wait(queues[turn:] + queues[:turn], 0.0, [])
+
+    assert own_redis.call("CLIENT", "LIST").count(b"cmd=blmove") == ARMED_MOST
+    waiting.disarm()
+    waiting.end()
     transport.close()
 
 

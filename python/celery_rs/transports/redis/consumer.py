@@ -20,9 +20,9 @@ from celery_rs.transports.redis.bindings import Bindings
 from celery_rs.transports.redis.errors import LinkLost
 from celery_rs.transports.redis.facts import version_of
 from celery_rs.transports.redis.keys import Keys, record_end
-from celery_rs.transports.redis.leases import LEASE_S, Leases, pairs
+from celery_rs.transports.redis.leases import LEASE_S, Leases
 from celery_rs.transports.redis.ledger import Ledger
-from celery_rs.transports.redis.link import Argument, Link
+from celery_rs.transports.redis.link import Argument, Link, pairs
 from celery_rs.transports.redis.listening import Listening
 from celery_rs.transports.redis.options import RedisOptions
 from celery_rs.transports.redis.overdue import Overdue

@@ -14,7 +14,7 @@ from celery_rs.transports.base import Delivery, Recovered, Tag, Tags
 from celery_rs.transports.redis.errors import LinkLost
 from celery_rs.transports.redis.keys import FIELD, is_name, open_record
 from celery_rs.transports.redis.ledger import Ledger
-from celery_rs.transports.redis.link import Link
+from celery_rs.transports.redis.link import Link, pairs
 from celery_rs.transports.redis.overdue import Overdue
 from celery_rs.transports.redis.procedures import Procedures
 from celery_rs.transports.redis.scripts import Script
@@ -220,8 +220,3 @@ def _queues(told: bytes | None) -> list[str]:
         return [queue for queue in ever if is_name(queue)]
     except (ValueError, TypeError, RecursionError):
         return []
-
-
-def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    """What a server tells as one list after another."""
-    return list(zip(flat[::2], flat[1::2], strict=True))

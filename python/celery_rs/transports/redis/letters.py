@@ -8,6 +8,7 @@ from celery_rs._core import Envelope, open_envelopes
 from celery_rs.transports.base import DeadLetter, DeadPage
 from celery_rs.transports.edit import with_arguments
 from celery_rs.transports.redis.keys import Keys, is_name
+from celery_rs.transports.redis.link import pairs
 from celery_rs.transports.redis.redelivery import NEW, with_past
 from celery_rs.transports.redis.scripts import Script
 from celery_rs.transports.redis.server import Server
@@ -92,7 +93,7 @@ class RedisDeadLetters:
     def purge(self, before: float | None = None) -> int:
         gone = 0
         with self._server.borrowed() as link:
-            for id, raw in _pairs(link.call(b"HGETALL", self._keys.dead)):
+            for id, raw in pairs(link.call(b"HGETALL", self._keys.dead)):
                 if before is None or _open(id, raw).died_at < before:
                     gone += link.pipeline([(b"ZREM", self._keys.dead_order, id), (b"HDEL", self._keys.dead, id)])[0]
         return gone
@@ -102,7 +103,7 @@ def counted(server: Server, keys: Keys) -> dict[str, int]:
     """How many there are of each queue."""
     counts: dict[str, int] = {}
     with server.borrowed() as link:
-        for id, raw in _pairs(link.call(b"HGETALL", keys.dead)):
+        for id, raw in pairs(link.call(b"HGETALL", keys.dead)):
             queue = _open(id, raw).queue
             counts[queue] = counts.get(queue, 0) + 1
     return counts
@@ -137,10 +138,6 @@ def _read(id: bytes, raw: bytes) -> DeadLetter:
         float(died_at),
         base64.b64decode(envelope),
     )
-
-
-def _pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-    return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _number(id: str) -> int:

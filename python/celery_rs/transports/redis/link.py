@@ -157,3 +157,8 @@ class Link:
 def packed(commands: Sequence[Command]) -> bytes:
     """As they are sent."""
     return b"".join([pack_command(*command) for command in commands])
+
+
+def pairs(flat: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """What a server tells as one list after another."""
+    return list(zip(flat[::2], flat[1::2], strict=True))

@@ -4,7 +4,6 @@ A connection that fails is made again by the next `receive`; what was announced 
 """
 
 import select
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 from celery_rs._core import topic_matches
 from celery_rs.errors import OperationalError
+from celery_rs.transports.redis.bell import Bell
 from celery_rs.transports.redis.errors import lost
 from celery_rs.transports.redis.keys import Keys, escaped
 from celery_rs.transports.redis.link import Link
@@ -20,36 +20,6 @@ from celery_rs.transports.redis.server import Server
 PING_S = 25.0
 """After so long a silence a connection is asked whether it lives; after as long again it is dead."""
 _HEARD_MOST = 1000
-
-
-class _Bell:
-    """Ends a wait from another thread."""
-
-    def __init__(self) -> None:
-        self._ear, self._bell = socket.socketpair()
-        self._ear.setblocking(False)
-        self._bell.setblocking(False)
-
-    def ring(self) -> None:
-        with suppress(OSError):
-            self._bell.send(b"!")
-
-    def wait(self, file: int, seconds: float) -> tuple[bool, bool]:
-        """Whether the file is readable, and whether it has rung."""
-        poll = select.poll()
-        poll.register(file, select.POLLIN)
-        poll.register(self._ear, select.POLLIN)
-        ready = {ready for ready, _ in poll.poll(max(0.0, seconds) * 1000)}
-        rung = self._ear.fileno() in ready
-        if rung:
-            with suppress(OSError):
-                while self._ear.recv(256):
-                    pass
-        return file in ready, rung
-
-    def close(self) -> None:
-        self._ear.close()
-        self._bell.close()
 
 
 class Broadcasts:
@@ -68,7 +38,7 @@ class Broadcasts:
         self._asked_at: float | None = None
         self._closed = False
         self._link: Link | None = self._subscribed()
-        self._bell = _Bell()
+        self._bell = Bell()
 
     def fileno(self) -> int:
         """Readable when something may have come. Raises OperationalError."""
@@ -82,7 +52,7 @@ class Broadcasts:
             while True:
                 heard += self._read(link)
                 left = deadline - time.monotonic()
-                readable, rung = self._bell.wait(link.fileno(), 0.0 if heard else min(left, PING_S))
+                readable, rung = _waited(link, self._bell, 0.0 if heard else min(left, PING_S))
                 if not readable and (heard or rung or left <= 0):
                     return heard
                 if readable:
@@ -158,7 +128,7 @@ class Replies:
         self._closed = False
         with server.borrowed() as link:
             link.call(b"SADD", self._binding, self._member)
-        self._bell = _Bell()
+        self._bell = Bell()
 
     def receive(self, timeout: float) -> Sequence[bytes]:
         deadline = time.monotonic() + timeout
@@ -173,7 +143,7 @@ class Replies:
                 if not self._waits:
                     link.post(b"BRPOP", self._list, max(0.05, min(left, PING_S)))
                     self._waits = True
-                readable, rung = self._bell.wait(link.fileno(), left)
+                readable, rung = _waited(link, self._bell, left)
                 if readable:
                     popped = link.read()
                     self._waits = False
@@ -197,3 +167,15 @@ class Replies:
         self._bell.close()
         with suppress(OperationalError), self._server.borrowed() as link:
             link.pipeline([(b"SREM", self._binding, self._member), (b"DEL", self._list)])
+
+
+def _waited(link: Link, bell: Bell, seconds: float) -> tuple[bool, bool]:
+    """Whether something has come, and whether somebody has rung."""
+    poll = select.poll()
+    poll.register(link, select.POLLIN)
+    poll.register(bell, select.POLLIN)
+    ready = {ready for ready, _ in poll.poll(max(0.0, seconds) * 1000)}
+    rung = bell.fileno() in ready
+    if rung:
+        bell.silence()
+    return link.fileno() in ready, rung

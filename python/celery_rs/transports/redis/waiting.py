@@ -7,13 +7,12 @@ where it cannot, they are looked at once a second, as is everything else, in cas
 """
 
 import select
-import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 from hiredis import PushNotification, ReplyError
 
+from celery_rs.transports.redis.bell import Bell
 from celery_rs.transports.redis.errors import LinkLost, Refused
 from celery_rs.transports.redis.keys import Keys
 from celery_rs.transports.redis.link import Link
@@ -47,9 +46,7 @@ class Waiting:
         self._refused_at = float("-inf")
         self._watching: Link | None = None
         self._cannot_watch = False
-        self._ear, self._bell = socket.socketpair()
-        for end in (self._ear, self._bell):
-            end.setblocking(False)
+        self._bell = Bell()
 
     def list_of(self, queue: str) -> bytes:
         """Where what came for a queue while we waited lies until it is moved to a record."""
@@ -57,8 +54,7 @@ class Waiting:
 
     def ring(self) -> None:
         """End a wait, or the next one. Any thread."""
-        with suppress(OSError):  # full: it will ring anyway; closed: nobody waits
-            self._bell.send(b"!")
+        self._bell.ring()
 
     def wait(self, queues: Sequence[str], seconds: float, also: Sequence[int]) -> bool:
         """Until something may have come, a ring (then True), or a second has passed. `also` are files to wait for.
@@ -66,14 +62,17 @@ class Waiting:
         Raises OperationalError.
         """
         poll = select.poll()
-        poll.register(self._ear, select.POLLIN)
+        poll.register(self._bell, select.POLLIN)
         for file in also:
             poll.register(file, select.POLLIN)
-        armed = queues[:ARMED_MOST] if time.monotonic() - self._refused_at > LOOK_S else ()
+        armed: Sequence[str] = ()
+        if time.monotonic() - self._refused_at > LOOK_S:
+            # Those that are waited for already: the order of queues changes with every look.
+            armed = sorted(queues, key=lambda queue: queue not in self._armed)[:ARMED_MOST]
         by_file = {self._arm(queue).fileno(): queue for queue in armed}
         for file in by_file:
             poll.register(file, select.POLLIN)
-        watching = self._watch(queues)
+        watching = self._watch(queues, armed)
         if watching is not None:
             if watching < 0:
                 return False
@@ -84,7 +83,10 @@ class Waiting:
                 self._read(queue)
         if watching in readable and self._watching is not None:
             self._hear(self._watching)
-        return self._ear.fileno() in readable and self._rung()
+        rung = self._bell.fileno() in readable
+        if rung:
+            self._bell.silence()
+        return rung
 
     def disarm(self) -> None:
         """Have nothing moved to us any more; what comes at this very moment goes back. Raises OperationalError."""
@@ -119,7 +121,6 @@ class Waiting:
     def end(self) -> None:
         """Close for good."""
         self.close()
-        self._ear.close()
         self._bell.close()
 
     def _arm(self, queue: str) -> Link:
@@ -161,13 +162,9 @@ class Waiting:
         link.close()
         self._abandoned.append((queue, number))
 
-    def _watch(self, queues: Sequence[str]) -> int | None:
+    def _watch(self, queues: Sequence[str], armed: Sequence[str]) -> int | None:
         """The file to wait for until the other lists change; −1 when one of them is not empty, None without any."""
-        lists = [
-            key
-            for place, queue in enumerate(queues)
-            for key in self._keys.steps(queue)[1 if place < ARMED_MOST else 0 :]
-        ]
+        lists = [key for queue in queues for key in self._keys.steps(queue)[1 if queue in armed else 0 :]]
         if not lists or self._cannot_watch:
             return None
         try:
@@ -195,9 +192,3 @@ class Waiting:
             self._watching = None
             raise
         return bool(said)
-
-    def _rung(self) -> bool:
-        with suppress(OSError):
-            while self._ear.recv(256):
-                pass
-        return True
