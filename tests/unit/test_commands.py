@@ -418,6 +418,14 @@ def test_a_queue_that_makes_no_sense_is_refused(arguments: Any, error: str) -> N
     assert len(state.consumed) == 1
 
 
+@pytest.mark.parametrize("queue", [None, "", 3, []])
+def test_no_queue_is_cancelled_where_none_is_named(queue: Any) -> None:
+    state = FakeState()
+
+    assert "a queue's name" in asked(state, "cancel_consumer", queue=queue)["error"]
+    assert len(state.consumed) == 1
+
+
 def test_events_of_tasks_are_switched_on_and_off() -> None:
     state = FakeState()
 

@@ -76,8 +76,10 @@ def add_consumer(
 
 
 @command("cancel_consumer", kind="control", args="<queue>", help="Consume no more from this queue.")
-def cancel_consumer(state: WorkerState, queue: str) -> Reply:
+def cancel_consumer(state: WorkerState, queue: object) -> Reply:
     """What has been received already is still run."""
+    if not isinstance(queue, str) or not queue:
+        raise ValueError(f"expected a queue's name, got {queue!r}")
     state.cancel(queue)
     logger.info("Canceled queue %s", queue)
     return {"ok": f"no longer consuming from {queue}"}
