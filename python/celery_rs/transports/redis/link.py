@@ -117,6 +117,13 @@ class Link:
             found.append(reply)
         return found
 
+    def answer(self) -> Any:
+        """The next reply. Raises an error."""
+        reply = self.read()
+        if isinstance(reply, hiredis.ReplyError):
+            raise refusal(self._where, reply)
+        return reply
+
     def waiting(self) -> Any:
         """A reply that has been read from the socket already; False when there is none."""
         return self._reader.gets()

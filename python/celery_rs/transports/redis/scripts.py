@@ -59,5 +59,8 @@ class Script(Enum):
         except Refused as refused:
             if "NOSCRIPT" not in str(refused):
                 raise
-        link.call(b"SCRIPT", b"LOAD", self.source)
+        try:
+            link.call(b"SCRIPT", b"LOAD", self.source)
+        except Refused:  # a user who may not do that may run it all the same
+            return link.call(b"EVAL", self.source, len(keys), *keys, *arguments)
         return link.replies(self.packed(keys, *arguments), 1)[0]

@@ -12,7 +12,7 @@ from typing import Any
 from celery_rs._core import topic_matches
 from celery_rs.errors import OperationalError
 from celery_rs.transports.redis.bell import Bell
-from celery_rs.transports.redis.errors import lost
+from celery_rs.transports.redis.errors import Refused, lost
 from celery_rs.transports.redis.keys import Keys, escaped
 from celery_rs.transports.redis.link import Link
 from celery_rs.transports.redis.server import Server
@@ -83,8 +83,12 @@ class Broadcasts:
     def _subscribed(self) -> Link:
         link = self._server.connect()
         link.post(b"PSUBSCRIBE", *self._patterns)
-        for _ in self._patterns:
-            link.read()
+        try:
+            for _ in self._patterns:
+                link.answer()
+        except Refused:
+            link.close()
+            raise
         self._asked_at = None
         return link
 
@@ -145,8 +149,8 @@ class Replies:
                     self._waits = True
                 readable, rung = _waited(link, self._bell, left)
                 if readable:
-                    popped = link.read()
                     self._waits = False
+                    popped = link.answer()
                     if popped is not None:
                         return [popped[1], *(link.call(b"RPOP", self._list, _HEARD_MOST) or ())]
                 elif rung or left <= 0:

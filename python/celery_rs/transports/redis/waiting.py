@@ -46,6 +46,7 @@ class Waiting:
         self._refused_at = float("-inf")
         self._watching: Link | None = None
         self._cannot_watch = False
+        self._cannot_arm = False
         self._bell = Bell()
 
     def list_of(self, queue: str) -> bytes:
@@ -66,10 +67,11 @@ class Waiting:
         for file in also:
             poll.register(file, select.POLLIN)
         armed: Sequence[str] = ()
-        if time.monotonic() - self._refused_at > LOOK_S:
+        if not self._cannot_arm and time.monotonic() - self._refused_at > LOOK_S:
             # Those that are waited for already: the order of queues changes with every look.
             armed = sorted(queues, key=lambda queue: queue not in self._armed)[:ARMED_MOST]
-        by_file = {self._arm(queue).fileno(): queue for queue in armed}
+        by_file = self._arm_all(armed)
+        armed = list(by_file.values())
         for file in by_file:
             poll.register(file, select.POLLIN)
         watching = self._watch(queues, armed)
@@ -94,8 +96,11 @@ class Waiting:
         numbers = [number for _, number in (*self._armed.values(), *abandoned)]
         if not numbers:
             return
-        with self._server.borrowed() as link:
-            link.pipeline([(b"CLIENT", b"UNBLOCK", number) for number in numbers])
+        try:
+            with self._server.borrowed() as link:
+                link.pipeline([(b"CLIENT", b"UNBLOCK", number) for number in numbers])
+        except Refused:
+            self._arm_no_more()
         self._abandoned = []
         came = [queue for queue in list(self._armed) if self._read(queue)]
         self.empty([*came, *(queue for queue, _ in abandoned)])
@@ -123,6 +128,18 @@ class Waiting:
         self.close()
         self._bell.close()
 
+    def _arm_all(self, queues: Sequence[str]) -> dict[int, str]:
+        """Files to wait for, and their queues; none for a user who may not do that: a look once a second is left."""
+        try:
+            return {self._arm(queue).fileno(): queue for queue in queues}
+        except Refused:
+            self._arm_no_more()
+            return {}
+
+    def _arm_no_more(self) -> None:
+        self._cannot_arm = True
+        self.close()
+
     def _arm(self, queue: str) -> Link:
         armed = self._armed.get(queue)
         if armed is None:
@@ -141,7 +158,11 @@ class Waiting:
 
     def _connect(self) -> tuple[Link, int]:
         link = self._server.connect()
-        return link, link.call(b"CLIENT", b"ID")
+        try:
+            return link, link.call(b"CLIENT", b"ID")
+        except Refused:
+            link.close()
+            raise
 
     def _read(self, queue: str) -> bool:
         """Whether a message may have come."""
@@ -178,6 +199,9 @@ class Waiting:
             return -1 if self._hear(link, answered=True) else link.fileno()
         except Refused:
             self._cannot_watch = True
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
         except LinkLost:
             self._watching = None
         return None
@@ -185,7 +209,7 @@ class Waiting:
     def _hear(self, link: Link, *, answered: bool = False) -> bool:
         """Read what the server tells; with `answered` up to the answer, whether any list has something."""
         try:
-            while isinstance(said := link.read(), PushNotification):
+            while isinstance(said := link.answer(), PushNotification):
                 if not answered:
                     return True
         except LinkLost:

@@ -1,0 +1,70 @@
+"""Users who may not do everything: what helps is done without, and no message stays behind."""
+
+import threading
+import time
+
+import pytest
+
+from celery_rs.errors import OperationalError
+from celery_rs.transports import Completion
+from celery_rs.transports.redis import RedisTransport
+from celery_rs.wire import Exchange
+from tests.conformance.calls import call, ids
+from tests.redis_server import OwnRedis
+
+
+@pytest.mark.parametrize(
+    "forbidden", ["client|id", "client|unblock", "client|tracking", "exists", "script", "info", "config"]
+)
+def test_a_user_who_may_do_most_receives_and_finishes(own_redis: OwnRedis, forbidden: str) -> None:
+    own_redis.call("ACL", "SETUSER", "me", "on", ">pw", "~*", "&*", "+@all", f"-{forbidden}")
+    transport = RedisTransport.open(own_redis.url.replace("//", "//me:pw@"), {})
+    consumer = transport.consume([f"q{n}" for n in range(10)])
+    transport.advice()
+    late = threading.Timer(0.2, transport.publish, [[call("a", "q0"), call("b", "q9")]])
+    late.start()
+
+    received: list[str] = []
+    while len(received) < 2:
+        deliveries = consumer.receive(10, 5.0).deliveries
+        assert deliveries, "it came within its second"
+        received += ids(deliveries)
+        assert set(consumer.finish([Completion(each.tag) for each in deliveries])) == {"committed"}
+
+    assert sorted(received) == ["a", "b"]
+    late.join()
+    consumer.close()
+    transport.close()
+
+
+def test_a_user_who_may_not_subscribe_is_told_so_at_once(own_redis: OwnRedis) -> None:
+    own_redis.call("ACL", "SETUSER", "me", "on", ">pw", "~*", "+@all", "resetchannels")
+    transport = RedisTransport.open(own_redis.url.replace("//", "//me:pw@"), {})
+
+    with pytest.raises(OperationalError, match="widen its ACL"):
+        transport.subscribe(Exchange("news", "fanout"), "#")
+    transport.close()
+
+
+def test_a_list_of_replies_that_is_none_is_named(own_redis: OwnRedis) -> None:
+    transport = RedisTransport.open(own_redis.url, {})
+    replies = transport.subscribe(Exchange("replies", "direct"), "key", "mine")
+    own_redis.call("SET", "mine", "no list")
+
+    with pytest.raises(OperationalError, match="a key holds something else"):
+        replies.receive(1.0)
+    replies.close()
+    transport.close()
+
+
+def test_a_wait_that_may_not_look_costs_no_time_of_the_processor(own_redis: OwnRedis) -> None:
+    own_redis.call("ACL", "SETUSER", "me", "on", ">pw", "~*", "&*", "+@all", "-exists")
+    transport = RedisTransport.open(own_redis.url.replace("//", "//me:pw@"), {})
+    consumer = transport.consume(["q"])
+    began = time.thread_time()
+
+    assert consumer.receive(1, 1.0).deliveries == []
+
+    assert time.thread_time() - began < 0.2
+    consumer.close()
+    transport.close()
