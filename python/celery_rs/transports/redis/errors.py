@@ -14,6 +14,7 @@ _ADVICE = (
     ("WRONGPASS", "the user or password is wrong; check the URL"),
     ("NOAUTH", "it wants a password; name one in the URL: redis://:password@host"),
     ("NOPERM", "this user may not do that; widen its ACL"),
+    ("user executing the script", "this user may not do that; widen its ACL"),
     ("OOM", "it is out of memory; free some or raise maxmemory"),
     ("READONLY", "it is a replica; name the master, or use sentinel://"),
     ("LOADING", "it is still loading its data"),
