@@ -58,6 +58,30 @@ def test_a_request_that_arrives_after_its_repair_is_repaired_too(own_redis: OwnR
     transport.close()
 
 
+def test_orphans_whose_takeover_got_no_reply_are_found_also_after_a_repair(
+    own_redis: OwnRedis, proxy: RedisProxy
+) -> None:
+    transport = RedisTransport.open(proxy.url, {})
+    dead, living = transport.consume(["q"]), transport.consume(["q"])
+    transport.publish([call("one")])
+    dead.begin([each.tag for each in dead.receive(1, 0.0).deliveries])
+    dead.forget()
+    own_redis.call("ZADD", "celery-rs.alive", 0, dead.name)  # as if it had closed
+    with transport.server.borrowed() as link:
+        link.call("SCRIPT", "LOAD", Script.ADOPT.source)
+
+    proxy.swallow(Script.ADOPT.sha)
+    with pytest.raises(OperationalError):
+        living.recover()
+    proxy.swallow(None)
+    living.receive(1, 0.0)
+
+    assert ids(living.recover().orphans) == ["one"]
+    assert not living.recover().orphans
+    living.close()
+    transport.close()
+
+
 def test_many_are_renewed_returned_and_dropped_piece_by_piece(own_redis: OwnRedis) -> None:
     transport = RedisTransport.open(own_redis.url, {})
     consumer = transport.consume(["q"])

@@ -64,7 +64,7 @@ class Leases:
         if held > len(self._ledger):
             # A request may arrive after the repair of what it seemed to have done. What is just being received counts
             # here, too, and does not suffer: whoever repairs looks again while nothing is.
-            self._ledger.reply_was_lost = True
+            self._ledger.lose()
         if self._ledger.reply_was_lost and self._ledger.noting.acquire(blocking=False):
             try:
                 self.repair()
@@ -81,7 +81,7 @@ class Leases:
                 ended = dict(pairs(over))
                 dead = self._suspicion.dead({name: float(when) for name, when in ended.items()}, float(now))
                 restored = self._overdue.restore(link, float(now))
-                if not dead and not self._ledger.reply_was_lost:
+                if not dead and not self._ledger.orphans_are_lost:
                     return Recovered(restored)
                 with self._ledger.noting:
                     taken = self._take_over(link, {name: ended[name] for name in dead})
@@ -151,7 +151,7 @@ class Leases:
 
     def _take_over(self, link: Link, dead: Mapping[bytes, bytes]) -> Recovered:
         """From each of the dead, if its lease still ended when the sweep saw it end."""
-        begun = self.unknown(link, begun=True) if self._ledger.reply_was_lost else []
+        begun = self.unknown(link, begun=True) if self._ledger.orphans_are_lost else []
         returned = 0
         for name, ended in dead.items():
             waits = self._waits_of(link, name)
@@ -166,6 +166,7 @@ class Leases:
                 self._ledger.made(first, len(found))
                 returned += self._return(link, [each for each in found if each.state != _BEGUN])
                 begun += [each for each in found if each.state == _BEGUN]
+        self._ledger.orphans_are_lost = False
         return Recovered(returned, [self.adopt(each) for each in begun])
 
     def _waits_of(self, link: Link, consumer: bytes) -> list[bytes]:

@@ -30,6 +30,8 @@ class Ledger:
         self.name = name
         self.epoch = 1
         self.reply_was_lost = False
+        self.orphans_are_lost = False
+        """The same for orphans that it may have made ours: a repair leaves those to the next `recover`."""
         self.noting = threading.Lock()
         self.unsure: set[Tag] = set()
         """Ends of these were written, and whether they happened is not known."""
@@ -53,7 +55,11 @@ class Ledger:
     def new_epoch(self) -> None:
         """A reply was lost: what it has made ours we do not know of."""
         self.epoch += 1
-        self.reply_was_lost = True
+        self.lose()
+
+    def lose(self) -> None:
+        """More is ours than we know of."""
+        self.reply_was_lost = self.orphans_are_lost = True
 
     # Messages
 
