@@ -100,7 +100,7 @@ def test_tls_to_a_server_without_it_says_so(own_redis: OwnRedis) -> None:
     with pytest.raises(OperationalError, match=r"TLS|closed") as error:
         publishes(
             broker_url=own_redis.url.replace("redis://", "rediss://"),
-            broker_transport_options={"socket_connect_timeout": 0.5},  # such a server waits for more
+            broker_transport_options={"socket_timeout": 0.5},  # such a server waits for more
             task_publish_retry=False,
         )
 
