@@ -38,11 +38,11 @@ class OwnRedis:
         self._process: subprocess.Popen[str] | None = None
         self._server = Server.at(self.url, RedisOptions())
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Returns when it answers."""
         command = [
             "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
-            "--appendfsync", "always", "--maxmemory-policy", "noeviction", *self._options,
+            "--appendfsync", "always", "--maxmemory-policy", "noeviction", *self._options, *options,
         ]  # fmt: skip
         self._process = subprocess.Popen(
             command, cwd=self._directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

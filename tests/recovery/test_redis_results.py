@@ -95,6 +95,18 @@ def test_all_who_wait_outlive_a_restart_of_their_store(own_redis: OwnRedis, back
     assert [waiter.end() for waiter in waiters] == [[record(waiter.task_id)] for waiter in waiters]
 
 
+def test_who_waits_outlives_a_store_that_takes_its_time_to_load(own_redis: OwnRedis, backend: RedisBackend) -> None:
+    own_redis.call("EVAL", "for i = 1, 10240 do redis.call('SET', 'fill' .. i, i) end", "0")
+    waiter = Waiter(backend, "a")
+    wait_until_subscribed(own_redis, 1)
+
+    own_redis.stop()
+    own_redis.start("--key-load-delay", "150")  # microseconds: it loads for more than a second and says so
+    backend.store([record("a")])
+
+    assert waiter.end() == [record("a")]
+
+
 def test_what_was_stored_before_a_crash_is_heard_of_after_it(own_redis: OwnRedis, backend: RedisBackend) -> None:
     other = open_backend(own_redis.url, {}, expires=86_400)
     other.store([record("a")])

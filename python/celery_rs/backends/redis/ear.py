@@ -209,6 +209,7 @@ class Ear:
     def _open(self) -> Link:
         link = self._server.connect()
         link.call(b"HELLO", b"3")
+        link.call(b"PING")  # refused by a store that loads its data, which takes subscriptions already
         with self._lock:
             self._asked.clear()
             self._stale.clear()
