@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +156,17 @@ def test_a_call_after_a_restart_meets_no_connection_that_has_ended(own_redis: Ow
 
     assert transport.queues(["q"])["q"].ready == 2
     transport.close()
+
+
+def test_a_server_that_lacks_a_command_says_so(tmp_path: Path) -> None:
+    old = OwnRedis(tmp_path, "--rename-command", "RPOP", "OTHER")
+    old.start()
+    transport = RedisTransport.open(old.url, {})
+    consumer = transport.consume(["q"])
+
+    with pytest.raises(OperationalError, match=r"older than Redis 6\.2; upgrade it"):
+        consumer.receive(1, 0.0)
+
+    consumer.close()
+    transport.close()
+    old.close()

@@ -27,6 +27,8 @@ _ADVICE = (
     ("DB index", "it has no such database; check the number at the end of the URL"),
     ("WRONGTYPE", "a key holds something else; use another database or a global_keyprefix"),
     ("unknown command", "it is older than Redis 6.2; upgrade it"),
+    ("unknown redis command", "it is older than Redis 6.2; upgrade it"),
+    ("wrong number of args", "it is older than Redis 6.2; upgrade it"),
 )
 _PLACE = re.compile(r" script: [0-9a-f]{40}, on @user_script:\d+\.?$")
 """Where in a script of ours it has failed, which helps nobody."""

@@ -9,9 +9,7 @@ while ARGV[at] do
   at = at + 3
   if take(tag) then
     redis.call('HDEL', held, tag)
-    local id = redis.call('INCR', DEAD_SERIAL)
-    redis.call('HSET', DEAD, id, stamp(NOW) .. '\n' .. letter)
-    redis.call('ZADD', DEAD_ORDER, id, id)
+    bury_letter(letter)
     if record == '1' then store_at(at, true) end
   end
   if record == '1' then at = at + 5 end

@@ -38,6 +38,12 @@ local function letters_can_be_kept()
   redis.call('INCRBY', DEAD_SERIAL, 0)  -- fails where it is no number
 end
 
+local function bury_letter(letter)
+  local id = redis.call('INCR', DEAD_SERIAL)
+  redis.call('HSET', DEAD, id, stamp(NOW) .. '\n' .. letter)
+  redis.call('ZADD', DEAD_ORDER, id, id)
+end
+
 -- Take a message away from its holder, if it is still held: its record, or nil. This is the fence.
 local function take(tag)
   local field = 'crs.' .. tag

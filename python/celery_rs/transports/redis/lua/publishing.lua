@@ -11,12 +11,6 @@ local function is_repeat(once)
   return false
 end
 
-local function bury_letter(letter)
-  local id = redis.call('INCR', DEAD_SERIAL)
-  redis.call('HSET', DEAD, id, stamp(NOW) .. '\n' .. letter)
-  redis.call('ZADD', DEAD_ORDER, id, id)
-end
-
 local function publish_at(at, field, visibility)
   local once, not_before, envelope, letter, targets = unpack(ARGV, at, at + 4)
   local after = at + 5 + 3 * targets

@@ -21,12 +21,12 @@ if not lease or tonumber(lease) < NOW + 0.75 * ARGV[6] then
   if not lease then redis.call('HSET', CONSUMERS, consumer, ARGV[7]) end
 end
 local records, scores, states = {}, {}, {}
-local since, broken = stamp(NOW), nil
+local since, broken, said = stamp(NOW), nil, nil
 local waits = tonumber(ARGV[8])
 for i = 9, #ARGV, 2 do
   local got = limit > 0 and redis.pcall('RPOP', ARGV[i], limit)
   if got and got.err then
-    broken = broken or ARGV[i]  -- what the other lists gave is kept first
+    broken, said = broken or ARGV[i], said or got  -- what the other lists gave is kept first
   elseif got then
     limit = limit - #got
     for _, message in ipairs(got) do
@@ -55,6 +55,7 @@ if #records > 0 then
   call_in_chunks(2, 'HSET', HELD_OF .. consumer, states)
 elseif broken then
   must_be('list', broken)
+  return said
 else
   local next_due = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   if #next_due > 0 then reply[2] = stamp(next_due[2] - NOW) end
