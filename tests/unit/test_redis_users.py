@@ -1,13 +1,15 @@
 """Users who may not do everything: what helps is done without, and no message stays behind."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
+from celery_rs import Celery, states
 from celery_rs.errors import OperationalError
 from celery_rs.transports import Completion
 from celery_rs.transports.redis import RedisTransport
-from celery_rs.wire import Exchange
+from celery_rs.wire import Exchange, TaskResult, encode_meta
 from tests.conformance.calls import call, ids
 from tests.redis_server import OwnRedis
 
@@ -61,3 +63,24 @@ def test_a_user_who_may_not_run_a_command_of_a_script_is_told_what_to_do(own_red
     with pytest.raises(OperationalError, match="widen its ACL"):
         transport.consume(["q"])
     transport.close()
+
+
+def done(id: str, result: object) -> TaskResult:
+    return TaskResult(id, states.SUCCESS, 0, encode_meta(id, states.SUCCESS, result, now=0.0))
+
+
+def test_results_come_from_a_server_that_pushes_nothing(tmp_path: Path) -> None:
+    server = OwnRedis(tmp_path, "--rename-command", "HELLO", "")
+    server.start()
+    try:
+        app = Celery("mute", broker=server.url, backend=server.url, set_as_current=False)
+        first, second = app.AsyncResult("first"), app.AsyncResult("second")
+        late = threading.Timer(0.3, app.backend.store, [[done("first", 1)]])
+        late.start()
+        assert first.get(timeout=5) == 1
+        late.join()
+        app.backend.store([done("second", 2)])
+        assert second.get(timeout=5) == 2
+        app.close()
+    finally:
+        server.stop()

@@ -18,8 +18,9 @@ from typing import Any
 from hiredis import PushNotification
 
 from celery_rs.errors import OperationalError
-from celery_rs.transports.redis import Command, Link, LinkLost, Server, packed
+from celery_rs.transports.redis import Command, Link, LinkLost, Refused, Server, packed
 
+_MUTE_LOOK_S = 0.1
 LOOK_S = 1.0
 SILENT_S = 10.0
 """A connection that leaves a question unanswered for so long is dead."""
@@ -82,6 +83,8 @@ class Ear:
         self._look_at = 0.0
         self._broken = 0
         """Connections that broke since one was last heard of."""
+        self._pushes = True
+        """Whether the server tells of itself; one that cannot is only asked, and more often."""
         self._patient = False
         """Whether the connection has worked for those who wait now: then it is worth making again."""
 
@@ -94,7 +97,7 @@ class Ear:
         with self._lock:
             if not self._waits:
                 self._patient = False
-                self._look_at = time.monotonic() + LOOK_S
+                self._look_at = time.monotonic() + self._look_s
             fresh = [key for key in keys if key not in self._waits]
             for key in keys:
                 self._waits.setdefault(key, []).append(wait)
@@ -112,7 +115,7 @@ class Ear:
                     if not waits:
                         del self._waits[key]
                         self._stale.add(key)
-            if self._stale and self._link is not None:
+            if self._stale and self._link is not None and self._pushes:
                 stale = list(self._stale)
                 self._stale.clear()
                 self._link.try_send(packed(_chunks(b"UNSUBSCRIBE", stale)))
@@ -208,9 +211,14 @@ class Ear:
 
     def _open(self) -> Link:
         link = self._server.connect()
-        link.call(b"HELLO", b"3")
+        try:
+            link.call(b"HELLO", b"3")
+            pushes = True
+        except Refused:  # an old proxy, or a user who may not
+            pushes = False
         link.call(b"PING")  # refused by a store that loads its data, which takes subscriptions already
         with self._lock:
+            self._pushes = pushes
             self._asked.clear()
             self._stale.clear()
             self._link = link
@@ -218,9 +226,13 @@ class Ear:
             self._poll.register(link.fileno(), select.POLLIN)
             awaited = list(self._waits)
             self._heard_at = time.monotonic()
-            self._look_at = self._heard_at + LOOK_S
+            self._look_at = self._heard_at + self._look_s
             self._ask(link, awaited, awaited, None)
         return link
+
+    @property
+    def _look_s(self) -> float:
+        return LOOK_S if self._pushes else _MUTE_LOOK_S
 
     def _drop(self) -> None:
         with self._lock:
@@ -231,7 +243,7 @@ class Ear:
     # Asking and telling; under the lock
 
     def _ask(self, link: Link, fresh: Sequence[bytes], keys: Collection[bytes], wait: Wait | None) -> None:
-        commands = _chunks(b"SUBSCRIBE", fresh)
+        commands = _chunks(b"SUBSCRIBE", fresh) if self._pushes else []
         self._stale.difference_update(fresh)
         for question in _chunks(b"MGET", list(keys)):
             commands.append(question)
@@ -247,7 +259,7 @@ class Ear:
         else:
             self._heard_at = now
             self._ask(link, (), list(self._waits), None)
-        self._look_at = now + LOOK_S * max(1.0, len(self._waits) / _MANY)
+        self._look_at = now + self._look_s * max(1.0, len(self._waits) / _MANY)
 
     def _tell_all(self, replies: Sequence[Any]) -> None:
         self._heard_at = time.monotonic()

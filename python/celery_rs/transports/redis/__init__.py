@@ -1,7 +1,7 @@
 """Redis as a broker, on the keys of Kombu: workers of both kinds share its queues."""
 
 from celery_rs.transports.redis.consumer import RedisConsumer
-from celery_rs.transports.redis.errors import LinkLost
+from celery_rs.transports.redis.errors import LinkLost, Refused
 from celery_rs.transports.redis.keys import Keys
 from celery_rs.transports.redis.link import Command, Link, packed
 from celery_rs.transports.redis.options import RedisOptions
@@ -18,6 +18,7 @@ __all__ = [
     "RedisConsumer",
     "RedisOptions",
     "RedisTransport",
+    "Refused",
     "ResultKeys",
     "Script",
     "Server",
