@@ -347,11 +347,22 @@ def test_what_is_let_go_and_comes_back_does_not_pay_for_its_token_again() -> Non
     dispatcher = make(rate="1/h")
     paid = delivery(id="x", tag="a.1.1")
     dispatcher.admit([paid], NOW)
-    dispatcher.let_go(parked=False)
+    dispatcher.let_go()
 
     dispatcher.admit([paid._replace(tag="a.2.1")], later(1))
 
     assert (dispatcher.ready, dispatcher.parked) == (1, 0)
+
+
+def test_others_may_have_what_is_ready_but_not_what_has_paid_for_its_token() -> None:
+    limited, free = make(rate="1/h"), make()
+    limited.admit([delivery(id="paid", tag="a.1.1")], NOW)
+    free.admit([delivery(id="low", tag="b.1.1", priority=1), delivery(id="high", tag="b.1.2", priority=5)], NOW)
+
+    assert limited.let_others_have() == []
+    assert (limited.ready, limited.longest_wait(later(9).mono)) == (1, 0.0)
+    assert [entry.envelope.id for entry in free.let_others_have()] == ["high", "low"]
+    assert free.ready == 0
 
 
 def test_an_expiry_that_passes_while_ready_is_noticed() -> None:

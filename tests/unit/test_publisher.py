@@ -300,6 +300,15 @@ def app_on(broker: Any, **settings: Any) -> Any:
     return app
 
 
+def test_a_call_that_no_queue_takes_is_not_tried_again(pauses: list[float]) -> None:
+    app = make_app(broker_url="memory://unroutable")
+
+    with pytest.raises(errors.Unroutable):
+        app.send_task("t", exchange="nowhere", routing_key="key")
+
+    assert pauses == []
+
+
 def test_publishing_is_repeated_as_the_policy_says(pauses: list[float]) -> None:
     broker = Unreachable(3)
 

@@ -19,7 +19,7 @@ from celery_rs.app.times import NEVER, check_limits, expiry, moment
 from celery_rs.canvas import embedded
 from celery_rs.config import zone
 from celery_rs.context import current_request
-from celery_rs.errors import EncodeError, OperationalError
+from celery_rs.errors import EncodeError, OperationalError, Unroutable
 from celery_rs.execution import Said
 from celery_rs.results import AsyncResult
 from celery_rs.serializers import JSON, Serializer, compress, compression_type, serializer
@@ -226,6 +226,8 @@ class Publisher:
             try:
                 transport.publish(batch, wait=wait, deadline=patience)
                 break
+            except Unroutable:
+                raise  # trying again changes nothing
             except OperationalError:
                 pauses = pauses or self._retries(retry, policy, began + PATIENCE_S)
                 pause = next(pauses, None)

@@ -402,24 +402,32 @@ class Dispatcher:
         self._ready_count -= len(dropped)
         return dropped
 
-    def let_go(self, *, parked: bool = True) -> list[Entry]:
-        """Give up everything that is ready (and parked), next first; it counts as unsettled until it is back."""
+    def let_go(self) -> list[Entry]:
+        """Give up everything that is ready or parked, next first; it counts as unsettled until it is back."""
         entries = [entry for urgency in sorted(self._ready, reverse=True) for entry in self._ready[urgency]]
         self._ready.clear()
         self._ready_count = 0
         for entry in entries:
             if entry.paid:
                 self._remember_token(entry, -math.inf)
-        if parked:
-            entries += self._parking.clear()
+        entries += self._parking.clear()
         for entry in entries:
             self._unsettled.add(entry.tag)
         return entries
 
+    def let_others_have(self) -> list[Entry]:
+        """Give up what is ready, next first, but for what has paid for its token: that is due here and nowhere else."""
+        given = self._drop_ready(lambda entry: not entry.paid)
+        given.sort(key=lambda entry: self._urgency(entry.envelope.priority), reverse=True)
+        self._unsettled.update(entry.tag for entry in given)
+        return given
+
     def longest_wait(self, now: float) -> float:
-        """How long the next ready entry has been here, in seconds."""
+        """How long the next ready entry that others may have has been here, in seconds."""
         for urgency in sorted(self._ready, reverse=True):
-            return now - self._ready[urgency][0].since
+            for entry in self._ready[urgency]:
+                if not entry.paid:
+                    return now - entry.since
         return 0.0
 
     def rate_changed(self, task: str, old: float, new: float, now: float) -> None:

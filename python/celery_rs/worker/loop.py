@@ -255,7 +255,7 @@ class Loop:
             running = self.pool.running()
             if len(running) >= self.pool.size and all(now - job.began_at > STALLED_S for job in running):
                 self.window.stalled()
-                self._give_back(self.dispatcher.let_go(parked=False))
+                self._give_back(self.dispatcher.let_others_have())
 
     def _supervise(self, now: float) -> None:
         """Put on record what has begun, and enforce time limits."""
