@@ -5,32 +5,15 @@ from typing import Any
 
 import pytest
 
+from tests.interop.celery_side import MODULE as PLAIN
 from tests.interop.celery_side import CeleryProject, OurProject, Project
 
-MODULE = """
-import json
-import os
-import time
-
-from {package} import Celery
-
-app = Celery("proj")
-app.conf.update(json.loads(os.environ["PROJ_SETTINGS"]))
-FOLDER = os.environ["PROJ_FOLDER"]
-
-
-@app.task
-def add(x, y):
-    return x + y
-
-
-@app.task
-def fail():
-    raise ValueError("boom", 1)
-
+MODULE = (
+    PLAIN
+    + """
 
 @app.task(bind=True, max_retries=1)
-def again(self):
+def put_off(self):
     raise self.retry(exc=KeyError("k"), countdown=600)
 
 
@@ -59,6 +42,7 @@ def ignored():
 def parent():
     return add.delay(2, 2).id
 """
+)
 
 # Asks for one of each, and says what it is told.
 CLIENT = """
@@ -89,7 +73,7 @@ except ValueError as error:
     raised = list(error.args)
 expired = proj.add.apply_async((1, 1), expires=-1)
 until(expired.ready)
-retried = proj.again.delay()
+retried = proj.put_off.delay()
 until(lambda: retried.state == "RETRY")
 later = proj.at_last.delay()
 nothing = proj.ignored.delay()
