@@ -126,6 +126,28 @@ def test_what_a_stock_worker_held_for_a_key_that_is_no_list_stays_and_the_rest_r
     assert world.call(b"HKEYS", f"{world.prefix}unacked") == [b"x"]
 
 
+def test_what_cannot_be_restored_keeps_nobody_from_what_our_own_dead_held(world, consumer):
+    world.transport().publish([call("a")])
+    victim = world.consume("q")
+    victim.receive(1, 0)
+    world.kill(victim)
+    record = b'[%b, "ex", "key"]' % sent(world, "theirs")
+    world.call(b"HSET", f"{world.prefix}unacked", "theirs", record)
+    world.call(b"ZADD", f"{world.prefix}unacked_index", 1.0, "theirs")
+    world.call(b"SET", f"{world.prefix}_kombu.binding.ex", "no set")
+
+    returned = 0
+    for wait in (0.0, LEASE_S + 0.5, LEASE_S / 2 + 0.5):
+        world.pass_time(wait)
+        try:
+            returned += consumer.recover().returned
+        except OperationalError as error:
+            assert "_kombu.binding.ex" in str(error) or "WRONGTYPE" in str(error)
+
+    assert returned == 1
+    assert ids(consumer.receive(10, 0).deliveries) == ["a"]
+
+
 def test_half_a_surrogate_pair_in_a_record_is_no_queue(world, consumer):
     world.call(b"HSET", f"{world.prefix}unacked", "x", '[{}, "", "\\ud800"]')
     world.call(b"ZADD", f"{world.prefix}unacked_index", 1, "x")

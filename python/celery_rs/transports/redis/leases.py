@@ -11,7 +11,7 @@ from typing import NamedTuple
 from celery_rs._core import Envelope, open_envelopes
 from celery_rs.errors import OperationalError
 from celery_rs.transports.base import Delivery, Recovered, Tag, Tags
-from celery_rs.transports.redis.errors import LinkLost
+from celery_rs.transports.redis.errors import LinkLost, Refused
 from celery_rs.transports.redis.keys import FIELD, is_name, open_record
 from celery_rs.transports.redis.ledger import Ledger
 from celery_rs.transports.redis.link import Link, pairs
@@ -80,16 +80,25 @@ class Leases:
                 now, *over = self._procedures.run_on(link, Script.SWEEP, self._ledger.name)
                 ended = dict(pairs(over))
                 dead = self._suspicion.dead({name: float(when) for name, when in ended.items()}, float(now))
-                restored = self._overdue.restore(link, float(now))
-                if not dead and not self._ledger.orphans_are_lost:
-                    return Recovered(restored)
-                with self._ledger.noting:
-                    taken = self._take_over(link, {name: ended[name] for name in dead})
+                restored, refused = self._restore_overdue(link, float(now))
+                taken = Recovered()
+                if dead or self._ledger.orphans_are_lost:
+                    with self._ledger.noting:
+                        taken = self._take_over(link, {name: ended[name] for name in dead})
+                if refused is not None and taken == Recovered():
+                    raise refused  # else the next round says so: what was taken over must be told of first
                 return Recovered(restored + taken.returned, taken.orphans)
             except LinkLost:
                 self._ledger.new_epoch()
                 self._link = None
                 raise
+
+    def _restore_overdue(self, link: Link, now: float) -> tuple[int, Refused | None]:
+        """What Celery's dead held; that the server refuses it must not keep us from what ours did."""
+        try:
+            return self._overdue.restore(link, now), None
+        except Refused as refused:
+            return 0, refused
 
     def take_over_all(self) -> Recovered:
         """The same from everybody else: for who knows that no other consumer lives."""
