@@ -55,4 +55,4 @@ def _with(name: str, tasks: int, length: str) -> Scenario:
 
 
 SHORT = _with("drain_short", 1_000, "a short")
-LONG = _with("drain", 10_000, "a long")
+LONG = _with("drain", 40_000, "a long")
