@@ -153,7 +153,7 @@ def test_the_state_file_keeps_what_was_revoked_for_the_next_worker(project: Proj
         worker.terminate()
         assert worker.wait(10) == 0
     assert list(json.loads(state.read_text())["revoked"]) == ["one-id"]
-    forget_facts(project)
+    forget_revoking(project, "one-id")
 
     with project.worker("-c", "1", "--statedb", str(state), name="second"):
         ids = project.app.control.inspect().revoked()
@@ -173,11 +173,12 @@ def test_the_setting_names_the_state_file_too(project: Project) -> None:
     assert list(json.loads((project.folder / "celery.state").read_text())["revoked"]) == ["one-id"]
 
 
-def forget_facts(project: Project) -> None:
-    """So that only the file knows."""
-    _version, facts = project.app.transport.facts.since(0)
-    for fact in facts:
-        project.app.transport.facts.drop(fact.kind, fact.key)
+def forget_revoking(project: Project, task_id: str) -> None:
+    """So that only the file knows: the fact is gone without a trace (a dropped one would say that it holds no more)."""
+    database = project.app.transport.database
+    with database.transaction() as tx:
+        tx.execute("DELETE FROM facts")
+    project.app.backend.forget([task_id])
 
 
 def test_a_state_file_that_is_not_ours_stops_the_worker_in_one_line(project: Project, tmp_path: Path) -> None:
