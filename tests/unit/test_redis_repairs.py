@@ -12,6 +12,7 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports.redis import RedisOptions, RedisTransport, Script, Server
 from celery_rs.transports.redis.keys import record_end
 from tests.conformance.calls import call, ids
+from tests.conformance.worlds import RedisWorld
 from tests.redis_proxy import RedisProxy, proxy_before
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
@@ -170,3 +171,22 @@ def test_a_server_that_lacks_a_command_says_so(tmp_path: Path) -> None:
     consumer.close()
     transport.close()
     old.close()
+
+
+def test_what_came_for_a_consumer_after_it_was_taken_over_from_goes_back(tmp_path: Path) -> None:
+    world = RedisWorld(tmp_path)
+    stopped, other = world.consume("q"), world.consume("q")
+    world.kill(stopped)
+    world.recover(other)
+    # It had only been stopped: it goes on, has a message moved to its list, and dies.
+    world.transport().publish([call("a")])
+    world.call(b"BLMOVE", f"{world.prefix}q", f"{world.prefix}celery-rs.wait.{stopped.name}.q", b"RIGHT", b"LEFT", 1)
+
+    recovered = other.recover()
+
+    assert recovered.returned == 1
+    assert ids(other.receive(10, 0).deliveries) == ["a"]
+    world.pass_time(7200)
+    other.recover()
+    assert world.call(b"HLEN", f"{world.prefix}celery-rs.consumers.gone") == 0
+    world.close()

@@ -12,6 +12,7 @@
 | `celery-rs.wait.<consumer>.<queue>` | list | what came while it waited; moved to a record at once |
 | `celery-rs.alive` | zset | consumer → when its lease ends; 0: it has closed |
 | `celery-rs.consumers` | hash | consumer → its queues (JSON), also those it once waited for |
+| `celery-rs.consumers.gone` | hash | consumer taken for dead → when, its queues: it may only have been stopped |
 | `celery-rs.delayed` | zset | what waits for its time, by when it is due: an index into `unacked` |
 | `celery-rs.facts`, `.facts.order`, `.facts.version` | hash, zset, string | facts, by version |
 | `celery-rs.once` | zset | ids that are not published again, until when |

@@ -24,6 +24,8 @@ LEASE_S = 10.0
 """How long a consumer is trusted without a renewal; see `suspicion` for what happens then."""
 _AT_ONCE = 500
 """Messages for which one script may keep others waiting."""
+_GONE_S = 3600.0
+"""For so long after a takeover a consumer may still turn out to have been alive."""
 _RUNS, _BEGUN = b"r", b"b"
 
 
@@ -80,6 +82,7 @@ class Leases:
                 now, *over = self._procedures.run_on(link, Script.SWEEP, self._ledger.name)
                 ended = dict(pairs(over))
                 dead = self._suspicion.dead({name: float(when) for name, when in ended.items()}, float(now))
+                reclaimed = self._reclaim(link, float(now))
                 restored, refused = self._restore_overdue(link, float(now))
                 taken = Recovered()
                 if dead or self._ledger.orphans_are_lost:
@@ -87,11 +90,21 @@ class Leases:
                         taken = self._take_over(link, {name: ended[name] for name in dead})
                 if refused is not None and taken == Recovered():
                     raise refused  # else the next round says so: what was taken over must be told of first
-                return Recovered(restored + taken.returned, taken.orphans)
+                return Recovered(reclaimed + restored + taken.returned, taken.orphans)
             except LinkLost:
                 self._ledger.new_epoch()
                 self._link = None
                 raise
+
+    def _reclaim(self, link: Link, now: float) -> int:
+        """What came for consumers after they were taken over from: they had been stopped, went on, and died."""
+        reclaimed = 0
+        for name, told in pairs(link.call(b"HGETALL", self._procedures.keys.consumers + b".gone")):
+            since, _, queues = told.partition(b"\n")
+            forget = "0" if _is_recent(since, now) else "1"
+            waits = self._waits(name, queues)
+            reclaimed += int(self._procedures.run_on(link, Script.RECLAIM, name, forget, *waits))
+        return reclaimed
 
     def _restore_overdue(self, link: Link, now: float) -> tuple[int, Refused | None]:
         """What Celery's dead held; that the server refuses it must not keep us from what ours did."""
@@ -163,7 +176,7 @@ class Leases:
         begun = self.unknown(link, begun=True) if self._ledger.orphans_are_lost else []
         returned = 0
         for name, ended in dead.items():
-            waits = self._waits_of(link, name)
+            waits = self._waits(name, link.call(b"HGET", self._procedures.keys.consumers, name))
             more = True
             while more:
                 first = self._ledger.first_number()
@@ -178,10 +191,9 @@ class Leases:
         self._ledger.orphans_are_lost = False
         return Recovered(returned, [self.adopt(each) for each in begun])
 
-    def _waits_of(self, link: Link, consumer: bytes) -> list[bytes]:
-        """Where what came for a consumer while it waited may lie, and where that belongs."""
+    def _waits(self, consumer: bytes, told: bytes | None) -> list[bytes]:
+        """Where what came for a consumer of these queues while it waited may lie, and where that belongs."""
         keys = self._procedures.keys
-        told = link.call(b"HGET", keys.consumers, consumer)
         return [
             key
             for queue in _queues(told)
@@ -206,6 +218,14 @@ class Leases:
             self._suspicion.disturbed()
             self._link = self._procedures.server.connect()
         return self._link
+
+
+def _is_recent(since: bytes, now: float) -> bool:
+    """Whether a takeover may still turn out to have been too early; a time that is none is not."""
+    try:
+        return now - float(since) < _GONE_S
+    except ValueError:
+        return False
 
 
 class Adopted(NamedTuple):

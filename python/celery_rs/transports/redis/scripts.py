@@ -32,6 +32,7 @@ class Script(Enum):
     SWEEP = ("sweep",)
     RELEASE = ("delaying", "release")
     ADOPT = ("adopt",)
+    RECLAIM = ("reclaim",)
     LEAVE = ("leave",)
     OVERDUE = ("overdue",)
     RESTORE = ("delaying", "publishing", "restore")

@@ -45,5 +45,8 @@ if redis.call('EXISTS', theirs) == 1 then
   return reply
 end
 redis.call('ZREM', ALIVE, dead)
+-- One that was only stopped may still move a message to a list of its own, and then die: `reclaim.lua` looks there.
+local told = redis.call('HGET', CONSUMERS, dead)
+if told then redis.call('HSET', CONSUMERS .. '.gone', dead, stamp(NOW) .. '\n' .. told) end
 redis.call('HDEL', CONSUMERS, dead)
 return reply
