@@ -67,6 +67,15 @@ class World(Protocol):
     def close(self) -> None: ...
 
 
+def sweep(world: World, by: Consumer, *waits: float) -> Recovered:
+    """Recover at once and after each wait; what all of it brought."""
+    sweeps = [by.recover()]
+    for wait in waits:
+        world.pass_time(wait)
+        sweeps.append(by.recover())
+    return Recovered(sum(each.returned for each in sweeps), [orphan for each in sweeps for orphan in each.orphans])
+
+
 class MemoryWorld:
     """Leases go by the clock, so that time must pass before a death is noticed."""
 
@@ -115,13 +124,7 @@ class MemoryWorld:
         self.living.append(consumer)
 
     def recover(self, by: Consumer) -> Recovered:
-        sweeps: list[Recovered] = [by.recover()]
-        for wait in (self.broker.lease_s, self.broker.lease_s / 2):
-            self.pass_time(wait)
-            sweeps.append(by.recover())
-        return Recovered(
-            sum(sweep.returned for sweep in sweeps), [orphan for sweep in sweeps for orphan in sweep.orphans]
-        )
+        return sweep(self, by, self.broker.lease_s, self.broker.lease_s / 2)
 
     def close(self) -> None:
         pass
@@ -261,13 +264,7 @@ class RedisWorld:
         self.living.append(consumer)
 
     def recover(self, by: Consumer) -> Recovered:
-        sweeps: list[Recovered] = [by.recover()]
-        for wait in (LEASE_S + 0.5, LEASE_S / 2 + 0.5):  # the server's clock runs a little between calls
-            self.pass_time(wait)
-            sweeps.append(by.recover())
-        return Recovered(
-            sum(sweep.returned for sweep in sweeps), [orphan for sweep in sweeps for orphan in sweep.orphans]
-        )
+        return sweep(self, by, LEASE_S + 0.5, LEASE_S / 2 + 0.5)  # the server's clock runs a little between calls
 
     def close(self) -> None:
         for consumer in self._consumers:  # the paused and killed ones, too
