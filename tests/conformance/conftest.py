@@ -9,10 +9,23 @@ import pytest
 from celery_rs.backends import ResultBackend
 from celery_rs.transports import Completion, Consumer, Delivery, Transport
 from tests.conformance.calls import call
-from tests.conformance.worlds import WORLDS, World
+from tests.conformance.worlds import PROMISES, WORLDS, World
 
 
-@pytest.fixture(params=WORLDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With each world that keeps what the test `needs`; who asks for `backend` needs a store."""
+    if "world" not in metafunc.fixturenames:
+        return
+    needed = {promise for mark in metafunc.definition.iter_markers("needs") for promise in mark.args}
+    if "backend" in metafunc.fixturenames:
+        needed.add("store")
+    assert needed <= set(PROMISES), f"a test may need {PROMISES}, got {needed}"
+    metafunc.parametrize(
+        "world", [name for name, world in WORLDS.items() if not needed & world.lacks.keys()], indirect=True
+    )
+
+
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     world: World = WORLDS[request.param](tmp_path)
     yield world

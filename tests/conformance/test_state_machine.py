@@ -188,7 +188,7 @@ class BrokerMachine(RuleBasedStateMachine):
         reserved = [
             message.id
             for message in self.model.in_place("ready")
-            if (found := self.transport.find(message.id)) and found.holder == consumer.name
+            if (found := self.world.find(message.id)) and found.holder == consumer.name
         ]
         self.model.reserve(consumer.name, reserved, limit, reply_lost=True)
 
@@ -393,7 +393,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def every_message_is_where_it_should_be(self) -> None:
         for message in self.model.messages.values():
-            found = self.transport.find(message.id)
+            found = self.world.find(message.id)
             if message.place == "committed":
                 assert found is None, (message, found)
                 continue

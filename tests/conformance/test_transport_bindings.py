@@ -1,7 +1,7 @@
 """Several bindings of a queue, and queues that are one listener's copy of what many hear."""
 
 from celery_rs.transports import Consumer, Transport
-from celery_rs.wire import Broadcast, Exchange, Queue, binding
+from celery_rs.wire import Broadcast, Exchange, binding
 from tests.conformance.calls import call, ids
 
 NEWS = Exchange("news", "topic")
@@ -15,9 +15,13 @@ def listener(world, name: str = "all") -> tuple[Transport, Consumer]:
     return transport, transport.consume([queue.name])
 
 
-def test_a_queue_hears_every_exchange_it_is_bound_to(transport, consumer):
+def test_a_queue_hears_every_exchange_it_is_bound_to(world, transport, consumer):
     transport.declare(
-        [Queue("q", "ex", "key", bindings=[binding(NEWS, "sport.#"), binding(NEWS, "art.*"), binding("alarms", "red")])]
+        [
+            world.queue(
+                "q", "ex", "key", bindings=[binding(NEWS, "sport.#"), binding(NEWS, "art.*"), binding("alarms", "red")]
+            )
+        ]
     )
 
     transport.publish(
@@ -33,8 +37,8 @@ def test_a_queue_hears_every_exchange_it_is_bound_to(transport, consumer):
     assert ids(consumer.receive(10, 0).deliveries) == ["own", "sport", "art", "red", "name"]
 
 
-def test_a_message_that_two_bindings_match_arrives_once(transport, consumer):
-    transport.declare([Queue("q", bindings=[binding(NEWS, "#"), binding(NEWS, "sport.*")])])
+def test_a_message_that_two_bindings_match_arrives_once(world, transport, consumer):
+    transport.declare([world.queue("q", bindings=[binding(NEWS, "#"), binding(NEWS, "sport.*")])])
 
     transport.publish([call("a", "sport.chess", exchange="news")])
 
@@ -76,15 +80,15 @@ def test_who_stops_listening_leaves_nothing_behind(world, transport):
     transport.publish([call("b", exchange="all")])
 
     assert transport.queues() == known
-    assert transport.find("a") is None
-    assert transport.find("b") is None
+    assert world.find("a") is None
+    assert world.find("b") is None
     elsewhere.close()
 
 
 def test_a_broadcast_can_be_listened_to_later_and_no_more(world, transport):
     elsewhere = world.transport()
     queue = Broadcast("all")
-    elsewhere.declare([Queue("q")])
+    elsewhere.declare([world.queue("q")])
     consumer = elsewhere.consume(["q"])
 
     elsewhere.declare([queue])

@@ -47,12 +47,12 @@ def test_a_dropped_fact_is_told_without_a_value(transport):
 
 
 def test_a_fact_whose_time_has_passed_is_not_told(world, transport):
-    until = world.now() + 10
+    until = world.now() + world.moment
     transport.facts.put("revoked", "a", b"", until=until)
     (fact,) = transport.facts.since(0)[1]
     assert fact.until == until
 
-    world.pass_time(11)
+    world.pass_time(1.1 * world.moment)
 
     assert facts(transport.facts.since(0)[1]) == []
 
@@ -60,11 +60,11 @@ def test_a_fact_whose_time_has_passed_is_not_told(world, transport):
 def test_the_version_never_falls(world, transport):
     versions = [transport.facts.since(0)[0]]
     for step in range(3):
-        transport.facts.put("kind", "key", b"value", until=world.now() + 1)
+        transport.facts.put("kind", "key", b"value", until=world.now() + world.moment / 60)
         versions.append(transport.facts.since(0)[0])
         transport.facts.drop("kind", "key")
         versions.append(transport.facts.since(0)[0])
-        world.pass_time(2 * step)
+        world.pass_time(step * world.moment / 30)
 
     assert versions == sorted(set(versions))
 

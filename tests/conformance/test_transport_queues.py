@@ -3,8 +3,20 @@
 import pytest
 
 from celery_rs.transports import Burial
-from celery_rs.wire import Queue
+from celery_rs.transports.base import QueueInfo
 from tests.conformance.calls import ids
+from tests.conformance.worlds import World
+
+STATES = ("ready", "held", "begun", "delayed", "dead")
+
+
+def by_state(info: QueueInfo) -> dict[str, int | None]:
+    return {state: getattr(info, state) for state in STATES}
+
+
+def known(world: World, **counts: int) -> dict[str, int | None]:
+    """What a broker says of these counts."""
+    return {state: count if state in world.counts else None for state, count in counts.items()}
 
 
 def test_a_queue_counts_its_messages_by_state(world, transport, send, send_later, take, consumer):
@@ -17,20 +29,20 @@ def test_a_queue_counts_its_messages_by_state(world, transport, send, send_later
 
     info = transport.queues(["q"])["q"]
 
-    assert (info.ready, info.held, info.begun, info.delayed, info.dead) == (3, 2, 1, 1, 1)
+    assert by_state(info) == known(world, ready=3, held=2, begun=1, delayed=1, dead=1)
 
 
-def test_an_empty_queue_counts_nothing(transport):
-    transport.declare([Queue("empty")])
+def test_an_empty_queue_counts_nothing(world, transport):
+    transport.declare([world.queue("empty")])
 
     info = transport.queues(["empty"])["empty"]
 
-    assert (info.ready, info.held, info.begun, info.delayed, info.dead) == (0, 0, 0, 0, 0)
+    assert by_state(info) == known(world, ready=0, held=0, begun=0, delayed=0, dead=0)
     assert (info.oldest, info.consumers) == (None, 0)
 
 
-def test_all_known_queues_are_told_when_none_is_named(transport, send):
-    transport.declare([Queue("declared")])
+def test_all_known_queues_are_told_when_none_is_named(world, transport, send):
+    transport.declare([world.queue("declared")])
     send("a", queue="used")
 
     assert {"declared", "used"} <= transport.queues().keys()
@@ -45,10 +57,10 @@ def test_only_the_queues_that_are_named_are_told(transport, send):
 
 def test_the_age_of_a_queue_is_that_of_its_oldest_ready_message(world, transport, send):
     send("old")
-    world.pass_time(100)
+    world.pass_time(world.moment)
     send("young")
 
-    expected = pytest.approx(100, abs=5) if transport.features.ages else None
+    expected = pytest.approx(world.moment, abs=5) if transport.features.ages else None
     assert transport.queues(["q"])["q"].oldest == expected
 
 
@@ -63,33 +75,41 @@ def test_a_queue_counts_its_living_consumers(world, transport, consumer, other):
 
 
 def test_a_due_message_counts_as_ready(world, transport, send_later):
-    send_later("a", not_before=world.now() + 10)
+    send_later("a", not_before=world.now() + world.moment)
 
-    world.pass_time(11)
+    world.pass_time(1.1 * world.moment)
 
     info = transport.queues(["q"])["q"]
-    assert (info.ready, info.delayed) == (1, 0)
-    assert transport.find("a").state == "ready"
+    assert by_state(info) == known(world, ready=1, held=0, begun=0, delayed=0, dead=0)
+    assert world.find("a").state == "ready"
 
 
-def test_purging_drops_what_is_ready_or_delayed(world, transport, send, send_later, take, consumer):
+def test_purging_drops_what_is_ready(world, transport, send, take, consumer):
     held = take("held").tag
     send("a", "b", queue="q")
-    send_later("later", not_before=world.now() + 60)
     send("elsewhere", queue="other")
 
-    assert transport.purge("q") == 3
+    assert transport.purge("q") == 2
 
     assert not consumer.receive(10, 0).deliveries
     assert list(consumer.holds([held])) == [held]
-    assert transport.find("later") is None
     assert ids(world.consume("other").receive(10, 0).deliveries) == ["elsewhere"]
+
+
+@pytest.mark.needs("purge delayed")
+def test_purging_drops_what_waits_for_its_time(world, transport, send_later):
+    send_later("later", not_before=world.now() + 60)
+
+    assert transport.purge("q") == 1
+
+    assert world.find("later") is None
 
 
 def test_purging_an_unknown_queue_drops_nothing(transport):
     assert transport.purge("nothing") == 0
 
 
+@pytest.mark.needs("browse")
 def test_find_tells_where_a_message_is(world, transport, send, consumer):
     assert transport.find("a") is None
 
@@ -103,6 +123,17 @@ def test_find_tells_where_a_message_is(world, transport, send, consumer):
     assert (found.state, found.holder, found.deliveries) == ("held", consumer.name, 1)
 
 
+@pytest.mark.needs("browse")
+def test_find_knows_when_a_deferred_message_is_due(world, transport, take, consumer):
+    due = world.now() + 60
+    consumer.defer({take("a").tag: due})
+
+    found = transport.find("a")
+
+    assert (found.state, found.due, found.holder) == ("delayed", pytest.approx(due), None)
+
+
+@pytest.mark.needs("browse")
 def test_find_knows_when_a_delayed_message_is_due(world, transport, send_later):
     due = world.now() + 60
     send_later("a", not_before=due)
@@ -112,10 +143,11 @@ def test_find_knows_when_a_delayed_message_is_due(world, transport, send_later):
     assert (found.state, found.due) == ("delayed", pytest.approx(due))
 
 
-def test_what_a_broker_promises_it_names(transport):
+def test_a_broker_names_what_it_lacks(world, transport):
     features = transport.features
 
-    assert (features.delays, features.facts, features.browse, features.once) == (True,) * 4
+    assert (features.delays, features.facts) == (True, True)
+    assert (features.browse, features.once) == ("browse" not in world.lacks, "once" not in world.lacks)
 
 
 def test_a_transport_describes_its_broker(transport):
@@ -123,6 +155,7 @@ def test_a_transport_describes_its_broker(transport):
     assert "://" in transport.describe()
 
 
+@pytest.mark.needs("browse")
 def test_what_waits_for_its_time_is_told_soonest_first(world, transport, send, send_later):
     send_later("later", not_before=world.now() + 60)
     send_later("sooner", not_before=world.now() + 30)
@@ -136,6 +169,7 @@ def test_what_waits_for_its_time_is_told_soonest_first(world, transport, send, s
     assert kept[0].due == pytest.approx(world.now() + 30, abs=5)
 
 
+@pytest.mark.needs("browse")
 def test_no_more_of_what_waits_is_told_than_was_asked_for(world, transport, send_later):
     send_later(*"abc", not_before=world.now() + 60)
 
@@ -143,6 +177,7 @@ def test_no_more_of_what_waits_is_told_than_was_asked_for(world, transport, send
     assert transport.delayed([], 2) == []
 
 
+@pytest.mark.needs("browse")
 def test_what_is_due_waits_no_more(world, transport, send_later):
     send_later("a", not_before=world.now() + 60)
     world.pass_time(61)
@@ -150,6 +185,7 @@ def test_what_is_due_waits_no_more(world, transport, send_later):
     assert transport.delayed(["q"], 10) == []
 
 
+@pytest.mark.needs("browse")
 def test_many_tasks_are_located_at_once(world, transport, send, send_later, take):
     take("held")
     send_later("later", not_before=world.now() + 60)
@@ -160,6 +196,7 @@ def test_many_tasks_are_located_at_once(world, transport, send, send_later, take
     assert {id: place.state for id, place in found.items()} == {"held": "held", "later": "delayed", "ready": "ready"}
 
 
+@pytest.mark.needs("browse")
 def test_of_two_messages_of_a_task_the_one_that_somebody_holds_counts(world, transport, send_later, take):
     take("a")
     send_later("a", not_before=world.now() + 60)

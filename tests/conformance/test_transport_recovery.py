@@ -8,6 +8,12 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports import Completion
 from celery_rs.transports.faults import Faults
 from tests.conformance.calls import call, ids
+from tests.conformance.worlds import World, deliveries
+
+
+def returned(world: World, many: int) -> int:
+    """What `recover` says of so many that went back."""
+    return 0 if world.requeues else many
 
 
 def test_held_messages_of_the_dead_are_returned_without_a_crash(world, take, consumer, other):
@@ -16,9 +22,9 @@ def test_held_messages_of_the_dead_are_returned_without_a_crash(world, take, con
 
     recovered = world.recover(other)
 
-    assert (recovered.returned, list(recovered.orphans)) == (1, [])
+    assert (recovered.returned, list(recovered.orphans)) == (returned(world, 1), [])
     (delivery,) = other.receive(10, 0).deliveries
-    assert (delivery.redelivered, delivery.crashes, delivery.deliveries) == (True, 0, 2)
+    assert (delivery.redelivered, delivery.crashes, delivery.deliveries) == (True, 0, deliveries(world, 2))
 
 
 def test_late_work_of_the_dead_is_returned_with_a_crash(world, take, consumer, other):
@@ -27,9 +33,9 @@ def test_late_work_of_the_dead_is_returned_with_a_crash(world, take, consumer, o
 
     recovered = world.recover(other)
 
-    assert (recovered.returned, list(recovered.orphans)) == (1, [])
+    assert (recovered.returned, list(recovered.orphans)) == (returned(world, 1), [])
     (delivery,) = other.receive(10, 0).deliveries
-    assert (delivery.redelivered, delivery.crashes, delivery.deliveries) == (True, 1, 2)
+    assert (delivery.redelivered, delivery.crashes, delivery.deliveries) == (True, 1, deliveries(world, 2))
 
 
 def test_a_crash_mark_belongs_to_one_run(world, take, consumer, other):
@@ -58,7 +64,7 @@ def test_begun_work_of_the_dead_becomes_an_orphan(world, transport, take, consum
     assert ids([orphan]) == ["a"]
     assert orphan.queue == "q"
     assert orphan.tag != tag
-    found = transport.find("a")
+    found = world.find("a")
     assert (found.state, found.holder) == ("begun", other.name)
     assert not other.receive(10, 0).deliveries, "begun work is never redelivered"
 
@@ -70,7 +76,7 @@ def test_an_orphan_is_finished_by_who_found_it(world, transport, take, consumer,
 
     assert list(other.finish([Completion(orphan.tag, followups=[call("errback")])])) == ["committed"]
 
-    assert transport.find("a") is None
+    assert world.find("a") is None
     assert ids(other.receive(10, 0).deliveries) == ["errback"]
 
 
@@ -98,7 +104,7 @@ def test_the_living_lose_nothing(world, take, consumer, other):
 def test_the_dead_are_recovered_once(world, take, consumer, other):
     take("a")
     world.kill(consumer)
-    assert world.recover(other).returned == 1
+    assert world.recover(other).returned == returned(world, 1)
 
     assert world.recover(other).returned == 0
     assert ids(other.receive(10, 0).deliveries) == ["a"]
@@ -114,6 +120,7 @@ def test_recovered_messages_keep_their_place(world, send, consumer, other):
     assert ids(other.receive(10, 0).deliveries) == ["a", "b", "c"]
 
 
+@pytest.mark.needs("replies")
 def test_messages_whose_reply_was_lost_with_their_consumer_are_returned(world, send, other):
     consumer = world.consume("q", faults=Faults(drop_replies=1))
     send("a")
@@ -121,7 +128,7 @@ def test_messages_whose_reply_was_lost_with_their_consumer_are_returned(world, s
         consumer.receive(10, 0)
     world.kill(consumer)
 
-    assert world.recover(other).returned == 1
+    assert world.recover(other).returned == returned(world, 1)
     assert ids(other.receive(10, 0).deliveries) == ["a"]
 
 
@@ -136,13 +143,14 @@ def test_closing_gives_back_what_was_not_begun(take, consumer, other):
     assert [(delivery.redelivered, delivery.crashes) for delivery in deliveries] == [(True, 0), (True, 0)]
 
 
-def test_closing_with_work_begun_leaves_orphans(take, consumer, other):
+def test_closing_with_work_begun_leaves_orphans(world, take, consumer, other):
     consumer.begin([take("a").tag])
 
     consumer.close()
 
     assert not other.receive(10, 0).deliveries
-    assert ids(other.recover().orphans) == ["a"], "whoever closed is known to be gone: no grace"
+    recovered = other.recover() if world.orphans_at_once else world.recover(other)
+    assert ids(recovered.orphans) == ["a"], "whoever closed is known to be gone: no grace"
 
 
 def test_closing_twice_is_harmless(take, consumer, other):

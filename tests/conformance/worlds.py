@@ -7,27 +7,46 @@ its own; a world knows how such a process dies, how time passes, and how a reply
 import os
 import secrets
 import time
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, get_args
+from unittest.mock import ANY
 
 from celery_rs.backends import ResultBackend
 from celery_rs.backends.memory import MemoryBackend
 from celery_rs.backends.redis import RedisBackend
 from celery_rs.backends.sqlite import SqliteBackend
 from celery_rs.errors import OperationalError
-from celery_rs.transports import Consumer, Recovered, Transport
+from celery_rs.transports import Consumer, Recovered, Transport, Whereabouts
 from celery_rs.transports.faults import Clock, Faults
 from celery_rs.transports.memory import Broker, MemoryTransport
 from celery_rs.transports.redis import RedisConsumer, RedisOptions, RedisTransport, ResultKeys, Server
 from celery_rs.transports.redis.leases import LEASE_S
 from celery_rs.transports.sqlite import Database, SqliteTransport, messages
 from celery_rs.transports.sqlite.consumer import SqliteConsumer
+from celery_rs.wire import Exchange, Queue
 
 _names = count(1)
 
+Promise = Literal[
+    "browse",  # the transport tells where a message is, and what waits
+    "deliveries",  # every reserve is counted
+    "headers refused",  # what routes by headers is refused, since it would not be obeyed
+    "once",  # a repeat of `once` is dropped
+    "priorities",  # what is more urgent goes first, whatever its queue
+    "purge delayed",  # purging reaches what waits for its time
+    "replies",  # messages come as replies, and one that gets lost is repaired
+    "store",  # there is a result store beside the broker, written in the same step
+]
+"""What a broker may lack. A test that rests on it says so (`needs`), and runs with the worlds that keep it."""
+PROMISES: tuple[Promise, ...] = get_args(Promise)
+
 
 class World(Protocol):
+    lacks: Mapping[Promise, str]
+    """Which promises this broker cannot keep, and why."""
     shared_by_processes: bool
     """Whether a forked child reaches the same broker."""
     leases_by_clock: bool
@@ -38,12 +57,32 @@ class World(Protocol):
     """Whether what is given back finds its old place among what was given back at another time."""
     priorities: tuple[int, int, int]
     """From the least urgent to the most."""
+    requeues: bool
+    """Whether the broker itself takes back what the dead held; `recover` has nothing to count then."""
+    orphans_at_once: bool
+    """Whether what a closed consumer had begun is an orphan at once."""
+    counts: frozenset[str]
+    """The states by which a queue's messages are counted."""
+    moment: float
+    """A delay, in seconds, that `pass_time` can make pass within a test."""
 
     def transport(self, faults: Faults | None = None) -> Transport: ...
     def consume(self, *queues: str, faults: Faults | None = None) -> Consumer: ...
     def backend(self, expires: float | None = 86_400.0, failure_expires: float | None = None) -> ResultBackend: ...
+    def queue(self, name: str, exchange: Exchange | str = "", routing_key: str = "", **options: Any) -> Queue:
+        """A queue of the kind that this world is about."""
+        ...
+
+    def find(self, task_id: str) -> Whereabouts | None:
+        """Where a message is, whether or not the transport can tell."""
+        ...
+
     def put_raw(self, queue: str, envelope: bytes) -> None:
         """Any bytes as a message, as only a foreign client would send them."""
+        ...
+
+    def unwrapped(self, raw: bytes) -> bytes:
+        """What `put_raw` had put, of an envelope as the transport gives it."""
         ...
 
     def now(self) -> float: ...
@@ -67,6 +106,35 @@ class World(Protocol):
     def close(self) -> None: ...
 
 
+class Whole:
+    """What is the same for every broker that lacks nothing."""
+
+    lacks: Mapping[Promise, str] = MappingProxyType({})
+    requeues = False
+    orphans_at_once = True
+    counts = frozenset({"ready", "held", "begun", "delayed", "dead"})
+    moment = 60.0
+    _looks: Transport | None = None
+
+    def transport(self, faults: Faults | None = None) -> Transport:
+        raise NotImplementedError
+
+    def queue(self, name: str, exchange: Exchange | str = "", routing_key: str = "", **options: Any) -> Queue:
+        return Queue(name, exchange, routing_key, **options)
+
+    def find(self, task_id: str) -> Whereabouts | None:
+        self._looks = self._looks or self.transport()
+        return self._looks.find(task_id)
+
+    def unwrapped(self, raw: bytes) -> bytes:
+        return raw
+
+
+def deliveries(world: World, many: int) -> object:
+    """That many, or anything where nobody counts them."""
+    return ANY if "deliveries" in world.lacks else many
+
+
 def sweep(world: World, by: Consumer, *waits: float) -> Recovered:
     """Recover at once and after each wait; what all of it brought."""
     sweeps = [by.recover()]
@@ -76,7 +144,7 @@ def sweep(world: World, by: Consumer, *waits: float) -> Recovered:
     return Recovered(sum(each.returned for each in sweeps), [orphan for each in sweeps for orphan in each.orphans])
 
 
-class MemoryWorld:
+class MemoryWorld(Whole):
     """Leases go by the clock, so that time must pass before a death is noticed."""
 
     shared_by_processes = False
@@ -130,7 +198,7 @@ class MemoryWorld:
         pass
 
 
-class SqliteWorld:
+class SqliteWorld(Whole):
     """Leases are locks of the operating system: a death is noticed at once, and no time makes one."""
 
     shared_by_processes = True
@@ -199,7 +267,7 @@ class SqliteWorld:
             opened.close()
 
 
-class RedisWorld:
+class RedisWorld(Whole):
     """Keys of its own in a Redis that others use as well. The server is told to take our clock for its own."""
 
     shared_by_processes = True
