@@ -29,7 +29,7 @@ class Event(NamedTuple):
 
 def event_exchange(name: str) -> Exchange:
     """The exchange of `event_exchange` (Celery's default: `celeryev`)."""
-    return Exchange(name, "topic", durable=False)
+    return Exchange(name, "topic")
 
 
 def routing_key(type: str) -> str:

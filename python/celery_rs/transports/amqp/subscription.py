@@ -1,0 +1,107 @@
+"""Hear what others announce: a queue of one's own on an exchange, gone with the connection.
+
+A connection that fails is made again by the next `receive`; what was announced meanwhile is gone, as with Kombu.
+"""
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from pika import spec
+
+from celery_rs._core import open_amqp
+from celery_rs.errors import OperationalError
+from celery_rs.transports.amqp import topology
+from celery_rs.transports.amqp.link import Item, Link
+from celery_rs.transports.amqp.server import Server
+from celery_rs.wire import Exchange
+
+_PATIENCE_S = 10.0
+_CONTROL = {"x-expires": 10_000, "x-message-ttl": 300_000}
+_EVENTS = {"x-expires": 60_000, "x-message-ttl": 5_000}
+_BARE = b"\x00\x00"
+
+
+class AmqpSubscription:
+    """See `transports.base.Subscription`."""
+
+    def __init__(self, server: Server, exchange: Exchange, pattern: str, queue: str) -> None:
+        self._server = server
+        self._exchange = exchange
+        self._key = "" if exchange.type == "fanout" else pattern
+        self._queue = queue or f"{uuid.uuid4()}.{exchange.name}"
+        self._heard: deque[Item] = deque()
+        self._woken = False
+        self._closed = False
+        self._link: Link | None = self._subscribed()
+
+    def fileno(self) -> int:
+        """Readable when something may have come. Raises OperationalError."""
+        return self._living().fileno()
+
+    def receive(self, timeout: float) -> Sequence[bytes]:
+        until = time.monotonic() + timeout
+        link = self._living()
+        try:
+            while not (self._heard or self._woken or self._closed):
+                link.beat(time.monotonic())
+                left = until - time.monotonic()
+                if link.wait(lambda: self._heard or self._woken or self._closed, min(left, 10.0)) or left <= 10.0:
+                    break
+        except OperationalError:
+            self._link = None
+            if not self._heard:
+                raise
+        self._woken = False
+        return [_envelope(self._heard.popleft()) for _ in range(len(self._heard))]
+
+    def wake(self) -> None:
+        self._woken = True
+        if self._link is not None:
+            self._link.wake()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            if self._link is not None:
+                self._link.close()
+
+    def _living(self) -> Link:
+        if self._link is None or self._link.lost is not None:
+            self._link = self._subscribed()
+        return self._link
+
+    def _subscribed(self) -> Link:
+        link = self._server.open(f"celery-rs {self._queue}", heartbeat=self._server.options.heartbeat)
+        try:
+            channel = link.channel(1, _PATIENCE_S)
+            channel.on_item = self._hear
+            channel.call_all([*self._declarations(), self._consume()], _PATIENCE_S)
+        except BaseException:
+            link.forget()
+            raise
+        return link
+
+    def _declarations(self) -> list[Any]:
+        arguments = _EVENTS if self._exchange.type == "topic" else _CONTROL
+        declared = spec.Queue.Declare(queue=self._queue, exclusive=True, auto_delete=True, arguments=arguments)
+        bound = spec.Queue.Bind(queue=self._queue, exchange=self._exchange.name, routing_key=self._key)
+        return [*topology.exchange_of(self._exchange), declared, bound]
+
+    def _consume(self) -> Any:
+        return spec.Basic.Consume(queue=self._queue, consumer_tag="1", no_ack=True)
+
+    def _hear(self, item: Item) -> None:
+        if item[0] == "deliver":
+            self._heard.append(item)
+
+
+def _envelope(item: Item) -> bytes:
+    """As Kombu's other transports would carry it."""
+    _, _, _, _, redelivered, exchange, routing_key, properties, body = item
+    if properties == _BARE:
+        return bytes(body)
+    (opened,) = open_amqp([(exchange, routing_key, redelivered, properties, body)])
+    return opened.raw
