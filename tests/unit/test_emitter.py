@@ -25,11 +25,11 @@ class Flaky(MemoryTransport):
         self.back = threading.Event()
         self.asked = threading.Semaphore(0)
 
-    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
+    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes], **how: Any) -> None:
         self.asked.release()
         if not self.back.is_set():
             raise OperationalError("the broker is away")
-        super().announce(exchange, routing_key, envelopes)
+        super().announce(exchange, routing_key, envelopes, **how)
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from celery_rs import states
 from celery_rs.backends import open_backend
+from celery_rs.backends.peek import peek
 from celery_rs.backends.redis import RedisBackend
 from celery_rs.backends.redis.chords import read_part
-from celery_rs.backends.redis.peek import peek
 from celery_rs.serializers import serializer
 from celery_rs.transports import Completion, open_transport
 from celery_rs.wire import ChordPart, ResultCodec, TaskResult, encode_meta, supersedes

@@ -663,6 +663,8 @@ class Celery:
                         failure_expires=self.conf.result_failure_expires,
                         overrides=self.conf.override_backends or self.loader.override_backends,
                         settings=self.conf,
+                        transport=lambda: self.transport,
+                        oid=lambda: self.oid,
                     )
         return backend
 
@@ -715,11 +717,12 @@ class Celery:
             self._asked = None
         if transport is not None:
             transport.flush(FLUSH_S)
+        if backend is not None:
+            backend.close()
+        if transport is not None:
             transport.close()
         if reading is not None:
             reading.close()
-        if backend is not None:
-            backend.close()
 
     def after_fork(self) -> None:
         """In the child: forget the parent's connections, which must not be closed from here."""

@@ -16,6 +16,7 @@ from celery_rs.app.announce import Draft, announce, tell
 from celery_rs.app.options import check_call, check_policy, delivery_mode, patience
 from celery_rs.app.router import Destination, Router
 from celery_rs.app.times import NEVER, check_limits, expiry, moment
+from celery_rs.backends import is_rpc
 from celery_rs.canvas import embedded
 from celery_rs.config import zone
 from celery_rs.context import current_request
@@ -65,6 +66,7 @@ class Publisher:
         self._router: Router
         self._eager = False
         self._sends_events = False
+        self._results_come_here = False
         self._default_mode = 2
         self._depth = 3
         self._protocol = 2
@@ -76,7 +78,7 @@ class Publisher:
     def after_fork(self) -> None:
         """A child says who it is itself, and has declared nothing."""
         self._origin = f"gen{os.getpid()}@{os.uname().nodename}"
-        self._reply_to = new_id()
+        self._reply_to = self._app.oid
         self._declared = set()
 
     @property
@@ -221,9 +223,12 @@ class Publisher:
         wait: Wait = "written" if current_request() is None and deadline is None else "stored"
         transport, began = self._app.transport, time.monotonic()
         pauses: Iterator[float] | None = None
+        awaits = self._results_come_here and not all(outgoing.message.ignore_result for outgoing in batch)
         patience = PATIENCE_S if deadline is None else deadline
         while True:
             try:
+                if awaits:
+                    self._have_a_queue_for_results()
                 transport.publish(batch, wait=wait, deadline=patience)
                 break
             except Unroutable:
@@ -237,6 +242,12 @@ class Publisher:
                 if deadline is None:
                     patience = max(_LAST_TRY_S, began + PATIENCE_S - time.monotonic())
         self.tell(batch)
+
+    def _have_a_queue_for_results(self) -> None:
+        """Raises OperationalError. A store of the user's own (override_backends) may do without."""
+        expect = getattr(self._app.backend, "expect", None)
+        if expect is not None:
+            expect()
 
     def _retries(self, retry: bool | None, policy: Mapping[str, Any] | None, until: float) -> Iterator[float]:
         """How long to wait before each further attempt, none of which begins later than `until`."""
@@ -289,6 +300,7 @@ class Publisher:
         self._depth = conf.task_repr_maxlevels
         self._protocol = conf.task_protocol
         self._sends_events = bool(conf.task_send_sent_event)
+        self._results_come_here = is_rpc(self._app.backend_url)
         self._inherit_priority = conf.task_inherit_parent_priority
         # None is the local zone of this process
         self._zone = zone(conf.timezone) if conf.timezone else UTC if conf.enable_utc else None

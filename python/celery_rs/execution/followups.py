@@ -48,6 +48,8 @@ def follow(app: AppLike, request: Request, sig: Signature[Any], args: tuple[Any,
     merged, kwargs, options = sig.merged(args)
     once = invented_id(request.id or "", request.retries, len(request.followups))
     own = {"task_id": options.get("task_id") or once, "parent_id": request.id, "root_id": request.root_id}
+    if request.reply_to:
+        options = {"reply_to": request.reply_to, **options}  # whoever asked for this run may ask for what follows
     outgoing = app.compose(sig.task, merged, kwargs, **{**options, **own})
     # The worker seals it when the run is settled. An option that cannot travel is this run's error, not its end.
     seal_envelopes([outgoing.message], [outgoing.route])

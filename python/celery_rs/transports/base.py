@@ -305,16 +305,28 @@ class Transport(Protocol):
         ...
 
     def consume(self, queues: Sequence[str]) -> Consumer: ...
-    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str | Queue = "") -> Subscription:
         """Hear what is published to `exchange` from now on; `pattern` is `*`, `#` and words, `#` hears all.
 
         On a direct exchange it is the routing key, and `queue` the name of the queue that is bound to it for as long as
-        the subscription lives; brokers that need no queue ignore it.
+        the subscription lives, or all that is to be declared of it; brokers that need no queue ignore it. The default
+        exchange `""` leads to the queue that is named like the key.
         """
         ...
 
-    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
-        """Publish to the subscriptions on `exchange` (control, replies, events); at most once."""
+    def announce(
+        self,
+        exchange: Exchange,
+        routing_key: str,
+        envelopes: Sequence[bytes],
+        *,
+        confirmed: bool = False,
+        expires: float | None = None,
+    ) -> None:
+        """Publish to the subscriptions on `exchange` (control, replies, events, results); at most once.
+
+        `confirmed`: the broker has them when this returns. After `expires` seconds without a reader it may drop them.
+        """
         ...
 
     def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]: ...

@@ -1,5 +1,6 @@
 """The meaning of the bytes, shared by both ends."""
 
+from celery_rs.wire.attempt import with_attempt, without_attempt
 from celery_rs.wire.broadcast import Unreadable
 from celery_rs.wire.clock import LamportClock
 from celery_rs.wire.control import (
@@ -30,11 +31,12 @@ from celery_rs.wire.event import (
 )
 from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.ids import new_id
-from celery_rs.wire.legacy import as_protocol_1, as_protocol_2, id_of
+from celery_rs.wire.legacy import as_protocol_1, as_protocol_2, id_of, reply_to_of
 from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, ResultCodec, decode_meta, encode_meta, instant, iso, read_meta
 from celery_rs.wire.previews import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
+from celery_rs.wire.rpc import RESULTS, SentResult, open_result, result_queue, seal_result
 from celery_rs.wire.topology import Broadcast, Exchange, Queue, binding, worker_direct
 
 __all__ = [
@@ -48,9 +50,11 @@ __all__ = [
     "LamportClock",
     "Message",
     "Meta",
+    "RESULTS",
     "Queue",
     "ReplyTo",
     "ResultCodec",
+    "SentResult",
     "TaskResult",
     "Unreadable",
     "as_protocol_1",
@@ -73,16 +77,22 @@ __all__ = [
     "open_events",
     "open_reply",
     "open_request",
+    "open_result",
     "preview",
     "read_meta",
     "reply_exchange",
     "reply_queue",
+    "reply_to_of",
+    "result_queue",
     "routing_key",
     "seal_events",
     "seal_reply",
     "seal_request",
+    "seal_result",
     "sent_fields",
     "supersedes",
     "utcoffset",
+    "with_attempt",
+    "without_attempt",
     "worker_direct",
 ]

@@ -59,22 +59,39 @@ def open_object(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     return headers, _object(text)
 
 
-def _open(raw: bytes) -> tuple[dict[str, Any], bytes | str]:
+class Content(NamedTuple):
+    """An envelope, opened; its body is still serialized."""
+
+    content_type: str
+    content_encoding: str
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+    body: bytes
+
+
+def open_content(raw: bytes, only: str | None = None) -> Content:
+    """Raises Wrong, also for a content type that is not the `only` one."""
     envelope = _object(raw)
-    content_type = envelope.get("content-type")
-    if content_type != _JSON:
-        raise Wrong(f"expected content type {_JSON!r}, got", content_type)
+    content_type, encoding = envelope.get("content-type"), envelope.get("content-encoding")
+    if only is not None and content_type != only:
+        raise Wrong(f"expected content type {only!r}, got", content_type)
     headers = envelope.get("headers") or {}
     properties = envelope.get("properties") or {}
     body = envelope.get("body")
     if not isinstance(headers, dict) or not isinstance(properties, dict) or not isinstance(body, str):
         raise Wrong("expected headers, properties and body, got", raw)
-    if properties.get("body_encoding") != "base64":
-        return headers, body
+    if not isinstance(content_type, str) or not isinstance(encoding, str | None):
+        raise Wrong("expected content type and encoding as text, got", (content_type, encoding))
     try:
-        return headers, base64.b64decode(body, validate=True)
+        packed = base64.b64decode(body, validate=True) if properties.get("body_encoding") == "base64" else body.encode()
     except ValueError:
         raise Wrong("expected a body in base64, got", body) from None
+    return Content(content_type, encoding or "utf-8", headers, properties, packed)
+
+
+def _open(raw: bytes) -> tuple[dict[str, Any], bytes]:
+    content = open_content(raw, _JSON)
+    return content.headers, content.body
 
 
 def _object(text: bytes | str) -> dict[str, Any]:

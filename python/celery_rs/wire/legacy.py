@@ -87,14 +87,24 @@ def as_protocol_1(message: Message) -> Message:
 
 def id_of(raw: bytes) -> str | None:
     """The task's id, if anything in the envelope tells it: what cannot be opened may have a caller who waits."""
+    return _told(raw, ("headers", "id"), ("properties", "correlation_id"))
+
+
+def reply_to_of(raw: bytes) -> str:
+    """Where that caller wants the result sent, if the envelope tells it."""
+    return _told(raw, ("properties", "reply_to")) or ""
+
+
+def _told(raw: bytes, *places: tuple[str, str]) -> str | None:
+    """The first text in these parts of an envelope, by these names."""
     if not raw.lstrip().startswith(b"{"):
         return None
     try:
         envelope = _object(JSON.loads(raw), "an envelope")
     except (CeleryError, ValueError, RecursionError):
         return None
-    headers, properties = envelope.get("headers"), envelope.get("properties")
-    for where, name in ((headers, "id"), (properties, "correlation_id")):
+    for part, name in places:
+        where = envelope.get(part)
         found = where.get(name) if isinstance(where, Mapping) else None
         if isinstance(found, str) and found:
             return found

@@ -10,13 +10,15 @@ class TaskResult(NamedTuple):
 
     `meta` is the record as Celery stores it (a JSON object with `status`, `result`, `traceback`,
     `children`, `date_done`, `task_id`, ...), already encoded; the store never looks inside.
-    `attempt` is the `retries` of the delivery that produced it.
+    `attempt` is the `retries` of the delivery that produced it. `reply_to` is the queue of who called, for stores that
+    send results there; no store keeps it.
     """
 
     task_id: str
     state: str
     attempt: int
     meta: bytes
+    reply_to: str = ""
 
 
 class ChordPart(NamedTuple):

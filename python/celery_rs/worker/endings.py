@@ -14,6 +14,7 @@ from celery_rs.errors import InvalidTaskError, TaskRevokedError, TimeLimitExceed
 from celery_rs.execution import Work, failure_record, tell_failure, tell_retry
 from celery_rs.transports import Burial, Completion, Delivery, Outgoing
 from celery_rs.wire import ControlReply, ResultCodec, TaskResult, id_of
+from celery_rs.worker.addressing import addressed
 from celery_rs.worker.dispatcher import Dead, Entry, Expired, Revoked
 from celery_rs.worker.policy import Policy
 from celery_rs.worker.pools import Lost
@@ -35,7 +36,7 @@ class Endings:
             record = _unreadable(envelope, self._codec())
         elif dead.error is not None:
             record = self._record(envelope, dead.error, states.FAILURE)
-        return Burial(dead.reason, dead.detail, record)
+        return Burial(dead.reason, dead.detail, addressed(record, envelope))
 
     def expiry(self, expired: Expired) -> Completion:
         return self._completion(expired.entry, expired.error, states.REVOKED)
@@ -61,12 +62,13 @@ class Endings:
         """A task that a worker, dead since, had started under early acknowledgement."""
         envelope = delivery.envelope
         if isinstance(envelope, DecodeError):
-            return Completion(delivery.tag, record=_unreadable(envelope, self._codec()))
+            return Completion(delivery.tag, record=addressed(_unreadable(envelope, self._codec()), envelope))
         error = orphaned()
         redelivered = delivery.redelivered
         work = Work.of(delivery.tag, envelope, delivery.queue, redelivered=redelivered, announce=False, late=False)
         followups = self._tell(work, error)
-        return Completion(delivery.tag, "done", followups, self._record(envelope, error, states.FAILURE))
+        record = addressed(self._record(envelope, error, states.FAILURE), envelope)
+        return Completion(delivery.tag, "done", followups, record)
 
     def answer(self, ticket: str, reply: object) -> ControlReply:
         return ControlReply(self._hostname, reply, ticket)
@@ -79,7 +81,7 @@ class Endings:
         return () if self._app is None else tell_failure(self._app, work, error, hostname=self._hostname)
 
     def _completion(self, entry: Entry, error: Exception, state: str) -> Completion:
-        return Completion(entry.tag, record=self._record(entry.envelope, error, state))
+        return Completion(entry.tag, record=addressed(self._record(entry.envelope, error, state), entry.envelope))
 
     def _record(self, envelope: Envelope, error: Exception, state: str) -> TaskResult | None:
         policy = self._policies.get(envelope.task, Policy())

@@ -19,6 +19,7 @@ from celery_rs.execution import Outcome
 from celery_rs.transports import Burial, Completion, Tag
 from celery_rs.wire import ReplyTo, reply_exchange, seal_reply
 from celery_rs.worker import commands, inbox, journal, settlement
+from celery_rs.worker.addressing import addressed
 from celery_rs.worker.autoscale import Autoscale
 from celery_rs.worker.bulletin import Bulletin, Load
 from celery_rs.worker.completer import Begin, Bury, Completer, Defer, GiveBack, Progress, Reply
@@ -103,7 +104,7 @@ class Loop:
             inbox.Asked: self._on_asked,
             inbox.Signalled: self._on_signalled,
             Finished: self._on_finished,
-            PoolProgress: lambda event: self._completer.order(Progress(event.record)),
+            PoolProgress: self._on_progress,
             Announced: lambda event: self.bulletin.said(event.said),
             Started: self._on_started,
             Returned: self._on_returned,
@@ -403,7 +404,7 @@ class Loop:
             return
         settling = settlement.of_end(outcome.end, entry.policy)
         if settling == "bury":
-            burial = Burial("rejected", outcome.text, outcome.record)
+            burial = Burial("rejected", outcome.text, addressed(outcome.record, entry.envelope))
             self._completer.order(Bury({entry.tag: burial}))
         elif settling == "back" and entry.redelivered:
             self._completer.order(Defer({entry.tag: _now().wall + REQUEUED_AGAIN_S}))
@@ -411,7 +412,14 @@ class Loop:
             self._completer.order(GiveBack([entry.tag], front=False))
         else:
             how: Literal["done", "rejected"] = "rejected" if settling == "rejected" else "done"
-            self._completer.order(Completion(entry.tag, how, outcome.followups, outcome.record, outcome.part))
+            record = addressed(outcome.record, entry.envelope)
+            self._completer.order(Completion(entry.tag, how, outcome.followups, record, outcome.part))
+
+    def _on_progress(self, event: PoolProgress) -> None:
+        entry = self.dispatcher.out.get(event.tag)
+        record = event.record if entry is None else addressed(event.record, entry.envelope)
+        if record is not None:
+            self._completer.order(Progress(record))
 
     def _on_started(self, event: Started) -> None:
         """Asked for by tasks with a request of their own: that others have begun is seen in the pool's pages."""

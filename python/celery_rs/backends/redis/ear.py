@@ -1,9 +1,8 @@
 """Hear of results: one subscription per process and store, which all who wait share.
 
-It has no thread. One of those who wait reads for all of them, and hands its place on when it has what it came for; who
-waits alone is told without a hand-off between threads. Each id is subscribed to and then asked for, on one connection
-and in that order, so that nothing is missed; once a second all that is awaited is asked for again, so that a lost
-notification costs a second. A connection that fails in mid-wait is made again.
+It has no thread: one of those who wait reads for all of them (`turns.py`). Each id is subscribed to and then asked for,
+on one connection and in that order, so that nothing is missed; once a second all that is awaited is asked for again, so
+that a lost notification costs a second. A connection that fails in mid-wait is made again.
 """
 
 import os
@@ -12,11 +11,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from hiredis import PushNotification
 
+from celery_rs.backends.turns import Turns, Waiter
 from celery_rs.errors import OperationalError
 from celery_rs.transports.redis import Command, Link, LinkLost, Refused, Server, packed
 
@@ -35,26 +34,14 @@ _inherited: list[Link] = []
 """Connections of a parent: kept, so that nobody closes them here."""
 
 
-class Wait:
+class Wait(Waiter[News]):
     """What one caller waits for. Made by `Ear.join`."""
 
     def __init__(self, keys: Collection[bytes]) -> None:
+        super().__init__()
         self.keys = keys
         self.looked = False
         """Whether what there was at the start has been told."""
-        self.news: SimpleQueue[News | OperationalError | None] = SimpleQueue()
-        """None: it is your turn to read."""
-
-    def take(self) -> list[News]:
-        """What has been heard. Raises what has made waiting senseless."""
-        found: list[News] = []
-        while not self.news.empty():
-            news = self.news.get()
-            if isinstance(news, OperationalError):
-                raise news
-            if news is not None:
-                found.append(news)
-        return found
 
 
 class Ear:
@@ -72,9 +59,7 @@ class Ear:
         self._waits: dict[bytes, list[Wait]] = {}
         self._stale: set[bytes] = set()
         """Subscribed to, and awaited no more."""
-        self._standing: dict[Wait, None] = {}
-        """Those whom the reader tells, in the order of coming."""
-        self._reader: Wait | None = None
+        self._turns: Turns[News] = Turns(self._lock)
         self._link: Link | None = None
         self._poll = select.poll()
         self._asked: deque[tuple[Wait | None, Sequence[bytes]]] = deque()
@@ -129,36 +114,13 @@ class Ear:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return []
-                with self._lock:
-                    reads = self._reader is None or self._reader is wait
-                    if reads:
-                        self._reader = wait
-                    else:
-                        self._standing[wait] = None
-                if reads:
+                if self._turns.reads(wait):
                     self._read_for_all(wait, deadline)
                 else:
-                    self._stand(wait, left)
+                    wait.stand(left)
             return news
         finally:
-            self._hand_on(wait)
-
-    def _stand(self, wait: Wait, left: float | None) -> None:
-        try:
-            news = wait.news.get(timeout=left)
-        except Empty:
-            return
-        wait.news.put(news)  # it is alone in there, or what comes behind it may come before it
-
-    def _hand_on(self, wait: Wait) -> None:
-        """Stop reading or standing; somebody else reads from now on."""
-        with self._lock:
-            self._standing.pop(wait, None)
-            if self._reader is wait:
-                self._reader = next(iter(self._standing), None)
-                if self._reader is not None:
-                    del self._standing[self._reader]
-                    self._reader.news.put(None)
+            self._turns.hand_on(wait)
 
     def _read_for_all(self, wait: Wait, deadline: float | None) -> None:
         """Until there is news for this wait, or its deadline comes."""
@@ -302,7 +264,7 @@ class Ear:
         """Who still waits connects anew."""
         with self._lock:
             link = self._link
-            if link is not None and self._reader is not None:
+            if link is not None and self._turns.reader is not None:
                 link.shut()  # it is the reader's to close
                 return
             self._link = None

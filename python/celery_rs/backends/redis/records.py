@@ -8,12 +8,12 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 
 from celery_rs import states
+from celery_rs.backends.peek import peek, standing
 from celery_rs.backends.redis.client import Client
-from celery_rs.backends.redis.peek import peek, standing
 from celery_rs.errors import BackendError
 from celery_rs.serializers import Serializer
-from celery_rs.transports.redis import Link, ResultKeys, Script, without_attempt
-from celery_rs.wire import TaskResult, supersedes
+from celery_rs.transports.redis import Link, ResultKeys, Script
+from celery_rs.wire import TaskResult, supersedes, without_attempt
 
 _AT_ONCE = 1000
 _MOST_TRIES = 100

@@ -84,9 +84,8 @@ RESULTS = (
         "result_persistent",
         None,
         "CELERY_RESULT_PERSISTENT",
-        "results as messages survive a restart of the broker",
-        state=NOT_YET,
-        why="results are not sent as messages; name a result_backend such as 'sqlite:///results.sqlite3'",
+        "results that are sent as messages (`rpc://`) are persistent ones",
+        proof="tests/unit/test_rpc_results.py::test_a_persistent_result_says_so",
     ),
     refused(
         "result_exchange",

@@ -71,10 +71,18 @@ class MemoryTransport:
     def consume(self, queues: Sequence[str]) -> Consumer:
         return MemoryConsumer(self.broker, queues, self._faults)
 
-    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str | Queue = "") -> Subscription:
         return MemorySubscription(self.broker, exchange.name, pattern)
 
-    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
+    def announce(
+        self,
+        exchange: Exchange,
+        routing_key: str,
+        envelopes: Sequence[bytes],
+        *,
+        confirmed: bool = False,
+        expires: float | None = None,
+    ) -> None:
         with self.broker.locked():
             for heard in self.broker.hearers(exchange.name, routing_key):
                 heard.extend(envelopes)

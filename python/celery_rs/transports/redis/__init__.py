@@ -5,7 +5,7 @@ from celery_rs.transports.redis.errors import LinkLost, Refused
 from celery_rs.transports.redis.keys import Keys
 from celery_rs.transports.redis.link import Command, Link, packed
 from celery_rs.transports.redis.options import RedisOptions
-from celery_rs.transports.redis.results import ResultKeys, without_attempt
+from celery_rs.transports.redis.results import ResultKeys
 from celery_rs.transports.redis.scripts import Script
 from celery_rs.transports.redis.server import Server
 from celery_rs.transports.redis.transport import RedisTransport
@@ -23,5 +23,4 @@ __all__ = [
     "Script",
     "Server",
     "packed",
-    "without_attempt",
 ]

@@ -3,15 +3,11 @@
 The broker's own scripts need it, since a finish stores the record in the same step.
 """
 
-import re
 from typing import NamedTuple
 
 from celery_rs import states
 from celery_rs.transports.redis.link import Argument
-from celery_rs.wire import ChordPart, TaskResult
-
-_STATUS = re.compile(rb'\s*{\s*"status"\s*:\s*"(?:[^"\\]|\\.)*"')
-_ATTEMPT = re.compile(rb',\s*"attempt"\s*:\s*(\d+)')
+from celery_rs.wire import ChordPart, TaskResult, with_attempt
 
 
 class ResultKeys(NamedTuple):
@@ -51,16 +47,3 @@ class ResultKeys(NamedTuple):
         score = "+inf" if part.index is None else str(part.index)
         counted = b'[1, "%b", "%b", %b]' % (part.task_id.encode(), part.state.encode(), part.result)
         return self.group(part.group), f"{part.task_id}:{score}", score, counted, self.kept_ms()
-
-
-def with_attempt(meta: bytes, attempt: int) -> bytes:
-    """Celery's record has no place for the attempt: it stands behind the status, and readers of Celery pass it over."""
-    found = _STATUS.match(meta) if attempt else None
-    return meta if found is None else meta[: found.end()] + b', "attempt": %d' % attempt + meta[found.end() :]
-
-
-def without_attempt(meta: bytes) -> tuple[bytes, int]:
-    """The record as it was given to the store, and its attempt."""
-    status = _STATUS.match(meta)
-    found = _ATTEMPT.match(meta, status.end()) if status else None
-    return (meta, 0) if found is None else (meta[: found.start()] + meta[found.end() :], int(found[1]))

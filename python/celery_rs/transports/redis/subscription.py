@@ -130,8 +130,11 @@ class Replies:
         self._link: Link | None = None
         self._waits = False
         self._closed = False
+        self._bound = bool(exchange)
+        """The default exchange knows its queues without being told."""
         with server.borrowed() as link:
-            link.call(b"SADD", self._binding, self._member)
+            if self._bound:
+                link.call(b"SADD", self._binding, self._member)
         self._bell = Bell()
 
     def receive(self, timeout: float) -> Sequence[bytes]:
@@ -170,7 +173,9 @@ class Replies:
             self._link.close()
         self._bell.close()
         with suppress(OperationalError), self._server.borrowed() as link:
-            link.pipeline([(b"SREM", self._binding, self._member), (b"DEL", self._list)])
+            if self._bound:
+                link.call(b"SREM", self._binding, self._member)
+            link.call(b"DEL", self._list)
 
 
 def _waited(link: Link, bell: Bell, seconds: float) -> tuple[bool, bool]:

@@ -126,14 +126,23 @@ class RedisTransport:
             lease_s=self._lease_s,
         )
 
-    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str | Queue = "") -> Subscription:
         if exchange.type == "direct":
-            return Replies(self.server, self.keys, exchange.name, pattern, queue or f"{exchange.name}.{pattern}")
+            name = queue.name if isinstance(queue, Queue) else queue
+            return Replies(self.server, self.keys, exchange.name, pattern, name or f"{exchange.name}.{pattern}")
         if exchange.type not in ("fanout", "topic"):
             raise NotSupported(f"hearing exchange {exchange.name!r} of type {exchange.type!r}", "use fanout or topic")
         return Broadcasts(self.server, self.keys, exchange.name, pattern)
 
-    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
+    def announce(
+        self,
+        exchange: Exchange,
+        routing_key: str,
+        envelopes: Sequence[bytes],
+        *,
+        confirmed: bool = False,
+        expires: float | None = None,
+    ) -> None:
         keys = self.keys
         with self.server.borrowed() as link:
             if exchange.type != "direct":
@@ -141,7 +150,17 @@ class RedisTransport:
                 return
             (targets,) = self._bindings.targets(link, [Route(exchange.name, routing_key)])
             queues = [keys.queue(target.queue) for target in targets if target.queue is not None]
-            link.pipeline([(b"LPUSH", queue, *envelopes) for queue in queues])
+            lasting = max(1, round(expires * 1000)) if expires else None
+            link.pipeline(
+                [
+                    command
+                    for queue in queues
+                    for command in (
+                        (b"LPUSH", queue, *envelopes),
+                        *(((b"PEXPIRE", queue, lasting),) if lasting else ()),
+                    )
+                ]
+            )
 
     def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]:
         return self._census.queues(names)

@@ -67,10 +67,18 @@ class SqliteTransport:
     def consume(self, queues: Sequence[str]) -> Consumer:
         return SqliteConsumer(self.database, queues, self._faults, self._fleeting)
 
-    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str | Queue = "") -> Subscription:
         return SqliteSubscription(self.database, exchange.name, pattern)
 
-    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
+    def announce(
+        self,
+        exchange: Exchange,
+        routing_key: str,
+        envelopes: Sequence[bytes],
+        *,
+        confirmed: bool = False,
+        expires: float | None = None,
+    ) -> None:
         announce(self.database, exchange.name, routing_key, envelopes)
 
     def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]:

@@ -1,0 +1,61 @@
+"""Results that are sent to who called, Celery's `rpc`, on the wire (docs/internals/wire-protocol.md, 5.5).
+
+The message is the record; nothing is in its headers. Opening never raises: anybody who reaches the broker may write to
+the queue.
+"""
+
+import base64
+import json
+from typing import NamedTuple
+from uuid import uuid4
+
+from celery_rs.wire.broadcast import Unreadable, Wrong, open_content
+from celery_rs.wire.topology import Exchange, Queue
+
+RESULTS = Exchange("", "direct")
+"""By its routing key a message comes to the queue of that name."""
+
+
+class SentResult(NamedTuple):
+    """A record on its way, in the content type that it was written in."""
+
+    task_id: str
+    content_type: str
+    content_encoding: str
+    body: bytes
+
+
+def result_queue(name: str, expires: float | None) -> Queue:
+    """Where a caller's results come to: gone with who reads it, or `expires` seconds after its last use."""
+    return Queue(name, auto_delete=True, expires=expires)
+
+
+def seal_result(result: SentResult, to: str, *, delivery_mode: int) -> bytes:
+    """The result as an envelope for the queue `to`."""
+    envelope = {
+        "body": base64.b64encode(result.body).decode(),
+        "content-encoding": result.content_encoding,
+        "content-type": result.content_type,
+        "headers": {},
+        "properties": {
+            "correlation_id": result.task_id,
+            "delivery_mode": delivery_mode,
+            "delivery_info": {"exchange": RESULTS.name, "routing_key": to},
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid4()),
+        },
+    }
+    return json.dumps(envelope).encode()
+
+
+def open_result(raw: bytes) -> SentResult | Unreadable:
+    """Read a result's envelope."""
+    try:
+        content = open_content(raw)
+        task_id = content.properties.get("correlation_id")
+        if not isinstance(task_id, str) or not task_id:
+            raise Wrong("expected the task's id as correlation_id, got", task_id)
+    except Wrong as wrong:
+        return Unreadable(str(wrong))
+    return SentResult(task_id, content.content_type, content.content_encoding, content.body)
