@@ -14,9 +14,10 @@ from pika import spec
 from celery_rs._core import open_amqp
 from celery_rs.errors import OperationalError
 from celery_rs.transports.amqp import topology
+from celery_rs.transports.amqp.errors import LinkLost
 from celery_rs.transports.amqp.link import Item, Link
 from celery_rs.transports.amqp.server import Server
-from celery_rs.wire import Exchange
+from celery_rs.wire import Exchange, Queue
 
 _PATIENCE_S = 10.0
 _CONTROL = {"x-expires": 10_000, "x-message-ttl": 300_000}
@@ -27,11 +28,14 @@ _BARE = b"\x00\x00"
 class AmqpSubscription:
     """See `transports.base.Subscription`."""
 
-    def __init__(self, server: Server, exchange: Exchange, pattern: str, queue: str) -> None:
+    def __init__(self, server: Server, exchange: Exchange, pattern: str, queue: str | Queue) -> None:
         self._server = server
         self._exchange = exchange
         self._key = "" if exchange.type == "fanout" else pattern
-        self._queue = queue or f"{uuid.uuid4()}.{exchange.name}"
+        self._declared = queue if isinstance(queue, Queue) else None
+        """The queue to the letter, where somebody else's letter counts."""
+        name = queue.name if isinstance(queue, Queue) else queue
+        self._queue = name or f"{uuid.uuid4()}.{exchange.name}"
         self._heard: deque[Item] = deque()
         self._woken = False
         self._closed = False
@@ -85,6 +89,8 @@ class AmqpSubscription:
         return link
 
     def _declarations(self) -> list[Any]:
+        if self._declared is not None:
+            return topology.queue_of(self._declared)
         arguments = _EVENTS if self._exchange.type == "topic" else _CONTROL
         declared = spec.Queue.Declare(queue=self._queue, exclusive=True, auto_delete=True, arguments=arguments)
         bound = spec.Queue.Bind(queue=self._queue, exchange=self._exchange.name, routing_key=self._key)
@@ -96,6 +102,8 @@ class AmqpSubscription:
     def _hear(self, item: Item) -> None:
         if item[0] == "deliver":
             self._heard.append(item)
+        elif item[0] == "cancelled" and self._link is not None:
+            self._link.ended_by(LinkLost(f"{self._link.place.words()}: the queue {self._queue!r} was deleted"))
 
 
 def _envelope(item: Item) -> bytes:

@@ -12,10 +12,11 @@ from celery_rs.transports.amqp.facts import AmqpFacts
 from celery_rs.transports.amqp.letters import AmqpDeadLetters
 from celery_rs.transports.amqp.options import AmqpOptions
 from celery_rs.transports.amqp.outgoing import Sender
-from celery_rs.transports.amqp.publisher import FRAME_MAX, Publisher
+from celery_rs.transports.amqp.publisher import CHANNEL, FRAME_MAX, Publisher
 from celery_rs.transports.amqp.server import Server
 from celery_rs.transports.amqp.subscription import AmqpSubscription
 from celery_rs.transports.amqp.topology import Topology
+from celery_rs.transports.amqp.unconfirmed import Publish
 from celery_rs.transports.base import (
     DeadLetters,
     Delayed,
@@ -24,6 +25,7 @@ from celery_rs.transports.base import (
     HandedBack,
     Outgoing,
     QueueInfo,
+    Route,
     Subscription,
     Wait,
     Whereabouts,
@@ -91,13 +93,29 @@ class AmqpTransport:
     def consume(self, queues: Sequence[str]) -> AmqpConsumer:
         return AmqpConsumer(self.server, self._sender, self._known, self._facts, queues, faults=self._faults)
 
-    def subscribe(self, exchange: Exchange, pattern: str, queue: str = "") -> Subscription:
+    def subscribe(self, exchange: Exchange, pattern: str, queue: str | Queue = "") -> Subscription:
         if exchange.type not in ("direct", "fanout", "topic"):
             raise NotSupported(f"hearing exchange {exchange.name!r} of type {exchange.type!r}", "use fanout or topic")
         return AmqpSubscription(self.server, exchange, pattern, queue)
 
-    def announce(self, exchange: Exchange, routing_key: str, envelopes: Sequence[bytes]) -> None:
+    def announce(
+        self,
+        exchange: Exchange,
+        routing_key: str,
+        envelopes: Sequence[bytes],
+        *,
+        confirmed: bool = False,
+        expires: float | None = None,
+    ) -> None:
+        """A queue here knows by itself when what lies in it `expires`."""
         contents = [_content(envelope) for envelope in envelopes]
+        if confirmed:
+            route = Route(exchange.name, routing_key)
+            publishes = [
+                Publish(amqp_content(CHANNEL, FRAME_MAX, *route, False, *content), route, None) for content in contents
+            ]
+            self._publisher.publish(publishes, stored=True, deadline=_DECLARE_S)
+            return
         frames: Callable[[int], bytes] = lambda channel: b"".join(  # noqa: E731
             amqp_content(channel, FRAME_MAX, exchange.name, routing_key, False, *content) for content in contents
         )
