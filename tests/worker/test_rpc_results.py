@@ -1,0 +1,122 @@
+"""Results that real workers send to who called, `rpc://`, over each broker that is there."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from celery_rs import errors
+from celery_rs.errors import NotRegistered, TimeLimitExceeded, WorkerLostError
+from celery_rs.results import ResultSet
+from tests.redis_server import OwnRedis, own_redis
+from tests.worker.process import SECONDS, Project, eventually, project_in
+
+__all__ = ["own_redis"]  # a fixture
+
+RPC = {"result_backend": "rpc://"}
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    broker = request.getfixturevalue("own_redis").url if request.param == "redis" else None
+    with project_in(tmp_path, monkeypatch, broker) as project:
+        project.app.conf.update(RPC)
+        yield project
+
+
+def test_every_end_reaches_who_called(project: Project) -> None:
+    proj = project.proj
+    with project.worker("-c", "1", settings=RPC):
+        assert proj.add.delay(1, 2).get(timeout=SECONDS) == 3
+        assert proj.retried.delay(2).get(timeout=SECONDS) == 2
+        with pytest.raises(ValueError, match="boom"):
+            proj.fails.delay().get(timeout=SECONDS)
+        with pytest.raises(errors.Reject, match="not today"):
+            proj.rejected.delay().get(timeout=SECONDS)
+        with pytest.raises(NotRegistered):
+            project.app.send_task("proj.nowhere").get(timeout=SECONDS)
+        with pytest.raises(errors.TaskRevokedError, match="expired"):
+            proj.add.apply_async((1, 1), expires=-1).get(timeout=SECONDS)
+        with pytest.raises(TimeLimitExceeded):
+            proj.hold.apply_async(("limited",), time_limit=0.3).get(timeout=SECONDS)
+
+
+def test_states_on_the_way_are_told(project: Project) -> None:
+    with project.worker("-c", "2", settings=RPC):
+        tracked, progressing = project.proj.tracked.delay("tracked"), project.proj.progressing.delay("progressing")
+
+        eventually(lambda: tracked.state == "STARTED")
+        eventually(lambda: progressing.state == "PROGRESS")
+        assert progressing.info == {"done": 50}
+
+        project.let_go("tracked")
+        project.let_go("progressing")
+        assert [tracked.get(timeout=SECONDS), progressing.get(timeout=SECONDS)] == ["tracked", "progressing"]
+
+
+def test_a_task_whose_process_dies_is_told_of(project: Project) -> None:
+    with project.worker("-c", "1", settings=RPC):
+        lost = project.proj.hold.delay("lost")
+        project.saw("lost.started")
+        os.kill(int(project.lines("lost.started")[0].split()[0]), signal.SIGKILL)
+
+        with pytest.raises(WorkerLostError):
+            lost.get(timeout=SECONDS)
+
+
+def test_a_thousand_results_are_collected(project: Project) -> None:
+    with project.worker("-c", "2", settings=RPC):
+        results = ResultSet([project.proj.add.delay(number, 1) for number in range(1000)])
+
+        assert results.join(timeout=SECONDS) == list(range(1, 1001))
+
+
+def test_results_come_to_many_threads_each_its_own(project: Project) -> None:
+    answered: list[list[int]] = []
+
+    def ask(place: int) -> None:
+        sent = [project.proj.add.delay(place, number) for number in range(20)]
+        answered.append([result.get(timeout=SECONDS) - place for result in sent])
+
+    with project.worker("-c", "2", settings=RPC):
+        threads = [threading.Thread(target=ask, args=(place,)) for place in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS)
+
+    assert answered == [list(range(20))] * 8
+
+
+def test_a_set_of_results_is_told_as_they_come(project: Project) -> None:
+    with project.worker("-c", "2", settings=RPC):
+        first, second = project.proj.hold.delay("first"), project.proj.hold.delay("second")
+        told = ResultSet([first, second]).iter_native(timeout=SECONDS)
+
+        project.let_go("second")
+        assert next(told)[0] == second.id
+        project.let_go("first")
+        assert next(told)[0] == first.id
+
+
+def test_a_redis_that_is_started_again_costs_no_result(
+    own_redis: OwnRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with project_in(tmp_path, monkeypatch, own_redis.url) as project:
+        project.app.conf.update(RPC)
+        with project.worker("-c", "1", settings=RPC):
+            held = project.proj.hold.delay("held")
+            project.saw("held.started")
+            waited: list[str] = []
+            waiting = threading.Thread(target=lambda: waited.append(held.get(timeout=SECONDS)))
+            waiting.start()
+
+            own_redis.restart()
+            project.let_go("held")
+            waiting.join(SECONDS)
+
+            assert waited == ["held"]
+            assert project.proj.add.delay(1, 2).get(timeout=SECONDS) == 3
