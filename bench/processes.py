@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 _PROC = Path("/proc")
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -31,6 +31,18 @@ class _Stat(NamedTuple):
     session: int
     ticks: int
     started: int
+
+
+class Server(Protocol):
+    """A broker of one run: a program, or several."""
+
+    def cpu(self) -> float:
+        """CPU seconds used so far."""
+        ...
+
+    def stop(self) -> None:
+        """End it."""
+        ...
 
 
 class Program:

@@ -1,6 +1,6 @@
 """Who takes part."""
 
-from bench.contestants import celery_filesystem, celery_rs_sqlite, redis_broker
+from bench.contestants import celery_filesystem, celery_rs_sqlite, rabbitmq_broker, redis_broker
 from bench.contestants.base import CONCURRENCY, ROOT, Contestant, ContestantError
 
 __all__ = ["CONCURRENCY", "CONTESTANTS", "DEFAULT", "ROOT", "Contestant", "ContestantError"]
@@ -13,6 +13,18 @@ CONTESTANTS: dict[str, Contestant] = {
         celery_filesystem.TUNED,
         redis_broker.CELERY_RS,
         redis_broker.CELERY,
+        rabbitmq_broker.CELERY_RS,
+        rabbitmq_broker.CELERY,
+        rabbitmq_broker.CONFIRMED,
+        rabbitmq_broker.DRAMATIQ,
     )
 }
-DEFAULT = ("celery-rs-sqlite", "celery-filesystem", "celery-rs-redis", "celery-redis")
+DEFAULT = (
+    "celery-rs-sqlite",
+    "celery-filesystem",
+    "celery-rs-redis",
+    "celery-redis",
+    "celery-rs-rabbitmq",
+    "celery-rabbitmq",
+    "dramatiq-rabbitmq",
+)

@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.processes import Program
+from bench.processes import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 CONCURRENCY = 2
@@ -24,7 +24,7 @@ class Contestant:
 
     name: str
     package: str
-    """What the app module imports `Celery` from, and `python -m` runs."""
+    """What the app module imports `Celery` from, and `python -m` runs where `worker` names nothing else."""
     python: Path
     settings: Callable[[Path, bool], dict[str, Any]]
     """(a directory of its own, results stored?) → the app's settings."""
@@ -36,8 +36,14 @@ class Contestant:
     """What else a reader must know before comparing."""
     prepare: Callable[[], None] = lambda: None
     """Install what is missing; raises ContestantError."""
-    broker: Callable[[Path], Program] | None = None
+    broker: Callable[[Path], Server] | None = None
     """Start a broker for one run in its directory, before `settings` is asked; raises ContestantError."""
+    server_versions: Callable[[], Mapping[str, str]] = dict
+    """What that broker is; raises ContestantError."""
+    caller_stays: bool = False
+    """Do results go to the caller's own queue, so that they are lost once it is gone?"""
+    worker: tuple[str, ...] = ()
+    """What `python -m` runs, where that is no worker of Celery's command line."""
 
     def environment_for(self, place: Path, marks: Path, results: bool) -> dict[str, str]:
         """The environment of its processes, working in `place`."""
@@ -52,6 +58,8 @@ class Contestant:
 
     def worker_command(self) -> list[str]:
         """Its worker's command line."""
+        if self.worker:
+            return [str(self.python), "-m", *self.worker]
         program = [str(self.python), "-m", self.package, "-A", "bench.inside.app", "worker"]
         return [*program, "-c", str(CONCURRENCY), "-l", "WARNING"]
 
@@ -60,7 +68,7 @@ class Contestant:
         return [str(self.python), "-m", "bench.inside.client", job, *map(str, given)]
 
     def versions(self) -> dict[str, str]:
-        """Its interpreter, its libraries and the SQLite it is linked with."""
+        """Its interpreter, its libraries, the SQLite it is linked with, its broker."""
         ask = (
             "import json, platform, sqlite3, sys; from importlib.metadata import version;"
             "found = {name: version(name) for name in sys.argv[1:]};"
@@ -73,4 +81,4 @@ class Contestant:
         except (OSError, subprocess.SubprocessError) as error:
             raise ContestantError(f"{self.name}: {self.python} does not answer ({error}); run `make bench`") from error
         answer: dict[str, str] = json.loads(done.stdout)
-        return answer
+        return {**answer, **self.server_versions()}

@@ -1,4 +1,4 @@
-"""The client process: does one job and prints what it saw as one line of JSON.
+"""The client process: does one job and prints what it saw as a line of JSON.
 
     python -m bench.inside.client delay 5000 30
 
@@ -19,8 +19,9 @@ _MS = 1_000_000
 
 def delay(calls: int, limit: float) -> dict[str, Any]:
     """Call `delay()` in a row, no worker running."""
-    for warm_up in range(min(200, calls)):
-        ADD.delay(warm_up, warm_up)
+    warm_up = min(200, calls)
+    for number in range(warm_up):
+        ADD.delay(number, number)
     before, began = _cpu(), time.perf_counter()
     done = 0
     while done < calls:
@@ -29,17 +30,25 @@ def delay(calls: int, limit: float) -> dict[str, Any]:
         if not done % 64 and time.perf_counter() - began > limit:
             break
     seconds = time.perf_counter() - began
-    return {"calls": done, "seconds": seconds, "cpu": _cpu() - before}
+    return {"calls": done, "warm_up": warm_up, "seconds": seconds, "cpu": _cpu() - before}
 
 
-def enqueue(calls: int, limit: float) -> dict[str, Any]:
-    """Leave calls in the queue, and the id of the last one."""
+def enqueue(calls: int, limit: float, stay: bool = False) -> dict[str, Any]:
+    """Leave calls in the queue, and the id of the last one.
+
+    Whoever is to stay says so early, and reads the last result once stdin ends: it may be sent to it alone.
+    """
     until = time.monotonic() + limit
     done, last = 0, None
     while done < calls and time.monotonic() < until:
-        last = ADD.delay(done, done).id
+        last = ADD.delay(done, done)
         done += 1
-    return {"calls": done, "last": last}
+    seen = {"calls": done, "last": last and last.id}
+    if stay and last is not None:
+        print(json.dumps(seen), flush=True)
+        sys.stdin.read()
+        seen["value"] = last.get(timeout=3 * limit)
+    return seen
 
 
 def naps(calls: int, limit: float, short: float, long: float) -> dict[str, Any]:
@@ -77,6 +86,26 @@ def round_trips(calls: int, limit: float, pause: float) -> dict[str, Any]:
     return {"answered": answered, "begun": begun}
 
 
+def collect(calls: int, limit: float) -> dict[str, Any]:
+    """Call `delay()` in a row, then wait for the results in the order of the calls."""
+    for number in range(min(100, calls)):
+        ADD.delay(number, number).get(timeout=limit)
+    before, began = _cpu(), time.perf_counter()
+    until = began + limit
+    waiting: list[Any] = []
+    while len(waiting) < calls and time.perf_counter() < until:
+        waiting.append(ADD.delay(len(waiting), len(waiting)))
+    collected = 0
+    for number, each in enumerate(waiting):
+        if time.perf_counter() > until:
+            break
+        value = each.get(timeout=limit)
+        if value != 2 * number:
+            raise SystemExit(f"expected {2 * number} of {number} + {number}, got {value!r}")
+        collected += 1
+    return {"collected": collected, "seconds": time.perf_counter() - began, "cpu": _cpu() - before}
+
+
 def _cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -89,10 +118,14 @@ def main(job: str, *given: str) -> None:
             seen = delay(int(calls), float(limit))
         case "enqueue", [calls, limit]:
             seen = enqueue(int(calls), float(limit))
+        case "enqueue_and_stay", [calls, limit]:
+            seen = enqueue(int(calls), float(limit), stay=True)
         case "naps", [calls, limit, short, long]:
             seen = naps(int(calls), float(limit), float(short), float(long))
         case "result", [task_id, limit]:
             seen = result(task_id, float(limit))
+        case "collect", [calls, limit]:
+            seen = collect(int(calls), float(limit))
         case "round_trips", [calls, limit, pause]:
             seen = round_trips(int(calls), float(limit), float(pause))
         case _:

@@ -1,6 +1,6 @@
 """What is asked."""
 
-from bench.scenarios import delay, drain, idle, long_among_short, round_trip, start
+from bench.scenarios import collected, delay, drain, idle, long_among_short, round_trip, start
 from bench.scenarios.base import Effort, Measured, Scenario, Stage
 
 __all__ = ["SCENARIOS", "Effort", "Measured", "Scenario", "Stage"]
@@ -9,6 +9,7 @@ _ALL = (
     delay.SCENARIO,
     drain.SHORT,
     drain.LONG,
+    collected.SCENARIO,
     round_trip.SCENARIO,
     start.SCENARIO,
     idle.SCENARIO,

@@ -3,15 +3,17 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from bench import marks
 from bench.contestants import Contestant, ContestantError
 from bench.marks import Seen
-from bench.processes import Program
+from bench.processes import Program, Server
 from bench.report import Figure
 
 _LOOK_EVERY = 0.01
@@ -61,7 +63,7 @@ class Stage:
     results: bool
     tasks: int
     effort: Effort
-    broker: Program | None = None
+    broker: Server | None = None
     """The server of this run, where the contestant has one."""
     marks: Path = field(init=False)
 
@@ -88,6 +90,42 @@ class Stage:
             raise ContestantError(f"the client failed at {job!r}: {_last_line(done.stderr)}")
         seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return seen
+
+    @contextmanager
+    def staying_client(self, job: str, *given: object) -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, Any]]]]:
+        """A client process that has said the first half of what it saw, and what makes it go on and say the rest."""
+        patience = 3 * self.effort.limit + 30
+        with subprocess.Popen(
+            self.contestant.client_command(job, *given),
+            env=self._environment(),
+            cwd=self.place,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+
+            def says() -> dict[str, Any]:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                guard = Timer(patience, process.kill)
+                guard.start()
+                line = process.stdout.readline()
+                guard.cancel()
+                if not line:
+                    raise ContestantError(f"the client failed at {job!r}: {_last_line(process.stderr.read())}")
+                seen: dict[str, Any] = json.loads(line)
+                return seen
+
+            def goes_on() -> dict[str, Any]:
+                assert process.stdin is not None
+                process.stdin.close()
+                return says()
+
+            try:
+                yield says(), goes_on
+            finally:
+                process.kill()
 
     def worker(self) -> Program:
         """Start a worker; a context manager that ends it."""
@@ -124,6 +162,10 @@ class Stage:
     def broker_cpu(self) -> float:
         """CPU seconds of the broker's process so far; 0 where it is a file."""
         return 0.0 if self.broker is None else self.broker.cpu()
+
+    def broker_figure(self, seconds: float, tasks: int) -> dict[str, float]:
+        """The broker's CPU in us a task; nothing where it is a file."""
+        return {} if self.broker is None else {"broker": seconds / tasks * 1e6}
 
     def _environment(self) -> dict[str, str]:
         return self.contestant.environment_for(self.place, self.marks, self.results)

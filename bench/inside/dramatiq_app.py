@@ -1,0 +1,62 @@
+"""dramatiq under the names that the benchmarks use of Celery: tasks are actors, and messages know their results."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq  # type: ignore[import-not-found]
+from dramatiq.brokers.rabbitmq import RabbitmqBroker  # type: ignore[import-not-found]
+from dramatiq.results import Results  # type: ignore[import-not-found]
+from dramatiq.results.backends import RedisBackend  # type: ignore[import-not-found]
+
+
+class AsyncResult:
+    """The result of a message. Its id is the whole message: dramatiq finds results by more than an id."""
+
+    def __init__(self, message: Any) -> None:
+        self._message: Any = dramatiq.Message.decode(message.encode()) if isinstance(message, str) else message
+
+    @property
+    def id(self) -> str:
+        """The whole message."""
+        return str(self._message.encode(), "utf-8")
+
+    def get(self, timeout: float) -> Any:
+        """Wait for it."""
+        return self._message.get_result(block=True, timeout=int(timeout * 1000))
+
+
+class Task:
+    """An actor."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def delay(self, *args: Any) -> AsyncResult:
+        """Send a message."""
+        return AsyncResult(self._actor.send(*args))
+
+
+class Celery:
+    """The app. It is its own configuration, which arrives before the tasks."""
+
+    AsyncResult = AsyncResult
+
+    def __init__(self, name: str) -> None:
+        self.conf = self
+        self.tasks: dict[str, Task] = {}
+
+    def update(self, settings: dict[str, str | None]) -> None:
+        """Make the broker, and the store of results if there is one."""
+        broker = RabbitmqBroker(url=settings["broker_url"])
+        if settings["result_backend"]:
+            broker.add_middleware(Results(backend=RedisBackend(url=settings["result_backend"]), store_results=True))
+        dramatiq.set_broker(broker)
+
+    def task(self, name: str) -> Callable[[Callable[..., Any]], Task]:
+        """Register an actor."""
+
+        def register(body: Callable[..., Any]) -> Task:
+            self.tasks[name] = Task(dramatiq.actor(body, actor_name=name))
+            return self.tasks[name]
+
+        return register
