@@ -1,6 +1,6 @@
 """The typed face of the Rust extension. Every function is safe on any input and never panics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, final
 
 from typing_extensions import Buffer
@@ -10,12 +10,19 @@ from celery_rs.wire.message import Message
 __all__ = [
     "DecodeError",
     "Envelope",
+    "FrameReader",
     "NotJson",
     "PoolPage",
     "RateLimiter",
     "RouteTable",
+    "amqp_changed",
+    "amqp_content",
+    "amqp_headers",
+    "amqp_of_envelope",
+    "amqp_publishes",
     "die_with_parent",
     "is_plain_json",
+    "open_amqp",
     "open_envelopes",
     "pack_command",
     "pack_pushes",
@@ -96,6 +103,60 @@ def pack_pushes(messages: Sequence[Message], routes: Sequence[tuple[str, str]], 
 
     Raises ValueError as `seal_envelopes` does.
     """
+
+@final
+class FrameReader:
+    """Splits what an AMQP server sends into methods and whole messages. One per connection.
+
+    Items are tuples that begin with their kind, then the channel:
+    `("deliver", channel, consumer_tag, delivery_tag, redelivered, exchange, routing_key, properties, body)`, `("get", …)`
+    likewise with an empty consumer tag, `("return", channel, reply_code, reply_text, exchange, routing_key, properties,
+    body)`, `("ack" | "nack", channel, delivery_tag, multiple)`, `("method", channel, class_id, method_id, arguments)`
+    and `("heartbeat",)`.
+    `properties` are as they stand in a content header, from their flags on.
+    """
+
+    def __new__(cls, most: int = 536870912) -> Self:
+        """Messages with a body of more than `most` bytes are refused."""
+
+    def feed(self, data: bytes) -> list[tuple[Any, ...]]:
+        """What is complete by now, in its order. Raises ValueError for what is not AMQP 0-9-1."""
+
+def amqp_publishes(
+    messages: Sequence[Message], routes: Sequence[tuple[str, str]], channel: int, frame_max: int, mandatory: bool
+) -> list[bytes]:
+    """The frames that publish each message, as Celery's client writes them.
+
+    Raises ValueError as `seal_envelopes` does, and for a name longer than 255 bytes.
+    """
+
+def amqp_content(
+    channel: int, frame_max: int, exchange: str, routing_key: str, mandatory: bool, properties: bytes, body: bytes
+) -> bytes:
+    """The frames that publish any content. Raises ValueError for a name longer than 255 bytes."""
+
+def amqp_changed(
+    properties: bytes,
+    *,
+    headers: Mapping[str, str | float | bool | None] | None = None,
+    without: Sequence[str] = (),
+    expiration: str | None = None,
+    delivery_mode: int | None = None,
+) -> bytes:
+    """The properties with these headers set, and those taken off.
+
+    None keeps what there is, an empty `expiration` takes it off. Raises ValueError for what cannot be read.
+    """
+
+def amqp_headers(properties: bytes) -> dict[str, Any]:
+    """The header table; a timestamp is epoch seconds, a decimal a float. Raises ValueError for what cannot be read."""
+
+def open_amqp(contents: Sequence[tuple[str, str, bool, bytes, bytes]]) -> list[Envelope | DecodeError]:
+    """Open (exchange, routing key, redelivered, properties, body) as `open_envelopes` does; `raw` is the envelope that
+    says the same, in which a header value that JSON lacks is the text or number nearest to it."""
+
+def amqp_of_envelope(raw: bytes) -> tuple[bytes, bytes]:
+    """An envelope as AMQP carries it: (properties, body). Raises ValueError for what is no envelope."""
 
 def parse_timestamp(text: str) -> float:
     """ISO 8601 → epoch seconds; without an offset it is UTC. Raises ValueError."""

@@ -19,6 +19,11 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// What was read, with the text it was read from.
+    pub fn of(raw: Py<PyBytes>, parts: celery_core::Envelope) -> Self {
+        Self { raw, parts }
+    }
+
     fn text<'a>(&'a self, py: Python<'a>, text: Option<Text>) -> Option<Cow<'a, str>> {
         text.map(|text| text.of(self.raw.as_bytes(py)))
     }

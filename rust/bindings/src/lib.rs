@@ -4,6 +4,7 @@
 // Arguments of Python functions arrive by value.
 #![allow(clippy::needless_pass_by_value)]
 
+mod amqp;
 mod command;
 mod envelope;
 mod error;
@@ -20,6 +21,10 @@ use pyo3::prelude::*;
 /// The extension module `celery_rs._core`.
 #[pymodule(gil_used = false)]
 mod _core {
+    #[pymodule_export]
+    use super::amqp::{
+        amqp_changed, amqp_content, amqp_headers, amqp_of_envelope, amqp_publishes, open_amqp, FrameReader,
+    };
     #[pymodule_export]
     use super::command::{pack_command, pack_pushes};
     #[pymodule_export]

@@ -36,6 +36,16 @@ pub fn sealed<'py>(
     messages: &[Bound<'py, PyTuple>],
     routes: &[(Bound<'py, PyString>, Bound<'py, PyString>)],
 ) -> PyResult<Vec<Vec<u8>>> {
+    each_message(py, messages, routes, seal)
+}
+
+/// What `write` makes of each message and its route, with the interpreter lock released for many.
+pub fn each_message<'py>(
+    py: Python<'py>,
+    messages: &[Bound<'py, PyTuple>],
+    routes: &[(Bound<'py, PyString>, Bound<'py, PyString>)],
+    write: impl Fn(&Message<'_>, &str, &str) -> Result<Vec<u8>, Error> + Send + Sync,
+) -> PyResult<Vec<Vec<u8>>> {
     if messages.len() != routes.len() {
         return Err(PyValueError::new_err(format!(
             "messages and routes must be of one length, got {} and {}",
@@ -47,15 +57,15 @@ pub fn sealed<'py>(
     for (message, (exchange, routing_key)) in messages.iter().zip(routes) {
         work.push((read(message)?, exchange.to_str()?, routing_key.to_str()?));
     }
-    let write = || -> Result<Vec<Vec<u8>>, Error> {
+    let all = || -> Result<Vec<Vec<u8>>, Error> {
         work.iter()
-            .map(|(message, exchange, routing_key)| seal(message, exchange, routing_key))
+            .map(|(message, exchange, routing_key)| write(message, exchange, routing_key))
             .collect()
     };
     if work.len() < WORTH_DETACHING {
-        write()
+        all()
     } else {
-        py.detach(write)
+        py.detach(all)
     }
     .map_err(value_error)
 }

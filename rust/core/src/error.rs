@@ -71,6 +71,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// What a broker sent ends before it is complete.
+    Cut {
+        /// What was being read.
+        what: &'static str,
+    },
+    /// What a broker sent is not AMQP 0-9-1.
+    NotAmqp {
+        /// What stands there instead, and what was expected.
+        reason: String,
+    },
     /// A text does not fit into memory.
     NoMemory,
     /// A regular expression that cannot be compiled, or that Python would read differently.
@@ -111,6 +121,8 @@ impl fmt::Display for Error {
                 )
             }
             Self::NotAnObject { name, reason } => write!(f, "{name} must be a JSON object: {reason}"),
+            Self::Cut { what } => write!(f, "{what} ends too early"),
+            Self::NotAmqp { reason } => write!(f, "not AMQP 0-9-1: {reason}"),
             Self::NoMemory => f.write_str("there is not enough memory for the text"),
             Self::Regex { pattern, reason } => {
                 write!(f, "regex {} cannot be used here: {reason}", Quoted(pattern))

@@ -4,6 +4,7 @@
 //! is a parameter, input is untrusted, and no input makes a function panic.
 #![forbid(unsafe_code)]
 
+pub mod amqp;
 mod bucket;
 mod command;
 mod envelope;

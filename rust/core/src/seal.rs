@@ -76,6 +76,20 @@ pub fn seal(message: &Message<'_>, exchange: &str, routing_key: &str) -> Result<
     out.finish().map(String::into_bytes)
 }
 
+/// The headers of `message` alone: a JSON object.
+///
+/// # Errors
+/// As `seal`.
+pub(crate) fn headers_of(message: &Message<'_>) -> Result<String, Error> {
+    let stamps = checked_object("stamps", message.stamps)?;
+    let user = UserHeaders::read(message.headers)?;
+    let mut out = JsonText::with_room(FRAME + message.argsrepr.len() + message.kwargsrepr.len());
+    out.raw("{");
+    out.headers(message, stamps, &user);
+    out.raw("}");
+    out.finish()
+}
+
 /// Room for everything but the body and the fields whose length varies much.
 const FRAME: usize = 1000;
 

@@ -64,7 +64,7 @@ def copy_of(past: Past, tag: str, *, late: bool) -> tuple[str, bytes]:
         CRASHES: past.crashes,
         DELIVERIES: past.deliveries + 1,
     }
-    return past.queue if late else ORPHANS, amqp_changed(past.properties, headers=headers, expiration=None)
+    return past.queue if late else ORPHANS, amqp_changed(past.properties, headers=headers, expiration="")
 
 
 def again(past: Past, *, crashes: int = 0, delivered: bool = True) -> bytes:

@@ -495,7 +495,7 @@ class AmqpConsumer:
                 pasts.CRASHES: past.crashes,
                 pasts.DELIVERIES: past.deliveries + 1,
             }
-            properties = amqp_changed(past.properties, headers=headers, expiration=None, delivery_mode=2)
+            properties = amqp_changed(past.properties, headers=headers, expiration="", delivery_mode=2)
             publishes.append(self._publish_of(Route("", topology.DEAD), properties, held.body))
         self._sender.publisher.publish(publishes, stored=True, deadline=_WRITE_S)
 

@@ -439,7 +439,7 @@ class Publisher:
 def letter_of(properties: bytes, queue: str, reason: str, detail: str) -> bytes:
     """The properties of a message that becomes a dead letter."""
     return amqp_changed(
-        properties, headers={"x-crs-queue": queue, "x-crs-reason": reason, "x-crs-detail": detail}, expiration=None
+        properties, headers={"x-crs-queue": queue, "x-crs-reason": reason, "x-crs-detail": detail}, expiration=""
     )
 
 
