@@ -9,7 +9,7 @@ from celery_rs.transports.base import Transport
 
 _REDIS = ("redis", "rediss", "redis+socket", "valkey", "valkeys", "valkey+socket", "sentinel", "sentinels")
 _NOT_YET = (
-    "amqp amqps pyamqp librabbitmq sqs azureservicebus "
+    "librabbitmq sqs azureservicebus "
     "azurestoragequeues confluentkafka gcpubsub mongodb sqla sqlalchemy zookeeper zk consul etcd filesystem pyro "
     "slmq qpid"
 )
@@ -31,6 +31,10 @@ def open_transport(
         from celery_rs.transports.redis import RedisTransport
 
         return RedisTransport.open(url, options, use_ssl=use_ssl, connect_timeout=connect_timeout, failover=failover)
+    if scheme.lower() in ("amqp", "amqps", "pyamqp"):
+        from celery_rs.transports.amqp import AmqpTransport
+
+        return AmqpTransport.open(url, options, use_ssl=use_ssl, connect_timeout=connect_timeout, failover=failover)
     if url.count("://") > 1:
         raise ImproperlyConfigured(
             f"expected one broker URL, got several in {mask_url(url)!r}; failing over is not supported yet: "
