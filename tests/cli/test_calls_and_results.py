@@ -192,6 +192,12 @@ def test_results_that_are_not_kept_are_said_to_be_off(run: Run, broker: str) -> 
     assert "result_backend" in error
 
 
+def test_results_that_only_the_caller_gets_are_not_waited_for(run: Run, broker: str) -> None:
+    error = error_of(run("-b", broker, "--result-backend", "rpc://", "result", "id-1"), 1)
+
+    assert "results of rpc:// come to the process that called and to no other" in error
+
+
 def test_purge_asks_first(run: Run, broker: str) -> None:
     run("-b", broker, "call", "proj.add")
 

@@ -9,6 +9,7 @@ import click
 
 from celery_rs import states
 from celery_rs.app import Celery
+from celery_rs.backends import is_rpc
 from celery_rs.cli import commands
 from celery_rs.cli.app_command import AppCommand
 from celery_rs.cli.apps import any_app, names_an_app
@@ -47,6 +48,11 @@ def result(
     On a terminal it says what is waited for. A task that failed is told in one line, and the exit code is 1.
     """
     app = any_app(ctx)
+    if is_rpc(app.backend_url):
+        raise Failure(
+            "results of rpc:// come to the process that called and to no other; "
+            "name a store that keeps them, for example result_backend = 'sqlite:///results.sqlite3'"
+        )
     pending = _handle(ctx, app, task_id, task)
     if timeout is None and not pending.ready():
         _refuse_unknown(app, pending)
