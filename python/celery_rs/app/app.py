@@ -646,6 +646,7 @@ class Celery:
             use_ssl=conf.broker_use_ssl,
             connect_timeout=conf.broker_connection_timeout,
             failover=conf.broker_failover_strategy,
+            queue_of=lambda name: self.publisher.router.queue(name),
         )
 
     @property

@@ -1,11 +1,12 @@
 """URL → transport. Adapters are imported on first use: each loads its client library."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery_rs.config import mask_url
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports.base import Transport
+from celery_rs.wire import Queue
 
 _REDIS = ("redis", "rediss", "redis+socket", "valkey", "valkeys", "valkey+socket", "sentinel", "sentinels")
 _NOT_YET = (
@@ -22,9 +23,11 @@ def open_transport(
     use_ssl: Any = None,
     connect_timeout: float | None = None,
     failover: Any = None,
+    queue_of: Callable[[str], Queue] = Queue,
 ) -> Transport:
     """`options` are broker_transport_options, the rest settings of the connection: broker_use_ssl,
-    broker_connection_timeout in seconds, broker_failover_strategy. Raises ImproperlyConfigured for what makes no sense.
+    broker_connection_timeout in seconds, broker_failover_strategy. `queue_of` says what a queue is like where it must be
+    declared before anything is sent to it. Raises ImproperlyConfigured for what makes no sense.
     """
     scheme, separator, rest = url.partition("://")
     if scheme.lower() in _REDIS:
@@ -34,7 +37,9 @@ def open_transport(
     if scheme.lower() in ("amqp", "amqps", "pyamqp"):
         from celery_rs.transports.amqp import AmqpTransport
 
-        return AmqpTransport.open(url, options, use_ssl=use_ssl, connect_timeout=connect_timeout, failover=failover)
+        return AmqpTransport.open(
+            url, options, use_ssl=use_ssl, connect_timeout=connect_timeout, failover=failover, queue_of=queue_of
+        )
     if url.count("://") > 1:
         raise ImproperlyConfigured(
             f"expected one broker URL, got several in {mask_url(url)!r}; failing over is not supported yet: "

@@ -159,7 +159,7 @@ class Publisher:
         with self._lock:
             self._ensured.clear()
             if publish.target is not None:
-                self._declare(topology.queue_of(self._known.queue(publish.target)), until)
+                self._prepare_queue(publish.target, until)
                 return True
             queues = self._known.bound_to(publish.route.exchange)
             for queue in queues:
@@ -389,10 +389,16 @@ class Publisher:
             self._declare(native_delay.declarations(queues), until)
         elif exchange and not exchange.startswith(BEGUN):
             self._prepare_exchange(exchange, until)
-        elif target is not None and self._known.knows(target) and not self._known.queue(target).is_fleeting:
-            self._declare(topology.queue_of(self._known.queue(target)), until)
-        elif target in (topology.DEAD, topology.ORPHANS):
+        elif target is not None:
+            self._prepare_queue(target, until)
+
+    def _prepare_queue(self, name: str, until: float) -> None:
+        if topology.is_own(name):
             self._declare(topology.own_queues(), until)
+            return
+        queue = self._known.queue(name)
+        if not (queue.is_fleeting or queue.exclusive):
+            self._declare(topology.queue_of(queue), until)
 
     def _prepare_ladder(self, ladder: Ladder, target: str, until: float) -> None:
         if ladder.name not in self._ensured:

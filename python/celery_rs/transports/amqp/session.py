@@ -12,14 +12,12 @@ from pika import spec
 
 from celery_rs.transports.amqp import topology
 from celery_rs.transports.amqp.begun import OwnQueues
-from celery_rs.transports.amqp.errors import Refused
 from celery_rs.transports.amqp.link import Item, Link
 from celery_rs.transports.amqp.topology import Topology
 
 _WORK = 1
 _OWN = 2
 FACTS_CHANNEL = 3
-_PROBE = 4
 _PATIENCE_S = 10.0
 _EXACT = 8
 """Up to so many, the broker pushes exactly what is wanted."""
@@ -121,16 +119,7 @@ class Session:
             self._tags.pop(tag, None)
 
     def _declare(self, name: str) -> None:
-        """A queue that nobody told us of is taken as it is, and made if it is not there."""
-        if self._known.knows(name):
-            self.own.call_all(topology.queue_of(self._known.queue(name)), _PATIENCE_S)
-            return
-        probe = self.link.channel(_PROBE, _PATIENCE_S)
-        try:
-            probe.call(spec.Queue.Declare(queue=name, passive=True), _PATIENCE_S)
-            probe.close()
-        except Refused:
-            self.own.call_all(topology.queue_of(self._known.queue(name)), _PATIENCE_S)
+        self.own.call_all(topology.queue_of(self._known.queue(name)), _PATIENCE_S)
 
     def close(self) -> None:
         """What is not acknowledged goes back to its queues."""

@@ -4,11 +4,12 @@ there.
 Pure: queues in, methods of the protocol out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pika import spec
 
+from celery_rs.errors import QueueNotFound
 from celery_rs.wire import Exchange, Queue
 
 DEAD = "celery_rs.dead"
@@ -79,21 +80,32 @@ def own_queues() -> list[Any]:
     ]
 
 
+def is_own(name: str) -> bool:
+    """Whether a queue is none of the user's."""
+    return name.startswith("celery_rs.")
+
+
 class Topology:
     """The queues that this process has been told of."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue_of: Callable[[str], Queue] = Queue) -> None:
+        """`queue_of` is asked about any other; it may raise QueueNotFound."""
         self._queues: dict[str, Queue] = {}
+        self._queue_of = queue_of
 
     def remember(self, queues: Iterable[Queue]) -> None:
         self._queues |= {queue.name: queue for queue in queues}
 
     def queue(self, name: str) -> Queue:
-        """One of which nobody said anything is what a bare name means to Celery's users: durable, and its own."""
-        return self._queues.get(name) or Queue(name)
-
-    def knows(self, name: str) -> bool:
-        return name in self._queues
+        """One of which nobody said anything is what a bare name means: durable, and bound to nothing."""
+        known = self._queues.get(name)
+        if known is None:
+            try:
+                known = self._queue_of(name)
+            except QueueNotFound:
+                known = Queue(name)
+            self._queues[name] = known
+        return known
 
     def names(self) -> list[str]:
         return list(self._queues)

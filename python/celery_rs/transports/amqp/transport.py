@@ -42,10 +42,13 @@ class AmqpTransport:
 
     features = Features(delays=True, facts=True, browse=False, once=False, ages=False)
 
-    def __init__(self, server: Server, *, faults: Faults | None = None) -> None:
+    def __init__(
+        self, server: Server, *, faults: Faults | None = None, queue_of: Callable[[str], Queue] = Queue
+    ) -> None:
+        """`queue_of` knows how a queue is to be declared that was not named to `declare`."""
         self.server = server
         self._faults = faults or Faults()
-        self._known = Topology()
+        self._known = Topology(queue_of)
         self._start()
 
     def _start(self) -> None:
@@ -65,12 +68,13 @@ class AmqpTransport:
         use_ssl: Any = None,
         connect_timeout: float | None = None,
         failover: Any = None,
+        queue_of: Callable[[str], Queue] = Queue,
         **settings: Any,
     ) -> "AmqpTransport":
         """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
         timeouts = {} if connect_timeout is None else {"connect_timeout": connect_timeout}
         checked = AmqpOptions.of({**timeouts, **settings, **options})
-        return cls(Server(url, checked, use_ssl=use_ssl, failover=failover))
+        return cls(Server(url, checked, use_ssl=use_ssl, failover=failover), queue_of=queue_of)
 
     def declare(self, queues: Sequence[Queue]) -> None:
         """What one listener alone consumes (exclusive, or a copy of a broadcast) is declared by the listener."""
