@@ -109,7 +109,7 @@ SETTINGS = (
 )
 BROKERS = (
     _broker("unknown scheme", "carrier-pigeon://x", "expected a broker URL such as 'sqlite:///tasks.sqlite3'"),
-    _broker("not there yet", "amqp://u:hunter2@h", "amqp:// are not supported yet"),
+    _broker("not there yet", "sqs://u:hunter2@h", "sqs:// are not supported yet"),
     _broker("no scheme", "tasks.sqlite3", "expected a broker URL such as", "'tasks.sqlite3'"),
     _broker("directory", "sqlite:///folder", "is a directory; name a file in it"),
     _broker("no folder", "sqlite:///no/such/x.sqlite3", "no/such", "create it first"),

@@ -232,7 +232,7 @@ def test_a_module_of_settings_that_is_not_there_is_one_line(project: Path, varia
     ("url", "said"),
     [
         ("carrier-pigeon://x", "expected a broker URL such as"),
-        ("amqp://u:hunter2@h", "not supported yet"),
+        ("sqs://u:hunter2@h", "not supported yet"),
         ("sqlite:///folder", "is a directory"),
         ("sqlite:///no/such/x.sqlite3", "no/such"),
         ("sqlite:///text.txt", "text.txt"),

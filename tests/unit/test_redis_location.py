@@ -6,8 +6,9 @@ import pytest
 
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import open_transport
+from celery_rs.transports.failover import in_order
 from celery_rs.transports.redis import RedisTransport
-from celery_rs.transports.redis.location import in_order, locations, tls_options
+from celery_rs.transports.redis.location import locations, tls_options
 
 
 def test_a_plain_url_is_one_server() -> None:

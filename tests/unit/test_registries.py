@@ -12,11 +12,23 @@ from celery_rs.backends.redis import RedisBackend
 from celery_rs.backends.sqlite import SqliteBackend
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import open_transport
+from celery_rs.transports.amqp import AmqpTransport
 from celery_rs.transports.memory import MemoryTransport
+from celery_rs.transports.redis import RedisTransport
 from celery_rs.transports.sqlite import SqliteTransport
 
 
-@pytest.mark.parametrize(("url", "kind"), [("memory://x", MemoryTransport), ("sqlite:///x.sqlite3", SqliteTransport)])
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("memory://x", MemoryTransport),
+        ("sqlite:///x.sqlite3", SqliteTransport),
+        ("redis://h/0", RedisTransport),
+        ("amqp://h", AmqpTransport),
+        ("amqps://h", AmqpTransport),
+        ("pyAMQP://h", AmqpTransport),
+    ],
+)
 def test_a_broker_is_chosen_by_its_scheme(url, kind):
     assert isinstance(open_transport(url, {}), kind)
 
@@ -36,9 +48,9 @@ def test_a_result_store_is_chosen_by_its_scheme(url, kind):
     assert isinstance(open_backend(url, {}, expires=60), kind)
 
 
-@pytest.mark.parametrize("scheme", ["amqp", "amqps", "pyamqp", "sqs", "SQS", "filesystem"])
+@pytest.mark.parametrize("scheme", ["librabbitmq", "sqs", "SQS", "filesystem"])
 def test_a_broker_that_celery_knows_is_refused_by_name(scheme):
-    with pytest.raises(ImproperlyConfigured, match=f"expected a redis://, .* brokers like {scheme}:// are not"):
+    with pytest.raises(ImproperlyConfigured, match=f"expected an amqp://, .* brokers like {scheme}:// are not"):
         open_transport(f"{scheme}://user:secret@host//", {})
 
 

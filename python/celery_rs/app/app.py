@@ -647,6 +647,12 @@ class Celery:
             connect_timeout=conf.broker_connection_timeout,
             failover=conf.broker_failover_strategy,
             queue_of=lambda name: self.publisher.router.queue(name),
+            amqp={
+                "heartbeat": conf.broker_heartbeat or 0,
+                "heartbeat_checkrate": conf.broker_heartbeat_checkrate,
+                "login_method": conf.broker_login_method,
+                "native_delayed_delivery_queue_type": conf.broker_native_delayed_delivery_queue_type,
+            },
         )
 
     @property

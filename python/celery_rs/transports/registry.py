@@ -9,6 +9,7 @@ from celery_rs.transports.base import Transport
 from celery_rs.wire import Queue
 
 _REDIS = ("redis", "rediss", "redis+socket", "valkey", "valkeys", "valkey+socket", "sentinel", "sentinels")
+_AMQP = ("amqp", "amqps", "pyamqp")
 _NOT_YET = (
     "librabbitmq sqs azureservicebus "
     "azurestoragequeues confluentkafka gcpubsub mongodb sqla sqlalchemy zookeeper zk consul etcd filesystem pyro "
@@ -24,21 +25,29 @@ def open_transport(
     connect_timeout: float | None = None,
     failover: Any = None,
     queue_of: Callable[[str], Queue] = Queue,
+    amqp: Mapping[str, Any] | None = None,
 ) -> Transport:
     """`options` are broker_transport_options, the rest settings of the connection: broker_use_ssl,
-    broker_connection_timeout in seconds, broker_failover_strategy. `queue_of` says what a queue is like where it must be
-    declared before anything is sent to it. Raises ImproperlyConfigured for what makes no sense.
+    broker_connection_timeout in seconds, broker_failover_strategy; `amqp` are those which only a RabbitMQ has, by the
+    names of its options. `queue_of` says what a queue is like where it must be declared before anything is sent to it.
+    Raises ImproperlyConfigured for what makes no sense.
     """
     scheme, separator, rest = url.partition("://")
     if scheme.lower() in _REDIS:
         from celery_rs.transports.redis import RedisTransport
 
         return RedisTransport.open(url, options, use_ssl=use_ssl, connect_timeout=connect_timeout, failover=failover)
-    if scheme.lower() in ("amqp", "amqps", "pyamqp"):
+    if scheme.lower() in _AMQP and separator:
         from celery_rs.transports.amqp import AmqpTransport
 
         return AmqpTransport.open(
-            url, options, use_ssl=use_ssl, connect_timeout=connect_timeout, failover=failover, queue_of=queue_of
+            url,
+            options,
+            use_ssl=use_ssl,
+            connect_timeout=connect_timeout,
+            failover=failover,
+            queue_of=queue_of,
+            **(amqp or {}),
         )
     if url.count("://") > 1:
         raise ImproperlyConfigured(
@@ -56,7 +65,7 @@ def open_transport(
             return MemoryTransport(rest)
     if scheme.lower() in _NOT_YET.split():
         raise ImproperlyConfigured(
-            f"expected a redis://, sqlite:// or memory:// broker, brokers like {scheme}:// are not supported yet; "
-            "use 'sqlite:///tasks.sqlite3'"
+            f"expected an amqp://, redis://, sqlite:// or memory:// broker, brokers like {scheme}:// are not supported "
+            "yet; use 'sqlite:///tasks.sqlite3'"
         )
     raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {mask_url(url)!r}")

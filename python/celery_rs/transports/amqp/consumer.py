@@ -265,7 +265,8 @@ class AmqpConsumer:
         """Where Celery's workers would do so: its clients rely on it."""
         queues = [self._known.queue(name) for name in self._queues]
         if any(map(topology.is_quorum, queues)):
-            session.own.call_all(native_delay.declarations(queues), _WRITE_S)
+            queue_type = self._server.options.native_delayed_delivery_queue_type
+            session.own.call_all(native_delay.declarations(queues, queue_type), _WRITE_S)
 
     def _lose(self, session: Session) -> None:
         """The broker takes everything back."""

@@ -40,6 +40,8 @@ class Link:
         self.frame_max = 4096
         self.heartbeat = 0.0
         """Seconds between signs of life that either side expects of the other; 0 for none."""
+        self.beats = 3.0
+        """How many of them are given in that time where nothing else is sent."""
         self.blocked: str | None = None
         """Why the broker takes no messages now."""
         self.server: dict[str, Any] = {}
@@ -111,7 +113,7 @@ class Link:
         """Give a sign of life if one is due, and look for the other side's; `now` is monotonic."""
         if not self.heartbeat or self.lost is not None:
             return
-        if now - self._sent >= self.heartbeat / 3:
+        if now - self._sent >= self.heartbeat / self.beats:
             self.send(_HEARTBEAT)
         self.pump()
         if now - self._heard > 2 * self.heartbeat:
@@ -336,7 +338,9 @@ class Channel:
         match method:
             case spec.Connection.Close():
                 words = words_of(method.reply_code, method.reply_text, link.place)
-                link.ended_by(LinkLost(words))
+                ended = LinkLost(words)
+                ended.code = method.reply_code
+                link.ended_by(ended)
             case spec.Channel.Close():
                 self.closed = Refused(words_of(method.reply_code, method.reply_text, link.place))
                 self.closed.code = method.reply_code

@@ -130,9 +130,9 @@ class Publisher:
                 self._republish(until)
             if ticket.open and monotonic() >= until:
                 what = f"did not confirm {ticket.open} message(s) in time"
-                raise OperationalError(f"{self._server.describe()} {what}; they may be there all the same")
+                raise OperationalError(f"{self._server.words()} {what}; they may be there all the same")
         if ticket.refused:
-            words = f"{self._server.describe()} refused {ticket.refused} message(s): a queue of theirs is full"
+            words = f"{self._server.words()} refused {ticket.refused} message(s): a queue of theirs is full"
             raise OperationalError(f"{words} (x-max-length with overflow reject-publish)")
         if ticket.returned:
             self._try_again(ticket, until)
@@ -196,7 +196,7 @@ class Publisher:
             publish.ticket.refused += 1
             publish.ticket.open -= 1
         else:
-            logger.error("%s refused a message for %s: its queue is full", self._server.describe(), publish.route)
+            logger.error("%s refused a message for %s: its queue is full", self._server.words(), publish.route)
 
     def flush(self, deadline: float) -> int:
         """Wait until everything is confirmed; returns how much is not. `deadline` is seconds from now."""
@@ -279,7 +279,7 @@ class Publisher:
     def _alive(self) -> Link:
         link, channel = self._link, self._channel
         if link is None or channel is None:
-            raise LinkLost(f"{self._server.describe()} is not connected")
+            raise LinkLost(f"{self._server.words()} is not connected")
         link.pump()
         if channel.closed is not None:
             link.fail(LinkLost(str(channel.closed)))
@@ -386,7 +386,8 @@ class Publisher:
                 return
         if exchange == native_delay.TOP:
             queues = [self._known.queue(name) for name in self._known.names()]
-            self._declare(native_delay.declarations(queues), until)
+            queue_type = self._server.options.native_delayed_delivery_queue_type
+            self._declare(native_delay.declarations(queues, queue_type), until)
         elif exchange and not exchange.startswith(BEGUN):
             self._prepare_exchange(exchange, until)
         elif target is not None:

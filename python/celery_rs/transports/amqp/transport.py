@@ -72,8 +72,9 @@ class AmqpTransport:
         **settings: Any,
     ) -> "AmqpTransport":
         """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
-        timeouts = {} if connect_timeout is None else {"connect_timeout": connect_timeout}
-        checked = AmqpOptions.of({**timeouts, **settings, **options})
+        settings = {"connect_timeout": connect_timeout, **settings}
+        AmqpOptions.of(settings, setting="settings of the broker")
+        checked = AmqpOptions.of({**settings, **options})
         return cls(Server(url, checked, use_ssl=use_ssl, failover=failover), queue_of=queue_of)
 
     def declare(self, queues: Sequence[Queue]) -> None:

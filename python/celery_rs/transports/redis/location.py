@@ -4,11 +4,9 @@
 failover list. What redis-py is told comes out, checked; what it would pass over in silence is an error here.
 """
 
-import random
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from celery_rs.config import mask_url, mask_urls
@@ -77,28 +75,6 @@ def locations(url: str) -> list[Location]:
     if not found:
         raise ImproperlyConfigured(f"expected a URL such as 'redis://localhost:6379/0', got {mask_url(url)!r}")
     return found
-
-
-def in_order(places: Sequence[Location], strategy: Any) -> list[Location]:
-    """In the order in which they are tried: as written, at random, or as a function of theirs says.
-
-    `strategy` is broker_failover_strategy: round-robin, shuffle, or a function of the list that returns an iterator.
-    """
-    if strategy in (None, "round-robin"):
-        return list(places)
-    if strategy == "shuffle":
-        return random.sample(places, len(places))
-    if not callable(strategy):
-        raise ImproperlyConfigured(
-            f"broker_failover_strategy must be 'round-robin', 'shuffle' or a function, got {strategy!r}"
-        )
-    ask = cast("Callable[[list[str]], Iterator[str]]", strategy)  # what else it may be, its answer shows
-    chosen = list(dict.fromkeys(islice(ask([place.shown for place in places]), len(places))))
-    by_name = {place.shown: place for place in places}
-    unknown = [name for name in chosen if name not in by_name]
-    if unknown or not chosen:
-        raise ImproperlyConfigured(f"broker_failover_strategy must return URLs of the list, got {unknown or chosen!r}")
-    return [by_name[name] for name in chosen]
 
 
 def tls_options(given: Any, setting: str = "broker_use_ssl") -> dict[str, Any] | None:

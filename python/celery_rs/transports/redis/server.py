@@ -21,9 +21,10 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from celery_rs.errors import ImproperlyConfigured
+from celery_rs.transports.failover import in_order
 from celery_rs.transports.redis.errors import LinkLost, Refused, in_words_of_the_broker
 from celery_rs.transports.redis.link import Link
-from celery_rs.transports.redis.location import Location, in_order, locations, tls_options
+from celery_rs.transports.redis.location import Location, locations, tls_options
 from celery_rs.transports.redis.options import RedisOptions
 
 logger = logging.getLogger("celery_rs.redis")

@@ -1,0 +1,146 @@
+"""A RabbitMQ of a test's own, on free ports: one that may be stopped, killed and started again.
+
+It takes some three seconds to start, so that tests which only need a place of their own take a virtual host instead
+(tests/rabbitmq_vhosts.py). Its files are in the test's directory, and its Erlang sees no other node.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.redis_server import free_port
+
+_PATH = f"/usr/lib/rabbitmq/bin:{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+"""Debian's rabbitmq-server in /usr/sbin is a wrapper that only root may use; the real one is in the library."""
+_GREETING = b"AMQP\x00\x00\x09\x01"
+SECONDS = 60.0
+
+
+def has_rabbitmq() -> bool:
+    return all(shutil.which(program, path=_PATH) for program in ("rabbitmq-server", "rabbitmqctl", "epmd"))
+
+
+class OwnRabbitMQ:
+    """`url` and `port` stay the same over restarts."""
+
+    def __init__(self, directory: Path, *configuration: str) -> None:
+        """`configuration`: lines of rabbitmq.conf."""
+        self.port = free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self._directory = directory
+        (directory / "rabbitmq.conf").write_text("\n".join(["log.console = false", *configuration, ""]))
+        self._environment = {
+            "PATH": _PATH,
+            "HOME": str(directory),
+            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"own-{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": str(directory),
+            "RABBITMQ_LOG_BASE": str(directory),
+            "RABBITMQ_PID_FILE": str(directory / "pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
+            "RABBITMQ_CONF_ENV_FILE": str(directory / "none"),
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+            # Threads that wait without spinning: tests share few cores with it.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        with (self._directory / "output").open("ab") as output:
+            # Erlang's name server is in the same group of processes, and ends with it.
+            self._process = subprocess.Popen(
+                ["sh", "-c", "epmd & exec rabbitmq-server"], cwd=self._directory, env=self._environment,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        until = time.monotonic() + SECONDS
+        while not self._answers():
+            said = (self._directory / "output").read_text(errors="replace")[-2000:]
+            assert self._process.poll() is None, f"RabbitMQ ended:\n{said}"
+            assert time.monotonic() < until, f"RabbitMQ did not start:\n{said}"
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1.0) as probe:
+                probe.sendall(_GREETING)
+                return bool(probe.recv(1))
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """In an orderly way; harmless when it does not run."""
+        if self._process is not None:
+            self._signal(signal.SIGCONT)
+            self.ctl("stop")
+            self._end()
+
+    def kill(self) -> None:
+        """As a crash does; harmless when it does not run."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._end()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """It does not answer any more, though its port is open; `resume`, or what ends it, undoes that."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+    def _end(self) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(SECONDS)
+        finally:
+            try:
+                self._signal(signal.SIGKILL)  # its name server
+            except ProcessLookupError:
+                pass
+            self._process.wait(SECONDS)
+            self._process = None
+
+    def ctl(self, *command: str) -> str:
+        """What rabbitmqctl says to this; it takes a second."""
+        ended = subprocess.run(
+            ["rabbitmqctl", "--quiet", *command], env=self._environment, cwd=self._directory,
+            capture_output=True, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, f"rabbitmqctl {' '.join(command)} failed:\n{ended.stdout}{ended.stderr}"
+        return ended.stdout
+
+    def close(self) -> None:
+        """Nobody needs it again."""
+        self.kill()
+
+
+@pytest.fixture
+def own_rabbitmq(tmp_path: Path) -> Iterator[OwnRabbitMQ]:
+    """A RabbitMQ that runs, for this test alone."""
+    if not has_rabbitmq():
+        pytest.skip("rabbitmq-server is not there: install RabbitMQ")
+    directory = tmp_path / "rabbitmq"
+    directory.mkdir()
+    rabbitmq = OwnRabbitMQ(directory)
+    rabbitmq.start()
+    yield rabbitmq
+    rabbitmq.close()
