@@ -20,6 +20,7 @@ from celery_rs.transports.amqp.past import (
     KEY,
     LATE,
     QUEUE,
+    REDELIVERED,
     TAG,
     Past,
 )
@@ -67,11 +68,12 @@ def copy_of(past: Past, tag: str, *, late: bool) -> tuple[str, bytes]:
     return past.queue if late else ORPHANS, amqp_changed(past.properties, headers=headers, expiration="")
 
 
-def again(past: Past, *, crashes: int = 0, delivered: bool = True) -> bytes:
+def again(past: Past, *, redelivered: bool, crashes: int = 0, delivered: bool = False) -> bytes:
     """The properties of a message that goes back to its queue by being published again."""
     headers: dict[str, str | int | float | bool | None] = {
         CRASHES: past.crashes + crashes,
         DELIVERIES: past.deliveries + delivered,
+        REDELIVERED: redelivered,
     }
     if past.exchange:
         headers |= {EXCHANGE: past.exchange, KEY: past.routing_key}

@@ -20,12 +20,14 @@ class Census:
         self._known = known
 
     def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]:
-        """Those named, or all that this process was told of; one that is not there is left out."""
+        """Those named, or all that this process was told of and that are there."""
         found = {}
         for name in self._known.names() if names is None else names:
             try:
                 declared = self._publisher.ask(spec.Queue.Declare(queue=name, passive=True), _PATIENCE_S)
             except Refused:
+                if names is not None:
+                    found[name] = QueueInfo(0, None, None, None, None, None, 0)
                 continue
             assert isinstance(declared, spec.Queue.DeclareOk)
             found[name] = QueueInfo(

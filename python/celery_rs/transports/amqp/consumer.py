@@ -56,15 +56,16 @@ _REMEMBERED = 10_000
 class Held:
     """A message in hand. `number` is its delivery tag on the channel of work, or of our own queues if it is `ours`."""
 
-    __slots__ = ("begun", "body", "copies", "number", "ours", "past", "redelivered")
+    __slots__ = ("begun", "body", "copies", "late", "number", "ours", "past", "redelivered")
 
     def __init__(self, number: int, past: Past, body: bytes, *, redelivered: bool, ours: bool = False) -> None:
         self.number = number
         self.past = past
         self.body = body
-        self.redelivered = redelivered
+        self.redelivered = redelivered or past.redelivered or past.crashes > 0
         self.ours = ours
         self.begun = False
+        self.late = past.late
         self.copies: list[int] = []
 
 
@@ -184,7 +185,7 @@ class AmqpConsumer:
                 tag,
                 held.past.queue,
                 envelope,
-                held.redelivered or held.past.crashes > 0,
+                held.redelivered,
                 held.past.crashes,
                 held.past.deliveries + 1,
             )
@@ -225,6 +226,7 @@ class AmqpConsumer:
             session = self._connected()
             try:
                 session.unsubscribe(drop)
+                session.refuse(drop)
                 self._queues = [queue for queue in self._queues if queue not in drop]
                 new = [queue for queue in add if queue not in self._queues]
                 self._queues += new
@@ -302,6 +304,7 @@ class AmqpConsumer:
                     return [*gone, *starting]
                 for held in starting.values():
                     held.begun = True
+                    held.late = late
                 self._acknowledge(session, session.work, self._work, [held.number for held in starting.values()])
         return gone
 
@@ -432,7 +435,9 @@ class AmqpConsumer:
         if published:
             copies = [
                 self._publish_of(
-                    Route("", held.past.queue), again(held.past, crashes=int(crashed), delivered=crashed), held.body
+                    Route("", held.past.queue),
+                    again(held.past, redelivered=True, crashes=int(crashed), delivered=crashed),
+                    held.body,
                 )
                 for held in published.values()
             ]
@@ -463,7 +468,7 @@ class AmqpConsumer:
             return
         publishes = []
         for tag, held in ours.items():
-            properties = again(held.past, delivered=False)
+            properties = again(held.past, redelivered=held.redelivered)
             publishes.append(self._sender.delayed(held.past.queue, properties, held.body, due[tag]))
         self._sender.publisher.publish(publishes, stored=True, deadline=_WRITE_S)
         self._settle(session, ours)
@@ -526,23 +531,20 @@ class AmqpConsumer:
         session.unsubscribe(self._queues)
         with self._lock:
             self._take(session, len(session.arrived))
-            worn = [tag for tag, held in self._held.items() if not held.begun and not _may_be_nacked(held)]
+            worn = [
+                tag for tag, held in self._held.items() if not _may_be_nacked(held) and (held.late or not held.begun)
+            ]
         if worn:
             self.give_back(worn)
+        own = self._own_queues
+        # Once that is answered, every copy has come.
+        session.own.call_all([spec.Basic.Cancel(own.begun), spec.Basic.Cancel(own.fallen)], 5.0)
         with self._lock:
             self._hear_own(session)
             idle = not len(self._own)
         if idle:
-            own = self._own_queues
-            session.own.call_all(
-                [
-                    spec.Basic.Cancel(own.begun),
-                    spec.Basic.Cancel(own.fallen),
-                    spec.Queue.Delete(queue=own.begun, if_empty=True),
-                    spec.Queue.Delete(queue=own.fallen, if_empty=True),
-                ],
-                5.0,
-            )
+            deletions = [spec.Queue.Delete(queue=each, if_empty=True) for each in (own.begun, own.fallen)]
+            session.own.call_all(deletions, 5.0)
 
     def forget(self) -> None:
         """Close the connection and give nothing back, as when the process dies."""
@@ -552,7 +554,7 @@ class AmqpConsumer:
 
 
 def _may_be_nacked(held: Held) -> bool:
-    return not held.ours and held.past.returns < _RETURNS
+    return not held.ours and not held.begun and held.past.returns < _RETURNS
 
 
 def _ack(channel: int, ack: Ack) -> bytes:

@@ -45,11 +45,12 @@ class AmqpDeadLetters:
     def page(self, queue: str | None = None, after: str | None = None, limit: int = 100) -> DeadPage:
         with self._looking() as (_, letters):
             found = [each.letter for each in letters]
-        ids = [letter.id for letter in found]
-        start = ids.index(after) + 1 if after in ids else 0
-        wanted = [letter for letter in found[start:] if queue is None or letter.queue == queue]
+        found.sort(key=_place)
+        wanted = [
+            letter for letter in found if queue in (None, letter.queue) and (after is None or _place(letter) > after)
+        ]
         page = wanted[:limit]
-        return DeadPage(page, page[-1].id if len(wanted) > limit else None)
+        return DeadPage(page, _place(page[-1]) if len(wanted) > limit else None)
 
     def get(self, id: str) -> DeadLetter:
         with self._looking() as (_, letters):
@@ -122,6 +123,11 @@ class AmqpDeadLetters:
             yield channel, [_letter(item) for item in items if item[0] == "deliver"]
         finally:
             link.close()
+
+
+def _place(letter: DeadLetter) -> str:
+    """By the time of its death: it stays the same when it was edited, and when others have gone."""
+    return f"{letter.died_at:020.6f} {letter.id}"
 
 
 def _letter(item: Item) -> _Letter:

@@ -9,6 +9,7 @@ import select
 import socket
 import ssl
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -61,6 +62,8 @@ class Link:
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
         self._poll.register(self._bell, select.POLLIN)
+        # Not before nobody polls or reads it any more; and before the sockets themselves are found to be garbage.
+        weakref.finalize(self, _close, sock, self._bell, self._ringer).atexit = False
         self.control = Channel(self, CONTROL)
 
     # Channels
@@ -267,10 +270,10 @@ class Link:
         except OSError:
             pass
 
-    def __del__(self) -> None:
-        self._sock.close()
-        self._bell.close()
-        self._ringer.close()
+
+def _close(*sockets: socket.socket) -> None:
+    for each in sockets:
+        each.close()
 
 
 class Channel:

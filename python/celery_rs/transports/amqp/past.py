@@ -21,12 +21,13 @@ EXCHANGE = "x-crs-exchange"
 KEY = "x-crs-key"
 TAG = "x-crs-tag"
 LATE = "x-crs-late"
+REDELIVERED = "x-crs-redelivered"
 REASON = "x-crs-reason"
 DETAIL = "x-crs-detail"
 DIED_AT = "x-crs-died-at"
 LETTER = "x-crs-letter"
 _DEATHS = ("x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason")
-OURS = (CRASHES, DELIVERIES, QUEUE, EXCHANGE, KEY, TAG, LATE, REASON, DETAIL, DIED_AT, LETTER)
+OURS = (CRASHES, DELIVERIES, QUEUE, EXCHANGE, KEY, TAG, LATE, REDELIVERED, REASON, DETAIL, DIED_AT, LETTER)
 _MARKS = (b"x-crs-", b"x-death", b"x-delivery-count")
 
 
@@ -42,6 +43,7 @@ class Past(NamedTuple):
     returns: int = 0
     tag: str | None = None
     late: bool = False
+    redelivered: bool = False
 
 
 def past_of(queue: str, exchange: str, routing_key: str, properties: bytes) -> Past:
@@ -68,6 +70,7 @@ def past_of(queue: str, exchange: str, routing_key: str, properties: bytes) -> P
         returns=returns,
         tag=_text(headers.get(TAG)) or None,
         late=headers.get(LATE) is True,
+        redelivered=headers.get(REDELIVERED) is True,
     )
 
 

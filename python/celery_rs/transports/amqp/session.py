@@ -118,6 +118,18 @@ class Session:
         for tag in tags:
             self._tags.pop(tag, None)
 
+    def refuse(self, queues: Sequence[str]) -> None:
+        """Give back what has come from these and was not taken."""
+        nacks = []
+        for _ in range(len(self.arrived)):
+            queue, item = self.arrived.popleft()
+            if queue in queues:
+                nacks.append(spec.Basic.Nack(item[3], requeue=True))
+            else:
+                self.arrived.append((queue, item))
+        if nacks:
+            self.work.post(*nacks)
+
     def _declare(self, name: str) -> None:
         self.own.call_all(topology.queue_of(self._known.queue(name)), _PATIENCE_S)
 
