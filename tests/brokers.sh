@@ -51,9 +51,12 @@ start_redis() {
 start_rabbitmq() {
   # A port of its own for Erlang's name server, so that it can be stopped as well.
   export ERL_EPMD_PORT=14369
-  RABBITMQ_NODENAME="celery-rs-tests-$$@localhost" RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT="$rabbitmq_port" \
+  # Tests make virtual hosts on it (tests/rabbitmq_vhosts.py): its name, and where the cookie is that rabbitmqctl shows.
+  export TEST_RABBITMQ_NODE="celery-rs-tests-$$@localhost" TEST_RABBITMQ_HOME="$scratch"
+  RABBITMQ_NODENAME="$TEST_RABBITMQ_NODE" RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT="$rabbitmq_port" \
     RABBITMQ_MNESIA_BASE="$scratch/rabbitmq" RABBITMQ_LOG_BASE="$scratch" RABBITMQ_PID_FILE="$scratch/rabbitmq.pid" \
     RABBITMQ_ENABLED_PLUGINS_FILE="$scratch/plugins" HOME="$scratch" \
+    RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_CONFIG_FILE="$scratch/none" RABBITMQ_ADVANCED_CONFIG_FILE="$scratch/none" \
     setsid "$1" >"$scratch/rabbitmq.log" 2>&1 &
 }
 

@@ -9,7 +9,8 @@ import pytest
 from celery_rs.backends import ResultBackend
 from celery_rs.transports import Completion, Consumer, Delivery, Transport
 from tests.conformance.calls import call
-from tests.conformance.worlds import PROMISES, WORLDS, World
+from tests.conformance.promises import PROMISES
+from tests.conformance.worlds import WORLDS, World
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

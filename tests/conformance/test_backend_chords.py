@@ -5,6 +5,8 @@ import pytest
 from celery_rs.transports import Completion
 from celery_rs.wire import ChordPart
 
+pytestmark = pytest.mark.needs("store")
+
 
 def part(index: int, group: str = "group", state: str = "SUCCESS", result: bytes = b"1") -> ChordPart:
     return ChordPart(group, f"task-{index}", index, state, result)

@@ -9,6 +9,8 @@ from celery_rs import states
 from celery_rs.transports import Completion
 from celery_rs.wire import TaskResult, encode_meta, supersedes
 
+pytestmark = pytest.mark.needs("store")
+
 DEADLINE_S = 10.0
 
 STATES = (*sorted(states.ALL_STATES | {states.REJECTED, states.IGNORED}), "PROGRESS", "ÜBLICH")

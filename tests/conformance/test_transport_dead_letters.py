@@ -105,7 +105,7 @@ def test_a_retried_letter_goes_to_the_end_of_its_queue_as_if_new(transport, send
     assert not transport.dead.page().letters
 
 
-@pytest.mark.needs("priorities")
+@pytest.mark.needs("priorities", "on demand")
 def test_a_retried_letter_keeps_its_priority(world, transport, send, consumer, bury):
     low, _, high = world.priorities
     id = bury("a", priority=high)

@@ -100,6 +100,7 @@ def test_followups_that_were_published_before_are_not_published_again(transport,
     assert transport.queues(["followups"])["followups"].ready == 1
 
 
+@pytest.mark.needs("places")
 def test_followups_are_published_in_the_order_of_the_batch(send, consumer):
     send("a", "b")
     tags = [delivery.tag for delivery in consumer.receive(2, 0).deliveries]
@@ -205,6 +206,7 @@ def test_begun_work_stays_on_record(world, take, consumer, late, state):
     assert (found.state, found.holder) == (state, consumer.name)
 
 
+@pytest.mark.needs("places")
 def test_what_is_given_back_keeps_its_place(send, consumer):
     send("a", "b", "c", "d")
     tags = [delivery.tag for delivery in consumer.receive(3, 0).deliveries]
@@ -214,6 +216,7 @@ def test_what_is_given_back_keeps_its_place(send, consumer):
     assert ids(consumer.receive(10, 0).deliveries) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.needs("places")
 def test_what_is_given_back_later_keeps_its_place_too(world, send, consumer):
     send("a", "b", "c")
     tags = [delivery.tag for delivery in consumer.receive(2, 0).deliveries]
@@ -224,6 +227,7 @@ def test_what_is_given_back_later_keeps_its_place_too(world, send, consumer):
     assert ids(consumer.receive(10, 0).deliveries) == (["a", "b", "c"] if world.keeps_places else ["b", "a", "c"])
 
 
+@pytest.mark.needs("on demand")
 def test_what_is_given_back_to_the_end_comes_last(send, consumer):
     send("a", "b", "c")
     tags = [delivery.tag for delivery in consumer.receive(2, 0).deliveries]
@@ -245,11 +249,11 @@ def test_what_is_given_back_keeps_its_priority(world, send, take, consumer):
     assert ids(consumer.receive(10, 0).deliveries) == ["high", "low"]
 
 
-def test_giving_back_is_no_delivery_and_no_crash(take, consumer):
+def test_giving_back_is_no_delivery_and_no_crash(world, take, consumer):
     consumer.give_back([take("a").tag])
 
     (again,) = consumer.receive(10, 0).deliveries
-    assert (again.redelivered, again.crashes, again.deliveries) == (True, 0, 1)
+    assert (again.redelivered, again.crashes, again.deliveries) == (True, 0, deliveries(world, 1))
 
 
 def test_giving_back_after_a_crash_counts_it(world, take, consumer):

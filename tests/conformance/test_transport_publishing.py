@@ -50,7 +50,7 @@ def test_what_is_more_urgent_is_so_for_the_worker_as_well(world, transport):
     assert low < middle < high
 
 
-@pytest.mark.needs("priorities")
+@pytest.mark.needs("priorities across queues")
 def test_priority_counts_more_than_the_queue_a_message_is_in(world, transport):
     low, _, high = world.priorities
     transport.publish(

@@ -19,6 +19,7 @@ def known(world: World, **counts: int) -> dict[str, int | None]:
     return {state: count if state in world.counts else None for state, count in counts.items()}
 
 
+@pytest.mark.needs("on demand")
 def test_a_queue_counts_its_messages_by_state(world, transport, send, send_later, take, consumer):
     take("held")
     take("held too")
@@ -65,6 +66,8 @@ def test_the_age_of_a_queue_is_that_of_its_oldest_ready_message(world, transport
 
 
 def test_a_queue_counts_its_living_consumers(world, transport, consumer, other):
+    for each in (consumer, other):
+        each.receive(1, 0)
     assert transport.queues(["q"])["q"].consumers == 2
 
     other.close()

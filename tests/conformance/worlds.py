@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 from unittest.mock import ANY
 
 from celery_rs.backends import ResultBackend
@@ -27,21 +27,11 @@ from celery_rs.transports.redis.leases import LEASE_S
 from celery_rs.transports.sqlite import Database, SqliteTransport, messages
 from celery_rs.transports.sqlite.consumer import SqliteConsumer
 from celery_rs.wire import Exchange, Queue
+from tests import rabbitmq_vhosts
+from tests.conformance.promises import Promise
+from tests.conformance.rabbitmq import QuorumWorld, RabbitWorld
 
 _names = count(1)
-
-Promise = Literal[
-    "browse",  # the transport tells where a message is, and what waits
-    "deliveries",  # every reserve is counted
-    "headers refused",  # what routes by headers is refused, since it would not be obeyed
-    "once",  # a repeat of `once` is dropped
-    "priorities",  # what is more urgent goes first, whatever its queue
-    "purge delayed",  # purging reaches what waits for its time
-    "replies",  # messages come as replies, and one that gets lost is repaired
-    "store",  # there is a result store beside the broker, written in the same step
-]
-"""What a broker may lack. A test that rests on it says so (`needs`), and runs with the worlds that keep it."""
-PROMISES: tuple[Promise, ...] = get_args(Promise)
 
 
 class World(Protocol):
@@ -369,9 +359,10 @@ def _answers(url: str) -> bool:
 
 
 REDIS_URL = "redis://127.0.0.1:6379/15"
-WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld] | type[RedisWorld]] = {
+WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld] | type[RedisWorld] | type[RabbitWorld]] = {
     "memory": MemoryWorld,
     "sqlite": SqliteWorld,
     **({"redis": RedisWorld} if _answers(REDIS_URL) else {}),
+    **({"rabbitmq": RabbitWorld, "rabbitmq-quorum": QuorumWorld} if rabbitmq_vhosts.available() else {}),
 }
 """Every implementation; a new adapter is finished when the suite passes with it."""

@@ -1,0 +1,105 @@
+"""Virtual hosts of a test's own, on the RabbitMQ that all tests share: what is done in one, no other sees.
+
+`rabbitmqctl` needs half a second to start and 20 ms for a virtual host, so they are made by the dozen, and those that
+are done with are deleted along the way. The last ones go when the process ends.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from itertools import count
+
+PORT = 5672
+_AT_ONCE = 12
+_DEADLINE_S = 30.0
+_LIBRARY = "/usr/lib/rabbitmq/bin"
+
+_owner = f"celery-rs-test-{os.getpid()}-{secrets.token_hex(3)}"
+_numbers = count(1)
+_fresh: list[str] = []
+_used: list[str] = []
+_done: list[str] = []
+
+
+def available() -> bool:
+    """Whether a RabbitMQ listens, and can be told to make virtual hosts."""
+    if _ctl() is None:
+        return False
+    try:
+        socket.create_connection(("127.0.0.1", PORT), 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def fresh() -> str:
+    """The name of an empty one that nobody else uses."""
+    if not _fresh:
+        made = [f"{_owner}-{next(_numbers)}" for _ in range(_AT_ONCE)]
+        _evaluate([*(_deletion(name) for name in _done), *(_creation(name) for name in made)])
+        _done.clear()
+        _fresh.extend(made)
+    name = _fresh.pop()
+    _used.append(name)
+    return name
+
+
+def done_with(name: str) -> None:
+    """It is deleted, with everything in it and whoever is connected to it."""
+    _used.remove(name)
+    _done.append(name)
+
+
+def url_of(name: str) -> str:
+    return f"amqp://guest:guest@127.0.0.1:{PORT}/{name}"
+
+
+@atexit.register
+def _clear_up() -> None:
+    names = [*_fresh, *_used, *_done]
+    if names and names[0].split("-")[3] == str(os.getpid()):
+        _evaluate([_deletion(name) for name in names])
+
+
+def _creation(name: str) -> str:
+    host = f'<<"{name}">>'
+    rights = ", ".join(['<<".*">>'] * 3)
+    return (
+        f'rabbit_vhost:add({host}, <<"guest">>), '
+        f'rabbit_auth_backend_internal:set_permissions(<<"guest">>, {host}, {rights}, <<"guest">>)'
+    )
+
+
+def _deletion(name: str) -> str:
+    return f'catch rabbit_vhost:delete(<<"{name}">>, <<"guest">>)'
+
+
+def _evaluate(steps: list[str]) -> None:
+    command = _ctl()
+    assert command is not None
+    environment = dict(os.environ)
+    if "TEST_RABBITMQ_HOME" in environment:
+        environment["HOME"] = environment["TEST_RABBITMQ_HOME"]
+    ctl = subprocess.Popen(
+        [*command, "eval", ", ".join([*steps, "ok."])],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        said, _ = ctl.communicate(timeout=_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(ctl.pid, signal.SIGKILL)
+        said = f"no answer within {_DEADLINE_S:.0f} seconds: has it files left? (rabbitmqctl status)"
+    assert ctl.returncode == 0, f"rabbitmqctl failed: {said}"
+
+
+def _ctl() -> list[str] | None:
+    """Of the broker that tests/brokers.sh has started, or of this machine's own, which obeys root."""
+    node = os.environ.get("TEST_RABBITMQ_NODE")
+    if node is not None:
+        return [f"{_LIBRARY}/rabbitmqctl", "-n", node]
+    program = shutil.which("rabbitmqctl", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    return None if program is None or os.getuid() != 0 else [program]
