@@ -32,7 +32,7 @@ from tests import rabbitmq_vhosts
 from tests.conformance.promises import Promise
 
 QUEUES = ("q", "other", "elsewhere", "extra", "followups", "one", "two")
-"""What tests call a queue without declaring it."""
+"""What tests call their queues; `find` looks into these."""
 DEADLINE_S = 10.0
 logging.getLogger("pika").setLevel(logging.ERROR)  # it warns whenever a queue is not there
 _PATIENCE_S = 0.3
@@ -76,7 +76,6 @@ class RabbitWorld:
     def transport(self, faults: Faults | None = None) -> "WatchedTransport":
         options = AmqpOptions.of({"begun_ttl_s": 0.2, "reconnect_grace_s": 0.2})
         transport = WatchedTransport(AmqpServer(self.url, options), self, faults=faults)
-        transport._known.remember([self.queue(name) for name in QUEUES])
         self._opened.append(transport)
         return transport
 
@@ -239,7 +238,7 @@ class WatchedTransport(AmqpTransport):
     """Its consumers are known to the world."""
 
     def __init__(self, server: AmqpServer, world: RabbitWorld, *, faults: Faults | None) -> None:
-        super().__init__(server, faults=faults)
+        super().__init__(server, faults=faults, queue_of=world.queue)
         self._world = world
 
     def consume(self, queues: Sequence[str]) -> "WatchedConsumer":
