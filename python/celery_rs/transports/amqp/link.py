@@ -193,7 +193,7 @@ class Link:
         try:
             return self._reader.feed(data)
         except ValueError as error:
-            self.fail(LinkLost(f"{self.place.words()} does not speak AMQP 0-9-1: {error}"))
+            self.fail(LinkLost(f"{self.place.words()}: {error}"))
 
     def _pending(self) -> bool:
         assert isinstance(self._sock, ssl.SSLSocket)

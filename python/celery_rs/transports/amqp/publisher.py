@@ -84,26 +84,34 @@ class Publisher:
     def _write(self, publishes: Sequence[Publish], until: float) -> None:
         while True:
             with self._lock:
-                try:
-                    link = self._connected(until)
-                    self._ensure(publishes, until)
-                    link.pump()
-                    if link.blocked is None and len(self._open) < _MOST_OPEN:
-                        self._open.add(publishes, monotonic())
-                        self._send(link, publishes, until)
-                        return
-                except LinkLost:
-                    if monotonic() >= until:
-                        raise
-                    continue
+                link = self._prepared(publishes, until)
+                if link.blocked is None and len(self._open) < _MOST_OPEN:
+                    self._open.add(publishes, monotonic())
+                    self._send(link, publishes, until)
+                    return
             self._wait_for_room(link, until)
 
+    def _prepared(self, publishes: Sequence[Publish], until: float) -> Link:
+        """A connection on which everything is there that these are published to. One that was idle may prove lost."""
+        link = self._connected(until)
+        try:
+            self._ensure(publishes, until)
+            link.pump()
+        except LinkLost:
+            link = self._connected(until)
+            self._ensure(publishes, until)
+        return link
+
     def _send(self, link: Link, publishes: Sequence[Publish], until: float) -> None:
-        """What is not sent here is published again by who finds the connection lost."""
+        """What is open is published again by who finds the connection lost; what has failed here is not."""
         try:
             link.send(b"".join([each.frames for each in publishes]), max(until - monotonic(), 0.1))
         except LinkLost:
-            self._republish(until)
+            try:
+                self._republish(until)
+            except OperationalError:
+                self._open.drop(publishes)
+                raise
 
     def _wait_for_room(self, link: Link, until: float) -> None:
         def has_room() -> bool:
@@ -302,26 +310,26 @@ class Publisher:
                 pass
             link, channel = self._connect(until)
             self._link, self._channel = link, channel
-            publishes = self._possible(self._open.take_all(), until)
+            self._drop_impossible(until)
+            publishes = self._open.take_all()
             self._open.add(publishes, monotonic())
             if publishes:
                 link.send(b"".join([each.frames for each in publishes]), max(until - monotonic(), 0.1))
 
-    def _possible(self, publishes: Sequence[Publish], until: float) -> list[Publish]:
-        """Those that there still is an exchange for."""
-        possible = []
-        for publish in publishes:
+    def _drop_impossible(self, until: float) -> None:
+        """Those that there is no exchange for any more. Where the connection is lost over it, the others stay open."""
+        for publish in self._open.all():
             try:
                 self._ensure([publish], until)
             except Unroutable as error:
                 logger.error("%s", error)
+                self._open.drop([publish])
                 if publish.ticket is not None:
                     publish.tries += 1
                     publish.ticket.returned.append(publish)
                     publish.ticket.open -= 1
-            else:
-                possible.append(publish)
-        return possible
+            except Refused:
+                pass  # it is there, though declared in another way
 
     def _connect(self, until: float) -> tuple[Link, Channel]:
         link = self._server.open("celery-rs publisher", timeout=max(until - monotonic(), 0.1))

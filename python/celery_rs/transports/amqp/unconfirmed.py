@@ -81,6 +81,17 @@ class Unconfirmed:
         with self._guard:
             self._open = {number: each for number, each in self._open.items() if each.ticket is not ticket}
 
+    def drop(self, publishes: Iterable[Publish]) -> None:
+        """The same for these."""
+        ids = set(map(id, publishes))
+        with self._guard:
+            self._open = {number: each for number, each in self._open.items() if id(each) not in ids}
+
+    def all(self) -> list[Publish]:
+        """In the order in which they were written."""
+        with self._guard:
+            return list(self._open.values())
+
     def take_all(self) -> list[Publish]:
         """Everything, for another channel, which counts from the start."""
         with self._guard:
