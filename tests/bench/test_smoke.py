@@ -11,7 +11,7 @@ from bench.contestants import CONTESTANTS, ROOT, servers
 from bench.contestants.environment import PYTHON
 
 TASKS = 20
-NAMES = ["celery-rabbitmq", "dramatiq-rabbitmq"]
+NAMES = ["celery-rs-rabbitmq", "celery-rabbitmq", "dramatiq-rabbitmq"]
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason=f"{PYTHON.parents[1].name} is not there: run `make test`")
