@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import rabbitmq_vhosts
 from tests.interop.celery_side import CELERY, CeleryProject, OurProject
 from tests.redis_server import DATABASES, redis_server
 
@@ -37,6 +38,16 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def broker(redis: str) -> str:
     """A database that no other test uses."""
     return f"{redis}/{next(_numbers) % DATABASES}"
+
+
+@pytest.fixture
+def rabbitmq() -> Iterator[str]:
+    """A virtual host that no other test uses."""
+    if not rabbitmq_vhosts.available():
+        pytest.skip("no RabbitMQ listens that obeys us: run `make test`")
+    host = rabbitmq_vhosts.fresh()
+    yield rabbitmq_vhosts.url_of(host)
+    rabbitmq_vhosts.done_with(host)
 
 
 @pytest.fixture

@@ -110,11 +110,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def test_what_one_has_stored_the_other_reads(
     writes: type[Project], settings: dict[str, Any], broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _reads_what_is_written(writes, broker, {"result_backend": broker, **settings}, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("writes", [CeleryProject, OurProject])
+def test_the_same_where_calls_go_over_a_rabbitmq(
+    writes: type[Project], rabbitmq: str, broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _reads_what_is_written(writes, rabbitmq, {"result_backend": broker}, tmp_path, monkeypatch)
+
+
+def _reads_what_is_written(
+    writes: type[Project], broker: str, settings: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reads = OurProject if writes is CeleryProject else CeleryProject
-    chosen = {"result_backend": broker, **settings}
     with (
-        writes(tmp_path / "writes", broker, chosen, MODULE) as worker,
-        reads(tmp_path / "reads", broker, chosen, MODULE) as client,
+        writes(folder / "writes", broker, settings, MODULE) as worker,
+        reads(folder / "reads", broker, settings, MODULE) as client,
     ):
         monkeypatch.setenv("WORKER", str(worker.folder))
         worker.worker("-c", "1")

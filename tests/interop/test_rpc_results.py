@@ -29,6 +29,9 @@ def raised(result):
     except Exception as error:
         return [type(error).__name__, list(map(str, error.args))]
 
+# States on the way come first: once Celery's client has waited for an end, it tells no more of them.
+retried = proj.put_off.delay()
+until(lambda: retried.state == "RETRY")
 progress = proj.tells.delay()
 until(lambda: progress.state == "PROGRESS")
 halfway = [progress.state, progress.info]
@@ -39,8 +42,6 @@ success, failure = proj.add.delay(20, 22), proj.fail.delay()
 value = [success.get(timeout=40), success.get(timeout=40)]
 failed = raised(failure)
 expired = raised(proj.add.apply_async((1, 1), expires=-1))
-retried = proj.put_off.delay()
-until(lambda: retried.state == "RETRY")  # Celery's client tells a state that is not the end once
 later = proj.at_last.delay()
 nothing = proj.ignored.delay()
 in_group = proj.add.apply_async((1, 2), group_id="g")
@@ -73,6 +74,14 @@ threads = [threading.Thread(target=ask, args=(place,)) for place in range(THREAD
 say([collected == list(range(1, 1001)), len(answered)])
 """
 
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def over(request: pytest.FixtureRequest) -> str:
+    """A place of the test's own, on a broker that carries calls and results."""
+    place: str = request.getfixturevalue("broker" if request.param == "redis" else "rabbitmq")
+    return place
+
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "persistent, extended": {"result_persistent": True, "result_extended": True},
@@ -84,13 +93,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("answers", [CeleryProject, OurProject])
 def test_what_one_sends_the_other_is_told(
-    answers: type[Project], settings: dict[str, Any], broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answers: type[Project], settings: dict[str, Any], over: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asks = OurProject if answers is CeleryProject else CeleryProject
     chosen = {"result_backend": "rpc://", **settings}
     with (
-        answers(tmp_path / "answers", broker, chosen, MODULE) as worker,
-        asks(tmp_path / "asks", broker, chosen, MODULE) as client,
+        answers(tmp_path / "answers", over, chosen, MODULE) as worker,
+        asks(tmp_path / "asks", over, chosen, MODULE) as client,
     ):
         monkeypatch.setenv("WORKER", str(worker.folder))
         worker.worker("-c", "1")
@@ -111,12 +120,12 @@ def test_what_one_sends_the_other_is_told(
     ("answers", "asks"), [(CeleryProject, OurProject), (OurProject, CeleryProject), (OurProject, OurProject)]
 )
 def test_a_thousand_results_are_collected_and_threads_ask_at_once(
-    answers: type[Project], asks: type[Project], broker: str, tmp_path: Path
+    answers: type[Project], asks: type[Project], over: str, tmp_path: Path
 ) -> None:
     # Threads of Celery's share one queue of results, and take them from each other.
     threads = 1 if asks is CeleryProject else 8
     chosen = {"result_backend": "rpc://"}
-    with answers(tmp_path / "answers", broker, chosen) as worker, asks(tmp_path / "asks", broker, chosen) as client:
+    with answers(tmp_path / "answers", over, chosen) as worker, asks(tmp_path / "asks", over, chosen) as client:
         worker.worker("-c", "2")
         said = client.python(f"THREADS = {threads}\n{MANY}")
 

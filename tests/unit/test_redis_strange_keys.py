@@ -10,6 +10,7 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports import Burial, Completion
 from celery_rs.transports.redis import RedisConsumer
 from celery_rs.transports.redis.leases import LEASE_S
+from celery_rs.wire import RESULTS
 from tests.conformance.calls import call, ids
 from tests.conformance.worlds import REDIS_URL, WORLDS, RedisWorld
 
@@ -220,3 +221,23 @@ def test_the_way_back_ends_where_something_cannot_be_put_back(world):
 
     assert (handed.deferred, handed.dead, handed.left) == (0, 0, 1)
     assert world.call(b"HEXISTS", f"{world.prefix}unacked", "crs.delay.x") == 1
+
+
+def test_an_answer_to_what_is_no_list_is_dropped_and_holds_up_nobody(world, caplog):
+    world.call(b"SET", f"{world.prefix}no-list", "something else")
+    transport = world.transport()
+    hears = transport.subscribe(RESULTS, "hears", "hears")
+
+    transport.announce(RESULTS, "no-list", [b"dropped"], expires=60.0)
+    transport.announce(RESULTS, "hears", [b"heard"], expires=60.0)
+
+    assert list(hears.receive(10.0)) == [b"heard"]
+    assert "WRONGTYPE" in caplog.text
+    assert world.call(b"GET", f"{world.prefix}no-list") == b"something else"
+    hears.close()
+
+
+def test_an_answer_that_nobody_fetches_goes_after_a_time(world):
+    world.transport().announce(RESULTS, "gone", [b"late"], expires=60.0)
+
+    assert 0 < world.call(b"PTTL", f"{world.prefix}gone") <= 60_000

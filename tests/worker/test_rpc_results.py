@@ -11,20 +11,36 @@ import pytest
 from celery_rs import errors
 from celery_rs.errors import NotRegistered, TimeLimitExceeded, WorkerLostError
 from celery_rs.results import ResultSet
+from tests import rabbitmq_vhosts
+from tests.rabbitmq_server import OwnRabbitMQ, own_rabbitmq
 from tests.redis_server import OwnRedis, own_redis
 from tests.worker.process import SECONDS, Project, eventually, project_in
 
-__all__ = ["own_redis"]  # a fixture
+__all__ = ["own_rabbitmq", "own_redis"]  # fixtures
 
 RPC = {"result_backend": "rpc://"}
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "rabbitmq"])
 def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    broker = request.getfixturevalue("own_redis").url if request.param == "redis" else None
+    broker: str | None = None if request.param == "sqlite" else request.getfixturevalue(f"{request.param}_url")
     with project_in(tmp_path, monkeypatch, broker) as project:
         project.app.conf.update(RPC)
         yield project
+
+
+@pytest.fixture
+def redis_url(own_redis: OwnRedis) -> str:
+    return own_redis.url
+
+
+@pytest.fixture
+def rabbitmq_url() -> Iterator[str]:
+    if not rabbitmq_vhosts.available():
+        pytest.skip("no RabbitMQ listens that obeys us: run `make test`")
+    place = rabbitmq_vhosts.fresh()
+    yield rabbitmq_vhosts.url_of(place)
+    rabbitmq_vhosts.done_with(place)
 
 
 def test_every_end_reaches_who_called(project: Project) -> None:
@@ -102,10 +118,17 @@ def test_a_set_of_results_is_told_as_they_come(project: Project) -> None:
         assert next(told)[0] == first.id
 
 
-def test_a_redis_that_is_started_again_costs_no_result(
-    own_redis: OwnRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def own_broker(request: pytest.FixtureRequest) -> OwnRedis | OwnRabbitMQ:
+    own: OwnRedis | OwnRabbitMQ = request.getfixturevalue(request.param)
+    return own
+
+
+@pytest.mark.parametrize("own_broker", ["own_redis", "own_rabbitmq"], indirect=True)
+def test_a_broker_that_is_started_again_costs_no_result_that_comes_later(
+    own_broker: OwnRedis | OwnRabbitMQ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with project_in(tmp_path, monkeypatch, own_redis.url) as project:
+    with project_in(tmp_path, monkeypatch, own_broker.url) as project:
         project.app.conf.update(RPC)
         with project.worker("-c", "1", settings=RPC):
             held = project.proj.hold.delay("held")
@@ -114,7 +137,8 @@ def test_a_redis_that_is_started_again_costs_no_result(
             waiting = threading.Thread(target=lambda: waited.append(held.get(timeout=SECONDS)))
             waiting.start()
 
-            own_redis.restart()
+            own_broker.restart()
+            assert project.proj.add.delay(1, 2)
             project.let_go("held")
             waiting.join(SECONDS)
 

@@ -106,9 +106,18 @@ def _told(raw: bytes, *places: tuple[str, str]) -> str | None:
     for part, name in places:
         where = envelope.get(part)
         found = where.get(name) if isinstance(where, Mapping) else None
-        if isinstance(found, str) and found:
+        if isinstance(found, str) and found and _can_be_written(found):
             return found
     return None
+
+
+def _can_be_written(text: str) -> bool:
+    """JSON may hold half a surrogate pair, which no store and no broker takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _headers(said: Mapping[str, Any], args: Any, kwargs: Any, local: tzinfo | None) -> dict[str, Any]:

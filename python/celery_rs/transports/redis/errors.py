@@ -42,14 +42,18 @@ class LinkLost(OperationalError):
 
 
 class Refused(OperationalError):
-    """The server has answered, with an error."""
+    """The server has answered, with an error, whose first word is its `kind`."""
+
+    kind = ""
 
 
 def refusal(where: str, reply: Exception) -> Refused:
     """The server's own words, and what they call for. `where` is what the server is and its URL."""
     said = _PLACE.sub("", str(reply)).removeprefix("ERR ").rstrip(".")
     advice = next((todo for word, todo in _ADVICE if word.lower() in said.lower()), "")
-    return Refused(f"{where} refused: {said}" + (f" ({advice})" if advice else ""))
+    refused = Refused(f"{where} refused: {said}" + (f" ({advice})" if advice else ""))
+    refused.kind = said.partition(" ")[0]
+    return refused
 
 
 def lost(where: str, error: BaseException) -> LinkLost:

@@ -1,5 +1,6 @@
 """A Redis as a broker: its door, everything but consuming."""
 
+import logging
 import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -26,11 +27,13 @@ from celery_rs.transports.redis.advice import advice
 from celery_rs.transports.redis.bindings import Bindings
 from celery_rs.transports.redis.census import Census
 from celery_rs.transports.redis.consumer import RedisConsumer
+from celery_rs.transports.redis.errors import Refused
 from celery_rs.transports.redis.facts import RedisFacts
 from celery_rs.transports.redis.handback import hand_back
 from celery_rs.transports.redis.keys import Keys
 from celery_rs.transports.redis.leases import LEASE_S
 from celery_rs.transports.redis.letters import RedisDeadLetters
+from celery_rs.transports.redis.link import Command
 from celery_rs.transports.redis.options import RedisOptions
 from celery_rs.transports.redis.publishing import arguments, push
 from celery_rs.transports.redis.scripts import Script
@@ -38,6 +41,8 @@ from celery_rs.transports.redis.server import Server
 from celery_rs.transports.redis.skew import Skew
 from celery_rs.transports.redis.subscription import Broadcasts, Replies
 from celery_rs.wire import Exchange, Queue
+
+logger = logging.getLogger("celery_rs.redis")
 
 _LOOKED_AT = 1000
 """Delayed messages for which one script may keep others waiting."""
@@ -151,16 +156,15 @@ class RedisTransport:
             (targets,) = self._bindings.targets(link, [Route(exchange.name, routing_key)])
             queues = [keys.queue(target.queue) for target in targets if target.queue is not None]
             lasting = max(1, round(expires * 1000)) if expires else None
-            link.pipeline(
-                [
-                    command
-                    for queue in queues
-                    for command in (
-                        (b"LPUSH", queue, *envelopes),
-                        *(((b"PEXPIRE", queue, lasting),) if lasting else ()),
-                    )
-                ]
-            )
+            pushes: list[Command] = [(b"LPUSH", queue, *envelopes) for queue in queues]
+            limits: list[Command] = [(b"PEXPIRE", queue, lasting) for queue in queues] if lasting else []
+            try:
+                link.pipeline([*pushes, *limits])
+            except Refused as error:
+                if error.kind != "WRONGTYPE":
+                    raise
+                # Anybody may name anything as the place for an answer: repeating it would hold up everybody's.
+                logger.warning("%s; an answer that was to go there is dropped: %s", error, ", ".join(map(repr, queues)))
 
     def queues(self, names: Sequence[str] | None = None) -> dict[str, QueueInfo]:
         return self._census.queues(names)
