@@ -167,6 +167,7 @@ def test_what_is_no_such_message_is_refused(raw: bytes, error: type[Exception]) 
         (b'{"headers": {"id": 5}, "properties": {"correlation_id": "c"}}', "c"),
         (b' {"headers": [], "properties": {"correlation_id": "c"}}', "c"),
         (b'{"headers": {"id": ""}, "properties": null}', None),
+        (b'{"headers": {"id": "\\ud800"}, "properties": {"correlation_id": "c"}}', "c"),
         (b'{"headers"', None),
         (b"\xff\x00", None),
         (b'{"a":' * 5_000, None),

@@ -9,6 +9,7 @@ from typing import Any
 
 from celery_rs import Celery, Task, signals
 from celery_rs.errors import Ignore, Reject
+from celery_rs.result import allow_join_result
 from celery_rs.worker.control import WorkerState, control_command
 
 app = Celery("proj", broker=os.environ["PROJ_BROKER"], backend=os.environ["PROJ_BROKER"])
@@ -34,6 +35,13 @@ def wait_for(name: str, seconds: float = 30.0) -> None:
 @app.task
 def add(x: int, y: int) -> int:
     return x + y
+
+
+@app.task
+def asks_another(x: int, y: int) -> int:
+    with allow_join_result():
+        answer: int = add.delay(x, y).get(timeout=30)
+        return answer
 
 
 @app.task(name="proj.limited", rate_limit="5/s")

@@ -144,3 +144,24 @@ def test_a_broker_that_is_started_again_costs_no_result_that_comes_later(
 
             assert waited == ["held"]
             assert project.proj.add.delay(1, 2).get(timeout=SECONDS) == 3
+
+
+def test_parent_and_child_each_ask_for_their_own_calls(project: Project) -> None:
+    with project.worker("-c", "1", settings=RPC):
+        before = project.proj.hold.delay("before")
+        project.saw("before.started")
+
+        child = os.fork()
+        if not child:
+            mine = project.proj.add.delay(1, 2)
+            project.let_go("before")
+            os._exit(0 if mine.get(timeout=SECONDS) == 3 and before.state == "PENDING" else 1)
+
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert before.get(timeout=SECONDS) == "before"
+        assert project.proj.add.delay(3, 4).get(timeout=SECONDS) == 7
+
+
+def test_a_task_may_wait_for_another_if_it_says_so(project: Project) -> None:
+    with project.worker("-c", "2", settings=RPC):
+        assert project.proj.asks_another.delay(2, 3).get(timeout=SECONDS) == 5
