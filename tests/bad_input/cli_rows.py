@@ -80,6 +80,15 @@ def _unavailable(name: str, url: str, *says: str) -> tuple[Row, Row]:
     )
 
 
+def _unreachable(name: str, url: str, *says: str) -> Row:
+    """A RabbitMQ that is wrong; a worker tries once here."""
+    files = {"once.py": f"{GOOD}\napp.conf.broker_connection_retry_on_startup = False\n"}
+    return Row(
+        f"broker: amqp: {name}", ("broker amqp", *says), "broker", ("-b", url, "-A", "once"), (), files,
+        code=ExitCode.UNAVAILABLE,
+    )  # fmt: skip
+
+
 def _option(name: str, concerns: str, after: tuple[str, ...], *says: str, code: int = ExitCode.USAGE) -> Row:
     return Row(f"option: {name}", says, concerns, after=after, code=code)
 
@@ -134,6 +143,20 @@ REDIS = (
     *_unavailable(
         "no TLS there", f"rediss://{PLAIN_REDIS}/0?ssl_cert_reqs=none&socket_timeout=0.2", "speak TLS on this port?"
     ),
+)
+PLAIN_RABBITMQ = "127.0.0.1:5672"
+AMQP = (
+    _broker("amqp: a password as it is", "amqp://u:hunter2/x@h/v", "expected a URL such as", "written %2F"),
+    _broker("amqp: no port", "amqp://u:hunter2@h:port", "expected a URL such as"),
+    _broker("amqp: unknown option", "amqp://h?speed=9", "'speed'", "broker_transport_options"),
+    _broker("amqp: TLS option without TLS", "amqp://h?ssl_ca_certs=x", "expected amqps://"),
+    _broker("amqp: no such certificate", "amqps://h?ssl_ca_certs=x.pem", "cannot read 'ca_certs' 'x.pem'"),
+    _broker("amqp: a list of two kinds", "amqp://h;sqlite:///x", "of one kind"),
+    _unreachable("down", f"amqp://u:hunter2@{NOBODY}", "cannot be reached: Connection refused"),
+    _unreachable("all of them down", f"amqp://u:hunter2@{NOBODY};127.0.0.1:2", "cannot be reached"),
+    _unreachable("password", f"amqp://guest:hunter2@{PLAIN_RABBITMQ}", "the login of 'guest' by PLAIN failed"),
+    _unreachable("virtual host", f"amqp://{PLAIN_RABBITMQ}/no-such", "vhost no-such not found", "add_vhost 'no-such'"),
+    _unreachable("no TLS there", f"amqps://{PLAIN_RABBITMQ}", "refused TLS", "does it speak TLS on this port?"),
 )
 OPTIONS = (
     _option("unknown", EVERY, ("--frobnicate",), "No such option", "--frobnicate"),
@@ -200,4 +223,4 @@ REST = (
     Row("loader", ("loader", "'no.such:Loader'"), "settings", before=("--loader", "no.such:Loader", "-A", "proj")),
     Row("no such directory", ("'nowhere'",), before=("--workdir", "nowhere", "-A", "proj")),
 )
-ROWS = (*APPS, *SETTINGS, *BROKERS, *REDIS, *OPTIONS, *REST)
+ROWS = (*APPS, *SETTINGS, *BROKERS, *REDIS, *AMQP, *OPTIONS, *REST)

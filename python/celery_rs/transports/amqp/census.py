@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pika import spec
 
-from celery_rs.transports.amqp.errors import Refused
+from celery_rs.transports.amqp.errors import NOT_FOUND, RESOURCE_LOCKED, Refused
 from celery_rs.transports.amqp.publisher import Publisher
 from celery_rs.transports.amqp.topology import Topology
 from celery_rs.transports.base import QueueInfo
@@ -25,7 +25,9 @@ class Census:
         for name in self._known.names() if names is None else names:
             try:
                 declared = self._publisher.ask(spec.Queue.Declare(queue=name, passive=True), _PATIENCE_S)
-            except Refused:
+            except Refused as error:
+                if error.code not in (NOT_FOUND, RESOURCE_LOCKED):
+                    raise
                 if names is not None:
                     found[name] = QueueInfo(0, None, None, None, None, None, 0)
                 continue
@@ -44,7 +46,9 @@ class Census:
     def purge(self, queue: str) -> int:
         try:
             purged = self._publisher.ask(spec.Queue.Purge(queue=queue), _PATIENCE_S)
-        except Refused:
+        except Refused as error:
+            if error.code != NOT_FOUND:
+                raise
             return 0
         assert isinstance(purged, spec.Queue.PurgeOk)
         return int(purged.message_count)

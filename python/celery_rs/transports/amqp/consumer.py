@@ -327,7 +327,7 @@ class AmqpConsumer:
         return lost
 
     def _let_others_have(self, session: Session) -> None:
-        """Return what has come and is not asked for: a worker that is busy with long tasks wants no more than it has."""
+        """Return what has come and is not asked for: a worker busy with long tasks wants no more than it has."""
         if not session.arrived or not self._receiving.acquire(blocking=False):
             return  # who receives will have them
         try:

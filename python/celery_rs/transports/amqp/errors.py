@@ -13,6 +13,7 @@ NOT_FOUND = 404
 RESOURCE_LOCKED = 405
 PRECONDITION_FAILED = 406
 NOT_ALLOWED = 530
+NOT_IMPLEMENTED = 540
 
 
 class LinkLost(OperationalError):
@@ -28,6 +29,13 @@ class Refused(OperationalError):
     """The server has answered, with an error; `code` is its AMQP reply code, 0 if it gave none."""
 
     code = 0
+
+
+def refusal(code: int, text: str | bytes, place: Place) -> Refused:
+    """A close of a channel as an error."""
+    error = Refused(words_of(code, text, place))
+    error.code = code
+    return error
 
 
 def lost_to(place: Place, error: OSError | ValueError, *, timeout: float | None = None) -> LinkLost:
@@ -133,7 +141,7 @@ _ADVICE = (
         "access to vhost",
         f"let the user in, or name another virtual host in the URL: {_GRANT}",
     ),
-    (540, "", "this broker cannot do that; is it a RabbitMQ of version 3.8 or newer?"),
+    (NOT_IMPLEMENTED, "", "this broker cannot do that; is it a RabbitMQ of version 3.8 or newer?"),
     (541, "", "this is for its operator; look into its log"),
 )
 

@@ -15,7 +15,7 @@ from pika import spec
 from celery_rs._core import amqp_changed, amqp_content, amqp_headers
 from celery_rs.errors import NotSupported
 from celery_rs.transports.amqp import topology
-from celery_rs.transports.amqp.errors import Refused
+from celery_rs.transports.amqp.errors import NOT_IMPLEMENTED, PRECONDITION_FAILED, Refused
 from celery_rs.transports.amqp.link import Channel, Item, Link
 from celery_rs.transports.amqp.publisher import CHANNEL, FRAME_MAX, Publisher
 from celery_rs.transports.amqp.server import Server
@@ -104,6 +104,8 @@ class AmqpFacts:
         try:
             self._publisher.declare([_stream()], _PATIENCE_S)
         except Refused as error:
+            if error.code not in (PRECONDITION_FAILED, NOT_IMPLEMENTED):
+                raise
             raise NotSupported(
                 f"keeping facts ({error})", "a RabbitMQ of 3.9 or later keeps them in a stream; use one, or Redis"
             ) from None

@@ -47,7 +47,9 @@ def open_link(place: Place, options: AmqpOptions, *, timeout: float, heartbeat: 
     except LinkLost:
         link.forget()
         if isinstance(link.lost, LinkLost) and link.lost.code in (ACCESS_REFUSED, NOT_ALLOWED):
-            raise Refused(str(link.lost)) from None
+            refused = Refused(str(link.lost))
+            refused.code = link.lost.code
+            raise refused from None
         raise
     except BaseException:
         link.forget()

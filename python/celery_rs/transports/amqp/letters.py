@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from pika import spec
 
-from celery_rs._core import DecodeError, Envelope, amqp_changed, amqp_content, amqp_headers, amqp_of_envelope, open_amqp
+from celery_rs._core import Envelope, amqp_changed, amqp_content, amqp_headers, amqp_of_envelope, open_amqp
 from celery_rs.errors import OperationalError
 from celery_rs.transports.amqp import ladder, topology
 from celery_rs.transports.amqp import past as pasts
-from celery_rs.transports.amqp.errors import LinkLost, Refused
+from celery_rs.transports.amqp.errors import ACCESS_REFUSED, LinkLost, Refused
 from celery_rs.transports.amqp.link import Channel, Item
 from celery_rs.transports.amqp.past import past_of
 from celery_rs.transports.amqp.publisher import CHANNEL, FRAME_MAX, Publisher
@@ -112,7 +112,9 @@ class AmqpDeadLetters:
                     passive = spec.Queue.Declare(queue=topology.DEAD, passive=True)
                     declared, _ = channel.call_all([passive, consume], _PATIENCE_S)
                     break
-                except Refused:
+                except Refused as error:
+                    if error.code != ACCESS_REFUSED:
+                        raise
                     if time.monotonic() > until:
                         raise OperationalError("somebody else looks through the dead letters; try again") from None
                     time.sleep(0.05)
@@ -144,7 +146,7 @@ def _letter(item: Item) -> _Letter:
         came_by = (past.exchange, past.routing_key)
     (envelope,) = open_amqp([(*came_by, False, past.properties, body)])
     opened = envelope if isinstance(envelope, Envelope) else None
-    raw = envelope.raw if isinstance(envelope, Envelope | DecodeError) else body
+    raw = envelope.raw
     letter = DeadLetter(
         id=str(headers.get(pasts.LETTER) or sha1(properties + body, usedforsecurity=False).hexdigest()),
         queue=queue,

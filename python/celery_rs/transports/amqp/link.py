@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from pika import frame, spec
 
 from celery_rs._core import FrameReader
-from celery_rs.transports.amqp.errors import LinkLost, Refused, words_of
+from celery_rs.transports.amqp.errors import LinkLost, Refused, refusal, words_of
 from celery_rs.transports.amqp.location import Place
 
 Item = tuple[Any, ...]
@@ -345,8 +345,7 @@ class Channel:
                 ended.code = method.reply_code
                 link.ended_by(ended)
             case spec.Channel.Close():
-                self.closed = Refused(words_of(method.reply_code, method.reply_text, link.place))
-                self.closed.code = method.reply_code
+                self.closed = refusal(method.reply_code, method.reply_text, link.place)
                 _reply(link, self.number, spec.Channel.CloseOk())
             case spec.Connection.Blocked():
                 link.blocked = method.reason or "no reason given"

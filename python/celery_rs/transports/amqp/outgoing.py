@@ -72,7 +72,7 @@ class Sender:
         return route, target
 
     def _natively_delayed(self, outgoing: Outgoing, now: float) -> Route | None:
-        """As Celery's clients do for exchanges that are not direct, if a queue is a quorum queue; else a worker waits."""
+        """As Celery's clients do for exchanges that are not direct, if one is a quorum queue; else a worker waits."""
         route, due = outgoing.route, outgoing.not_before
         queues = self._known.bound_to(route.exchange)
         if due is None or due - now < 1 or not any(map(topology.is_quorum, queues)):

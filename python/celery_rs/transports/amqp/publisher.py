@@ -17,7 +17,7 @@ from pika import spec
 from celery_rs._core import amqp_changed, amqp_content
 from celery_rs.errors import OperationalError, Unroutable
 from celery_rs.transports.amqp import native_delay, topology
-from celery_rs.transports.amqp.errors import LinkLost, Refused
+from celery_rs.transports.amqp.errors import NOT_FOUND, LinkLost, Refused
 from celery_rs.transports.amqp.ladder import CLASSIC, QUORUM, Ladder
 from celery_rs.transports.amqp.link import Channel, Item, Link
 from celery_rs.transports.amqp.past import BEGUN
@@ -424,6 +424,8 @@ class Publisher:
             try:
                 self._declare([spec.Exchange.Declare(exchange=exchange, passive=True)], until)
             except Refused as error:
+                if error.code != NOT_FOUND:
+                    raise
                 raise Unroutable(f"{_nowhere(Route(exchange, ''))} ({error})") from None
 
     # Announcing
