@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from celery_rs.transports.redis.leases import LEASE_S
 from tests.chaos.run import Run
-from tests.redis_proxy import proxy_before
+from tests.proxy import proxy_before
 from tests.redis_server import OwnRedis
 
 LOST_OF = 200
@@ -23,7 +23,7 @@ def on_redis(plan: Run, *, celery: bool = False) -> Iterator[Run]:
     redis = OwnRedis(directory)
     redis.start()
     try:
-        with proxy_before(redis.port) as proxy:
+        with proxy_before(redis.url) as proxy:
             if not celery:
                 proxy.swallow(b"EVALSHA", LOST_OF)
             reached_by = redis.url if celery else proxy.url

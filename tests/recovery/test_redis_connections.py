@@ -5,7 +5,7 @@ from pathlib import Path
 
 from celery_rs.transports.redis import Script
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet
-from tests.redis_proxy import proxy_before
+from tests.proxy import proxy_before
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
@@ -16,7 +16,7 @@ def test_no_task_waits_long_though_every_fiftieth_reply_to_a_reserve_is_lost(
     tmp_path: Path, own_redis: OwnRedis
 ) -> None:
     sent: dict[str, float] = {}
-    with Fleet(tmp_path, own_redis) as fleet, proxy_before(own_redis.port) as proxy:
+    with Fleet(tmp_path, own_redis) as fleet, proxy_before(own_redis.url) as proxy:
         proxy.swallow(Script.RESERVE.sha, 50)
         with fleet.worker("one", "-c", "2", "--prefetch-multiplier", "1", broker=proxy.url):
             while proxy.swallowed < 12:
@@ -37,7 +37,7 @@ def test_no_task_waits_long_though_every_fiftieth_reply_to_a_reserve_is_lost(
 def test_every_reply_of_any_kind_may_be_lost(tmp_path: Path, own_redis: OwnRedis) -> None:
     with (
         Fleet(tmp_path, own_redis) as fleet,
-        proxy_before(own_redis.port) as proxy,
+        proxy_before(own_redis.url) as proxy,
         fleet.worker("one", "-c", "2", broker=proxy.url),
     ):
         proxy.swallow(b"EVALSHA", 7)
@@ -57,7 +57,7 @@ def test_every_reply_of_any_kind_may_be_lost(tmp_path: Path, own_redis: OwnRedis
 def test_a_worker_whose_connections_hang_makes_new_ones(tmp_path: Path, own_redis: OwnRedis) -> None:
     with (
         Fleet(tmp_path, own_redis) as fleet,
-        proxy_before(own_redis.port) as proxy,
+        proxy_before(own_redis.url) as proxy,
         fleet.worker("one", "-c", "2", broker=proxy.url),
         fleet.worker("idle", "-c", "1", "-Q", "other"),
     ):
@@ -84,7 +84,7 @@ def test_a_worker_whose_connections_hang_makes_new_ones(tmp_path: Path, own_redi
 def test_a_worker_whose_connections_are_cut_goes_on_at_once(tmp_path: Path, own_redis: OwnRedis) -> None:
     with (
         Fleet(tmp_path, own_redis) as fleet,
-        proxy_before(own_redis.port) as proxy,
+        proxy_before(own_redis.url) as proxy,
         fleet.worker("one", "-c", "2", broker=proxy.url),
     ):
         for _ in range(5):

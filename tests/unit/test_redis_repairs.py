@@ -13,18 +13,18 @@ from celery_rs.transports.redis import RedisOptions, RedisTransport, Script, Ser
 from celery_rs.transports.redis.keys import record_end
 from tests.conformance.calls import call, ids
 from tests.conformance.worlds import RedisWorld
-from tests.redis_proxy import RedisProxy, proxy_before
+from tests.proxy import Proxy, proxy_before
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
 
 @pytest.fixture
-def proxy(own_redis: OwnRedis) -> Iterator[RedisProxy]:
-    with proxy_before(own_redis.port) as proxy:
+def proxy(own_redis: OwnRedis) -> Iterator[Proxy]:
+    with proxy_before(own_redis.url) as proxy:
         yield proxy
 
 
-def test_a_repair_that_fails_is_made_again(own_redis: OwnRedis, proxy: RedisProxy) -> None:
+def test_a_repair_that_fails_is_made_again(own_redis: OwnRedis, proxy: Proxy) -> None:
     transport = RedisTransport.open(proxy.url, {})
     consumer = transport.consume(["q"])
     transport.publish([call(f"id-{n}") for n in range(3)])
@@ -61,7 +61,7 @@ def test_a_request_that_arrives_after_its_repair_is_repaired_too(own_redis: OwnR
 
 
 def test_orphans_whose_takeover_got_no_reply_are_found_also_after_a_repair(
-    own_redis: OwnRedis, proxy: RedisProxy
+    own_redis: OwnRedis, proxy: Proxy
 ) -> None:
     transport = RedisTransport.open(proxy.url, {})
     dead, living = transport.consume(["q"]), transport.consume(["q"])
@@ -107,7 +107,7 @@ def test_many_are_renewed_returned_and_dropped_piece_by_piece(own_redis: OwnRedi
 
 
 def test_nothing_is_moved_to_a_consumer_that_was_taken_for_dead_while_it_waited(
-    own_redis: OwnRedis, proxy: RedisProxy
+    own_redis: OwnRedis, proxy: Proxy
 ) -> None:
     lease = 1.0
     gone, living = (

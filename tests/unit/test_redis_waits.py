@@ -11,14 +11,14 @@ from celery_rs.transports.redis import RedisTransport
 from celery_rs.transports.redis.consumer import RedisConsumer
 from celery_rs.transports.redis.waiting import ARMED_MOST, Waiting
 from tests.conformance.calls import call, ids
-from tests.redis_proxy import RedisProxy, proxy_before
+from tests.proxy import Proxy, proxy_before
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
 
 @pytest.fixture
-def proxy(own_redis: OwnRedis) -> Iterator[RedisProxy]:
-    with proxy_before(own_redis.port) as proxy:
+def proxy(own_redis: OwnRedis) -> Iterator[Proxy]:
+    with proxy_before(own_redis.url) as proxy:
         yield proxy
 
 
@@ -56,7 +56,7 @@ def test_what_came_and_is_one_too_many_goes_back(own_redis: OwnRedis) -> None:
 
 
 def test_what_was_received_is_told_of_though_the_connection_fails_at_that_moment(
-    own_redis: OwnRedis, proxy: RedisProxy
+    own_redis: OwnRedis, proxy: Proxy
 ) -> None:
     waits = Waits(own_redis, proxy.url, ["a", "b"])
 

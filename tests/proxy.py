@@ -1,4 +1,4 @@
-"""Between a worker and its Redis: a proxy of a test's own that loses replies, cuts connections, or lets them hang.
+"""Between a program and its broker: a proxy of a test's own that loses replies, cuts connections, or lets them hang.
 
 It carries bytes and knows nothing of them but the words that it is told to look for.
 """
@@ -7,17 +7,21 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 _CHUNK = 1 << 16
 
 
-class RedisProxy:
+class Proxy:
     """Listens on `url`. Threads of its own; any thread may call it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, url: str) -> None:
+        """`url` is a broker's on this machine, with its port."""
+        port = urlsplit(url).port
+        assert port is not None
         self._target = port
         self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+        self.url = url.replace(f":{port}", f":{self._listening.getsockname()[1]}")
         self.swallowed = 0
         """How many replies have been lost."""
         self._carried: list[_Carried] = []
@@ -80,7 +84,7 @@ class RedisProxy:
 class _Carried:
     """One connection: two sockets, and a thread for each way."""
 
-    def __init__(self, proxy: RedisProxy, client: socket.socket, server: socket.socket) -> None:
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy = proxy
         self._client = client
         self._server = server
@@ -128,8 +132,8 @@ class _Carried:
 
 
 @contextmanager
-def proxy_before(port: int) -> Iterator[RedisProxy]:
-    proxy = RedisProxy(port)
+def proxy_before(url: str) -> Iterator[Proxy]:
+    proxy = Proxy(url)
     try:
         yield proxy
     finally:
