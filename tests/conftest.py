@@ -1,6 +1,6 @@
 """What every test begins with: no task of another test, which apps made later would take over, and no default app.
 
-And what any test may ask for: a Redis of its own.
+And what any test may ask for: a Redis or a RabbitMQ of its own.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,11 @@ import pytest
 
 from celery_rs import context
 from celery_rs.app.shared import nothing_shared
+from tests.rabbitmq_server import own_rabbitmq
+from tests.rabbitmq_vhosts import some_rabbitmq
 from tests.redis_server import own_redis, some_redis
 
-__all__ = ["own_redis", "some_redis"]
+__all__ = ["own_rabbitmq", "own_redis", "some_rabbitmq", "some_redis"]
 
 
 @pytest.fixture(autouse=True)

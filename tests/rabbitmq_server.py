@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import rabbitmq_vhosts
 from tests.redis_server import free_port
 
 _PATH = f"/usr/lib/rabbitmq/bin:{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
@@ -127,6 +128,10 @@ class OwnRabbitMQ:
         )  # fmt: skip
         assert ended.returncode == 0, f"rabbitmqctl {' '.join(command)} failed:\n{ended.stdout}{ended.stderr}"
         return ended.stdout
+
+    def messages(self) -> dict[str, int]:
+        """How many lie in each queue, whether delivered or not."""
+        return rabbitmq_vhosts.counted(self.ctl("list_queues", "--no-table-headers", "name", "messages"))
 
     def close(self) -> None:
         """Nobody needs it again."""

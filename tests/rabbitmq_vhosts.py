@@ -11,7 +11,10 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from itertools import count
+
+import pytest
 
 PORT = 5672
 _AT_ONCE = 12
@@ -48,6 +51,17 @@ def fresh() -> str:
     return name
 
 
+def messages(name: str) -> dict[str, int]:
+    """How many lie in each of its queues, whether delivered or not."""
+    return counted(_ask("list_queues", "--quiet", "--no-table-headers", "-p", name, "name", "messages"))
+
+
+def counted(table: str) -> dict[str, int]:
+    """What rabbitmqctl lists: names and numbers."""
+    rows = (line.rsplit("\t", 1) for line in table.splitlines())
+    return {name: int(number) for name, number in rows if number.isdigit()}
+
+
 def done_with(name: str) -> None:
     """It is deleted, with everything in it and whoever is connected to it."""
     _used.remove(name)
@@ -79,13 +93,17 @@ def _deletion(name: str) -> str:
 
 
 def _evaluate(steps: list[str]) -> None:
+    _ask("eval", ", ".join([*steps, "ok."]))
+
+
+def _ask(*words: str) -> str:
     command = _ctl()
     assert command is not None
     environment = dict(os.environ)
     if "TEST_RABBITMQ_HOME" in environment:
         environment["HOME"] = environment["TEST_RABBITMQ_HOME"]
     ctl = subprocess.Popen(
-        [*command, "eval", ", ".join([*steps, "ok."])],
+        [*command, *words],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
@@ -94,6 +112,7 @@ def _evaluate(steps: list[str]) -> None:
         os.killpg(ctl.pid, signal.SIGKILL)
         said = f"no answer within {_DEADLINE_S:.0f} seconds: has it files left? (rabbitmqctl status)"
     assert ctl.returncode == 0, f"rabbitmqctl failed: {said}"
+    return said
 
 
 def _ctl() -> list[str] | None:
@@ -103,3 +122,24 @@ def _ctl() -> list[str] | None:
         return [f"{_LIBRARY}/rabbitmqctl", "-n", node]
     program = shutil.which("rabbitmqctl", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     return None if program is None or os.getuid() != 0 else [program]
+
+
+class Vhost:
+    """One of these, for a test that wants no more than a place."""
+
+    def __init__(self) -> None:
+        self.name = fresh()
+        self.url = url_of(self.name)
+
+    def messages(self) -> dict[str, int]:
+        return messages(self.name)
+
+
+@pytest.fixture
+def some_rabbitmq() -> Iterator[Vhost]:
+    """A virtual host of this test's own on the RabbitMQ that all tests share."""
+    if not available():
+        pytest.skip("no RabbitMQ that makes virtual hosts: BROKERS=rabbitmq tests/brokers.sh COMMAND")
+    vhost = Vhost()
+    yield vhost
+    done_with(vhost.name)

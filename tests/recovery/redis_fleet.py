@@ -1,4 +1,4 @@
-"""Real workers on a Redis of the test's own, and the side journal in which their tasks write (tests/chaos/tasks.py)."""
+"""Real workers on a broker of the test's own, and the side journal in which their tasks write (tests/chaos/tasks.py)."""
 
 import json
 import os
@@ -10,28 +10,42 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from celery_rs import Celery, Signature
 from celery_rs.results import AsyncResult
 from celery_rs.transports import QueueInfo
 from tests.chaos.ledger import Journal
-from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
 EARLY, LATE, FOLLOWED = (f"tests.chaos.tasks.{name}" for name in ("early", "late", "followed"))
 
 
-class Fleet:
-    """A client of `redis`, and workers. Results lie in the same Redis unless `backend` says otherwise."""
+class Broker(Protocol):
+    """`url` is where it is."""
 
-    def __init__(self, folder: Path, redis: OwnRedis, backend: str | None = None) -> None:
+    url: str
+
+
+class Fleet:
+    """A client of `broker`, and workers. Results lie in the same Redis unless `backend` says otherwise."""
+
+    def __init__(
+        self,
+        folder: Path,
+        broker: Broker,
+        backend: str | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        """`settings` are everybody's: the client's and the workers'."""
         self.folder = folder
         self.journal = folder / "journal"
         self.journal.touch()
-        self._broker = redis.url
-        self._backend = backend or redis.url
+        self._broker = broker.url
+        self._backend = backend or broker.url
+        self._settings = dict(settings or {})
         self.app = Celery("fleet", broker=self._broker, backend=self._backend, set_as_current=False)
+        self.app.conf.update(self._settings)
         self._ends = ExitStack()
         self._ends.callback(self.app.close)
 
@@ -97,7 +111,7 @@ class Fleet:
         settings: Mapping[str, object] | None = None,
         ready: bool = True,
     ) -> Iterator["subprocess.Popen[bytes]"]:
-        """One that is ready, unless told otherwise; it reaches its Redis by `broker`, if that is another way."""
+        """One that is ready, unless told otherwise; it reaches its broker by `broker`, if that is another way."""
         process = self.start(name, *options, broker=broker, settings=settings)
         try:
             if ready:
@@ -115,7 +129,7 @@ class Fleet:
             "CHAOS_BROKER": broker or self._broker,
             "CHAOS_BACKEND": self._backend if broker is None or self._backend != self._broker else broker,
             "CHAOS_JOURNAL": str(self.journal),
-            "CHAOS_SETTINGS": json.dumps(settings or {}),
+            "CHAOS_SETTINGS": json.dumps(self._settings | dict(settings or {})),
         }
         with self._file(name).open("ab") as log:
             return subprocess.Popen(
