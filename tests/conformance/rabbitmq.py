@@ -138,13 +138,20 @@ class RabbitWorld:
         time.sleep(seconds)
 
     def kill(self, consumer: Consumer) -> None:
-        """Returns once the broker has noticed: its socket is closed, as by the kernel."""
+        """Its socket is closed, as by the kernel."""
         assert isinstance(consumer, WatchedConsumer)
-        queues = consumer.subscribed()
-        before = {queue: self._asked(queue).consumer_count for queue in queues}
-        consumer.forget()
+        self._until_noticed(consumer, consumer.forget)
         self.consumers.remove(consumer)
         self._gone.append(consumer.name)
+
+    def cut(self, consumer: "WatchedConsumer") -> None:
+        """The connection of a living consumer ends."""
+        self._until_noticed(consumer, consumer.cut)
+
+    def _until_noticed(self, consumer: "WatchedConsumer", end: Callable[[], None]) -> None:
+        """End a connection; returns once the broker has taken back what was held over it."""
+        before = {queue: self._asked(queue).consumer_count for queue in consumer.subscribed()}
+        end()
         self._wait(lambda: all(self._asked(queue).consumer_count < count for queue, count in before.items()))
 
     def note_closed(self, consumer: "WatchedConsumer") -> None:
@@ -273,6 +280,10 @@ class WatchedConsumer(AmqpConsumer):
     def close(self) -> None:
         super().close()
         self.world.note_closed(self)
+
+    def cut(self) -> None:
+        if self._session is not None:
+            self._session.link.forget()
 
     def subscribed(self) -> list[str]:
         return [] if self._session is None else list(set(self._session._tags.values()))

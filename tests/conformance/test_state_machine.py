@@ -425,7 +425,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.best = stored
 
 
-@pytest.mark.parametrize("implementation", WORLDS)
+@pytest.mark.parametrize("implementation", [name for name, world in WORLDS.items() if not world.lacks])
 def test_every_order_of_calls_faults_and_deaths_agrees_with_the_model(implementation: str) -> None:
     machine = type("Machine", (BrokerMachine,), {"implementation": implementation})
 
