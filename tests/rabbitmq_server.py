@@ -34,12 +34,13 @@ class OwnRabbitMQ:
     def __init__(self, directory: Path, *configuration: str) -> None:
         """`configuration`: lines of rabbitmq.conf."""
         self.port = free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
         self._directory = directory
         (directory / "rabbitmq.conf").write_text("\n".join(["log.console = false", *configuration, ""]))
         self._environment = {
             "PATH": _PATH,
             "HOME": str(directory),
+            "LC_ALL": "C.UTF-8",  # rabbitmqctl takes names as they are
             "ERL_EPMD_PORT": str(free_port()),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"own-{self.port}@localhost",
