@@ -34,10 +34,26 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+BROKERS = ("redis", "rabbitmq")
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database, or a virtual host, that no other test uses."""
+    if request.param == "redis":
+        yield f"{request.getfixturevalue('redis')}/{next(_numbers) % DATABASES}"
+        return
+    if not rabbitmq_vhosts.available():
+        pytest.skip("no RabbitMQ that may be told to make virtual hosts: run `make test`")
+    name = rabbitmq_vhosts.fresh()
+    yield rabbitmq_vhosts.url_of(name)
+    rabbitmq_vhosts.done_with(name)
+
+
 @pytest.fixture
-def broker(redis: str) -> str:
-    """A database that no other test uses."""
-    return f"{redis}/{next(_numbers) % DATABASES}"
+def store(redis: str, broker: str) -> str:
+    """Where results go: beside the messages where that can be."""
+    return broker if broker.startswith("redis") else f"{redis}/{next(_numbers) % DATABASES}"
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 from tests.interop.celery_side import MODULE as PLAIN
 from tests.interop.celery_side import CeleryProject, OurProject, Project
 
+pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)
+
 MODULE = (
     PLAIN
     + """

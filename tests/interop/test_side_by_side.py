@@ -9,6 +9,8 @@ import pytest
 from tests.interop.celery_side import eventually
 from tests.interop.fleet import Fleet, kill
 
+pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)
+
 TASKS = 5000
 DEFERRED_S = 7.0
 """A worker of ours keeps what is due within three seconds itself."""

@@ -70,6 +70,9 @@ class State:
         return [self._request(entry) for entry in self._loop.dispatcher.waiting() if _is_scheduled(entry, now)]
 
     def scheduled_at_broker(self, limit: int) -> Sequence[Delayed]:
+        """Nothing where the broker cannot be looked into."""
+        if not self.app.transport.features.browse:
+            return ()
         return self.app.transport.delayed([queue.name for queue in self._queues], limit)
 
     def revoked(self) -> Sequence[str]:

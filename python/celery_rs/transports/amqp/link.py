@@ -108,6 +108,7 @@ class Link:
             self._fail_as(error)
 
     def _writable(self, timeout: float) -> bool:
+        self.check()
         poll = select.poll()
         poll.register(self._sock, select.POLLOUT)
         return bool(poll.poll(timeout * 1000))
@@ -170,6 +171,8 @@ class Link:
             for item in items:
                 self._hand_out(item)
             self._turn.notify_all()
+            if self.lost is not None:
+                self._close_files()
         if failed is not None:
             raise failed
 
@@ -262,6 +265,9 @@ class Link:
         if self.lost is None:
             self.lost = LinkLost(f"the connection to {self.place.words()} was closed here")
         self._shut()
+        with self._turn:
+            if not self._reading:  # else who reads does it
+                self._close_files()
 
     def _shut(self) -> None:
         self.wake()
@@ -270,6 +276,11 @@ class Link:
         except OSError:
             pass
 
+    def _close_files(self) -> None:
+        """Nobody polls them; who still writes finds them closed."""
+        with self._touching:
+            for each in (self._sock, self._bell, self._ringer):
+                each.close()
 
 def _close(*sockets: socket.socket) -> None:
     for each in sockets:
