@@ -24,11 +24,13 @@ else:
     from celery_rs import Exchange, Queue
 
 app = Celery("proj")
-app.conf.update(json.loads(os.environ["PROJ_SETTINGS"]))
+SETTINGS = json.loads(os.environ["PROJ_SETTINGS"])
+ARGUMENTS = SETTINGS.pop("queue_arguments", None)
+app.conf.update(SETTINGS)
 app.conf.task_queues = [
-    Queue("celery"),
-    Queue("other"),
-    Queue("logs", Exchange("logs", type="topic"), routing_key="logs.*.full"),
+    Queue("celery", queue_arguments=ARGUMENTS),
+    Queue("other", queue_arguments=ARGUMENTS),
+    Queue("logs", Exchange("logs", type="topic"), routing_key="logs.*.full", queue_arguments=ARGUMENTS),
 ]
 SHARED = os.path.dirname(os.environ["PROJ_FOLDER"])
 

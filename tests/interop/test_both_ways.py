@@ -2,16 +2,19 @@
 
 import fcntl
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import rabbitmq_vhosts
 from tests.interop.both_ways import CASES, PROJECT, Case, client_code
 from tests.interop.celery_side import CELERY, CeleryProject, OurProject
 from tests.redis_server import redis_server
 
 DIRECTIONS = {"to-celery": (OurProject, CeleryProject), "to-ours": (CeleryProject, OurProject)}
+KINDS = ("redis", "rabbitmq-classic", "rabbitmq-quorum")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 ZSTD = any(CELERY.parents[1].glob("lib/python3*/site-packages/backports/zstd"))
 """Whether the Celery here can compress with zstd; one installed for an older state of this project cannot."""
@@ -23,37 +26,56 @@ def needs_zstd(case: Case) -> bool:
     return case.name == "compression-zstd"
 
 
-def run_all(direction: str, folder: Path, broker: str) -> dict[str, Any]:
+def run_all(direction: str, kind: str, folder: Path) -> dict[str, Any]:
     """What one client tells of all cases, one worker of the other side having run them."""
+    with redis_server(folder) as redis:
+        if kind == "redis":
+            return _run_all(direction, folder, f"{redis}/0", {"result_backend": f"{redis}/0"})
+        name = rabbitmq_vhosts.fresh()
+        try:
+            own = {"result_backend": f"{redis}/0", "queue_arguments": {"x-queue-type": kind.removeprefix("rabbitmq-")}}
+            return _run_all(direction, folder, rabbitmq_vhosts.url_of(name), own)
+        finally:
+            rabbitmq_vhosts.done_with(name)
+
+
+def _run_all(direction: str, folder: Path, broker: str, own: Mapping[str, object]) -> dict[str, Any]:
     client_class, worker_class = DIRECTIONS[direction]
-    settings = {**SETTINGS, "result_backend": broker}
+    settings = {**SETTINGS, **own}
     with (
         client_class(folder / "client", broker, settings, PROJECT) as client,
         worker_class(folder / "worker", broker, settings, PROJECT) as worker,
     ):
         running = worker.worker("-c", "4", *QUIET, wait=False)
         try:
-            told: dict[str, Any] = client.python(client_code([case for case in CASES if ZSTD or not needs_zstd(case)]))
+            cases = [case for case in CASES if (ZSTD or not needs_zstd(case)) and not dropped(case, broker)]
+            told: dict[str, Any] = client.python(client_code(cases))
         except Exception as error:
             error.add_note(running.output)
             raise
     return told
 
 
-@pytest.fixture(scope="module", params=DIRECTIONS)
+def dropped(case: Case, broker: str) -> bool:
+    """RabbitMQ itself drops what has expired, and says so to nobody: whether a worker sees it first is a race."""
+    return case.name in ("expired", "expires-before-its-time") and broker.startswith("amqp")
+
+
+@pytest.fixture(scope="module", params=[(direction, kind) for direction in DIRECTIONS for kind in KINDS], ids="-".join)
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Done once for all the processes that run tests: who comes first does it, the others wait for what it wrote."""
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if own.name.startswith("popen-") else own
-    direction = str(request.param)
-    with (shared / f"{direction}.lock").open("w") as lock:
+    direction, kind = request.param
+    if kind != "redis" and not rabbitmq_vhosts.available():
+        pytest.skip("no RabbitMQ that may be told to make virtual hosts: run `make test`")
+    with (shared / f"{direction}-{kind}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        written = shared / f"{direction}.json"
+        written = shared / f"{direction}-{kind}.json"
         if not written.exists():
-            folder = shared / direction
+            folder = shared / f"{direction}-{kind}"
             folder.mkdir()
-            with redis_server(folder) as url:
-                written.write_text(json.dumps(run_all(direction, folder, f"{url}/0")))
+            written.write_text(json.dumps(run_all(direction, kind, folder)))
     found: dict[str, Any] = json.loads(written.read_text())
     return found
 
@@ -63,6 +85,8 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     [pytest.param(case, id=case.name, marks=NEEDS_ZSTD if needs_zstd(case) else ()) for case in CASES],
 )
 def test_a_call_means_the_same_on_the_other_side(told: dict[str, Any], case: Case) -> None:
+    if case.name not in told:
+        pytest.skip("this broker may drop it before any worker sees it")
     seen = told[case.name]
 
     assert {name: seen.get(name) for name in case.expect} == dict(case.expect), seen

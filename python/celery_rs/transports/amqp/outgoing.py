@@ -3,13 +3,16 @@
 import time
 from collections.abc import Sequence
 
-from celery_rs._core import amqp_content, amqp_publishes
+from celery_rs._core import amqp_changed, amqp_content, amqp_publishes
 from celery_rs.errors import Unroutable
 from celery_rs.transports.amqp import ladder, native_delay, topology
 from celery_rs.transports.amqp.publisher import CHANNEL, FRAME_MAX, Publisher, letter_of
 from celery_rs.transports.amqp.topology import Topology
 from celery_rs.transports.amqp.unconfirmed import Publish
 from celery_rs.transports.base import Outgoing, Route
+
+_ETA = b"\x03etaS"
+"""A header `eta` that is text, as it stands in a header table."""
 
 
 class Sender:
@@ -37,9 +40,12 @@ class Sender:
                 self.publisher.publish([self._letter(each, str(error))], stored=True, deadline=deadline)
 
     def delayed(self, queue: str, properties: bytes, body: bytes, due: float) -> Publish:
-        """A message for a queue at `due`, in epoch seconds; it may come a tick late."""
-        ticks = ladder.ticks(due - time.time(), early=False)
-        route = self._up(queue, ticks) or Route("", queue)
+        """A message for a queue at `due`, in epoch seconds; one without an `eta` of its own may come a tick late."""
+        ticks = ladder.ticks(due - time.time(), early=_ETA in properties)
+        up = self._up(queue, ticks)
+        if up is not None:
+            properties = amqp_changed(properties, expiration="")
+        route = up or Route("", queue)
         return Publish(amqp_content(CHANNEL, FRAME_MAX, *route, True, properties, body), route, queue)
 
     def _publishes(self, batch: Sequence[Outgoing]) -> list[Publish]:
@@ -49,7 +55,11 @@ class Sender:
             route, target = self._placed(each, now)
             routes.append(route)
             targets.append(target)
-        messages = [each.message for each in batch]
+        # What has a time to live would fall off the ladder when that is over; its `expires` says the same to workers.
+        messages = [
+            each.message if route is each.route else each.message._replace(expiration=None)
+            for each, route in zip(batch, routes, strict=True)
+        ]
         fanouts = [bool(route.exchange) and self._known.is_fanout(route.exchange) for route in routes]
         if not any(fanouts):
             frames = amqp_publishes(messages, routes, CHANNEL, FRAME_MAX, True)
