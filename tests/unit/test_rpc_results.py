@@ -443,6 +443,18 @@ def test_a_store_says_that_it_is_about_results(wire: Wire, monkeypatch: pytest.M
         store.store([record("a")])
 
 
+def test_what_has_been_told_is_told_again_among_many_others() -> None:
+    subscription = Scripted()
+    box = inbox(subscription)
+    box.expect()
+    ids = [f"{number}" for number in range(2 * TOLD_MOST)]
+    subscription.say(*(task_id.encode() for task_id in ids))
+    settled(lambda: box.look(ids[:1]))
+
+    assert sorted(heard(box, *ids)) == sorted(ids)
+    box.close()
+
+
 # What is kept
 
 

@@ -36,7 +36,7 @@ from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, ResultCodec, decode_meta, encode_meta, instant, iso, read_meta
 from celery_rs.wire.previews import preview
 from celery_rs.wire.result import ChordPart, TaskResult, supersedes
-from celery_rs.wire.rpc import RESULTS, SentResult, open_result, result_queue, seal_result
+from celery_rs.wire.rpc import RESULTS, SentResult, open_result, result_queue, seal_results
 from celery_rs.wire.topology import Broadcast, Exchange, Queue, binding, worker_direct
 
 __all__ = [
@@ -88,7 +88,7 @@ __all__ = [
     "seal_events",
     "seal_reply",
     "seal_request",
-    "seal_result",
+    "seal_results",
     "sent_fields",
     "supersedes",
     "utcoffset",

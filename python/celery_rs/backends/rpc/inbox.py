@@ -134,14 +134,18 @@ class Inbox:
     def join(self, ids: Collection[str]) -> Wait:
         """Be told of these when they are ready; of those that are, at once."""
         wait = Wait(ids)
+        ready = []
         with self._lock:
             for task_id in ids:
                 record = self._kept.get(task_id)
                 if record is not None and record.state in states.READY_STATES:
-                    self._kept.tell(task_id, self._clock())
-                    wait.news.put(record)
+                    ready.append(record)
                 else:
                     self._waits.setdefault(task_id, []).append(wait)
+            now = self._clock()
+            for record in ready:  # only now, since what is told makes room for what is told after it
+                wait.news.put(record)
+                self._kept.tell(record.task_id, now)
         return wait
 
     def leave(self, wait: Wait) -> None:

@@ -27,7 +27,7 @@ from celery_rs.wire import (
     Unreadable,
     open_result,
     result_queue,
-    seal_result,
+    seal_results,
     with_attempt,
     without_attempt,
 )
@@ -74,22 +74,22 @@ class RpcBackend:
 
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         """Which were sent: those of a caller who has told where to."""
-        sent: dict[str, list[bytes]] = {}
+        sent: dict[str, list[SentResult]] = {}
         for record in records:
             if record.reply_to:
-                sent.setdefault(record.reply_to, []).append(self._sealed(record))
+                sent.setdefault(record.reply_to, []).append(self._written(record))
         with _in_words_of_the_store():
             transport = self._transport()
-            for to, envelopes in sent.items():
+            for to, results in sent.items():
+                envelopes = seal_results(results, to, delivery_mode=self._delivery_mode)
                 transport.announce(RESULTS, to, envelopes, confirmed=True, expires=self._expires)
         return [bool(record.reply_to) for record in records]
 
-    def _sealed(self, record: TaskResult) -> bytes:
+    def _written(self, record: TaskResult) -> SentResult:
         written_by = self._serializer
         # Not compressed, whatever the setting says: as in Celery, whose clients could not read it.
         body = with_attempt(unpack_result(record.meta), record.attempt)
-        result = SentResult(record.task_id, written_by.content_type, written_by.content_encoding, body)
-        return seal_result(result, record.reply_to, delivery_mode=self._delivery_mode)
+        return SentResult(record.task_id, written_by.content_type, written_by.content_encoding, body)
 
     # Receiving
 

@@ -59,7 +59,7 @@ class AmqpSubscription:
             if not self._heard:
                 raise
         self._woken = False
-        return [_envelope(self._heard.popleft()) for _ in range(len(self._heard))]
+        return _envelopes([self._heard.popleft() for _ in range(len(self._heard))])
 
     def wake(self) -> None:
         self._woken = True
@@ -106,10 +106,7 @@ class AmqpSubscription:
             self._link.ended_by(LinkLost(f"{self._link.place.words()}: the queue {self._queue!r} was deleted"))
 
 
-def _envelope(item: Item) -> bytes:
-    """As Kombu's other transports would carry it."""
-    _, _, _, _, redelivered, exchange, routing_key, properties, body = item
-    if properties == _BARE:
-        return bytes(body)
-    (opened,) = open_amqp([(exchange, routing_key, redelivered, properties, body)])
-    return opened.raw
+def _envelopes(items: Sequence[Item]) -> list[bytes]:
+    """As Kombu's other transports would carry them; what is bare was never more than bytes."""
+    opened = open_amqp([(item[5], item[6], item[4], item[7], item[8]) for item in items])
+    return [bytes(item[8]) if item[7] == _BARE else each.raw for item, each in zip(items, opened, strict=True)]
