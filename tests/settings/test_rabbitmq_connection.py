@@ -468,6 +468,17 @@ def test_broker_native_delayed_delivery_queue_type_is_that_of_celerys_ladder(
     assert f"celery_delayed_27\t{type}" in told.splitlines()
 
 
+def test_with_confirm_publish_a_call_that_the_broker_does_not_take_says_so(rabbit: Rabbit, name: str) -> None:
+    full = Queue(name, queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+    with client(
+        broker_url=rabbit.server.url, broker_transport_options={"confirm_publish": True}, task_queues=[full]
+    ) as app:
+        app.send_task("t", queue=name)
+
+        with pytest.raises(OperationalError, match=r"refused 1 message.*full"):
+            app.send_task("t", queue=name)
+
+
 def test_a_setting_that_makes_no_sense_is_refused_before_anything_is_opened() -> None:
     with client(broker_url="amqp://h", broker_heartbeat=70_000) as app, pytest.raises(ImproperlyConfigured) as error:
         app.send_task("t")
