@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from pika import frame, spec
@@ -97,7 +97,7 @@ class AmqpConsumer:
         self._held: dict[Tag, Held] = {}
         self._work = Outstanding()
         self._own = Outstanding()
-        self._finished: dict[Tag, None] = {}
+        self._finished: OrderedDict[Tag, None] = OrderedDict()
         self._lost: list[Tag] = []
         self._orphans: deque[Delivery] = deque()
         self._adopted: deque[Delivery] = deque()
@@ -415,7 +415,7 @@ class AmqpConsumer:
     def _remember_finished(self, tag: Tag) -> None:
         self._finished[tag] = None
         if len(self._finished) > _REMEMBERED:
-            del self._finished[next(iter(self._finished))]
+            self._finished.popitem(last=False)
 
     @staticmethod
     def _acknowledge(session: Session, channel: Channel, outstanding: Outstanding, numbers: Iterable[int]) -> None:

@@ -4,6 +4,7 @@ RabbitMQ keeps two of these itself: `x-death`, one entry for each queue that a m
 quorum queues `x-delivery-count`. The rest are headers of ours, taken off again before anybody else sees the message.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ DIED_AT = "x-crs-died-at"
 LETTER = "x-crs-letter"
 _DEATHS = ("x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason")
 OURS = (CRASHES, DELIVERIES, QUEUE, EXCHANGE, KEY, TAG, LATE, REDELIVERED, REASON, DETAIL, DIED_AT, LETTER)
-_MARKS = (b"x-crs-", b"x-death", b"x-delivery-count")
+_MARKS = re.compile(rb"x-(?:crs-|death|delivery-count)")
 
 
 class Past(NamedTuple):
@@ -48,12 +49,13 @@ class Past(NamedTuple):
 
 def past_of(queue: str, exchange: str, routing_key: str, properties: bytes) -> Past:
     """Of a message that came from `queue` by this exchange and key. Headers that cannot be read say nothing."""
-    home = ladder.queue_in(exchange, routing_key)
-    if home is None and native_delay.is_delayed(exchange, routing_key):
-        home = queue
-    if home is not None:
-        exchange, routing_key = "", home
-    if not any(mark in properties for mark in _MARKS):
+    if exchange:
+        home = ladder.queue_in(exchange, routing_key)
+        if home is None and native_delay.is_delayed(exchange, routing_key):
+            home = queue
+        if home is not None:
+            exchange, routing_key = "", home
+    if not _MARKS.search(properties):
         return Past(queue, exchange, routing_key, properties)
     try:
         headers = amqp_headers(properties)

@@ -96,7 +96,6 @@ class Publisher:
         link = self._connected(until)
         try:
             self._ensure(publishes, until)
-            link.pump()
         except LinkLost:
             link = self._connected(until)
             self._ensure(publishes, until)
