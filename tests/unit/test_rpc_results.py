@@ -288,6 +288,7 @@ class Scripted:
         self.error: OperationalError | None = None
         self.readers: list[str] = []
         self.closed = False
+        self.lost = False
 
     def say(self, *envelopes: bytes) -> None:
         with self._changed:
@@ -306,8 +307,12 @@ class Scripted:
             self._woken = False
             if self.error is not None:
                 raise self.error
+            self.lost = False
             said, self._said = self._said, []
             return said
+
+    def is_lost(self) -> bool:
+        return self.lost
 
     def wake(self) -> None:
         with self._changed:
@@ -410,6 +415,19 @@ def test_a_call_waits_for_a_queue_that_is_being_made_again() -> None:
     box.expect()
 
     assert box._is_there.is_set()
+    box.close()
+
+
+def test_a_call_waits_where_nobody_has_noticed_yet_that_the_connection_is_gone() -> None:
+    subscription = Scripted()
+    box = inbox(subscription)
+    box.expect()
+    settled(lambda: subscription.readers)
+    subscription.lost = True
+
+    box.expect()
+
+    assert not subscription.lost, "it has been made again"
     box.close()
 
 

@@ -37,8 +37,8 @@ def seal_results(results: Sequence[SentResult], to: str, *, delivery_mode: int) 
     key = _quoted(to)
     return [
         b'{"body": "%b", "content-encoding": %b, "content-type": %b, "headers": {}, "properties": {'
-        b'"correlation_id": %b, "delivery_mode": %d, "delivery_info": {"exchange": "", "routing_key": %b}, "priority": 0, '
-        b'"body_encoding": "base64", "delivery_tag": "%b%012x"}}'
+        b'"correlation_id": %b, "delivery_mode": %d, "delivery_info": {"exchange": "", "routing_key": %b}, '
+        b'"priority": 0, "body_encoding": "base64", "delivery_tag": "%b%012x"}}'
         % (
             base64.b64encode(result.body),
             _quoted(result.content_encoding),

@@ -76,8 +76,12 @@ class Inbox:
 
     def expect(self) -> None:
         """A call is about to be sent: have a queue for its result. Raises OperationalError."""
-        if self._is_there.is_set():
-            return
+        subscription = self._subscription
+        if subscription is not None and self._is_there.is_set():
+            if not subscription.is_lost():
+                return
+            self._is_there.clear()
+            subscription.wake()  # whoever reads makes it again
         self.open()
         if not self._is_there.wait(PATIENCE_S):
             raise self._why_not or OperationalError("the queue that results come to is not there; is the broker?")
@@ -220,7 +224,8 @@ class Inbox:
         """Takes a failure for what will pass; tells all who wait once it has lasted."""
         try:
             self._receive(subscription, seconds if self._is_there.is_set() else 0.0)
-            self._is_there.set()
+            if not subscription.is_lost():  # else it is about to fail, once what is left on it has been read
+                self._is_there.set()
             self._failures = 0
         except OperationalError as error:
             self._why_not = error

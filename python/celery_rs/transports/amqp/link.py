@@ -28,6 +28,8 @@ _READ = 64 * 1024
 """For more than twice as much the allocator asks the kernel, at every reading."""
 _HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 _SUCCESS = 200
+_CLOSED_THERE = getattr(select, "POLLRDHUP", 0)
+"""Where the system tells; an error is told in any case."""
 CONTROL = 0
 """The channel on which a connection itself is spoken of."""
 
@@ -214,6 +216,14 @@ class Link:
     def fileno(self) -> int:
         """Readable when something has come."""
         return self._sock.fileno()
+
+    def seems_lost(self) -> bool:
+        """Whether it is lost, or the other side has closed it and nobody has read so yet. Any thread; asks nobody."""
+        if self.lost is not None:
+            return True
+        poll = select.poll()
+        poll.register(self._sock, _CLOSED_THERE)
+        return bool(poll.poll(0))
 
     def wake(self) -> None:
         """Have everybody who waits look again."""

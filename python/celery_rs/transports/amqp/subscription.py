@@ -37,6 +37,7 @@ class AmqpSubscription:
         name = queue.name if isinstance(queue, Queue) else queue
         self._queue = name or f"{uuid.uuid4()}.{exchange.name}"
         self._heard: deque[Item] = deque()
+        self._times = 0
         self._woken = False
         self._closed = False
         self._link: Link | None = self._subscribed()
@@ -66,6 +67,10 @@ class AmqpSubscription:
         if self._link is not None:
             self._link.wake()
 
+    def is_lost(self) -> bool:
+        link = self._link
+        return link is None or link.seems_lost()
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -86,6 +91,7 @@ class AmqpSubscription:
         except BaseException:
             link.forget()
             raise
+        self._times += 1
         return link
 
     def _declarations(self) -> list[Any]:
@@ -97,7 +103,9 @@ class AmqpSubscription:
         return [*topology.exchange_of(self._exchange), declared, bound]
 
     def _consume(self) -> Any:
-        return spec.Basic.Consume(queue=self._queue, consumer_tag="1", no_ack=True)
+        # Until a broker notices that a connection is gone, its consumer would get its share of what comes.
+        before_the_last = {"x-priority": self._times} if self._times else None
+        return spec.Basic.Consume(queue=self._queue, consumer_tag="1", no_ack=True, arguments=before_the_last)
 
     def _hear(self, item: Item) -> None:
         if item[0] == "deliver":

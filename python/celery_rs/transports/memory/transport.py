@@ -253,6 +253,9 @@ class MemorySubscription:
             self._woken = True
             self._broker.changed.notify_all()
 
+    def is_lost(self) -> bool:
+        return False
+
     def close(self) -> None:
         with self._broker.locked():
             self._broker.subscriptions = [key for key in self._broker.subscriptions if key[-1] is not self._heard]

@@ -68,6 +68,9 @@ class Broadcasts:
     def wake(self) -> None:
         self._bell.ring()
 
+    def is_lost(self) -> bool:
+        return self._link is None
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -164,6 +167,10 @@ class Replies:
 
     def wake(self) -> None:
         self._bell.ring()
+
+    def is_lost(self) -> bool:
+        """A list keeps what comes for who has lost the connection."""
+        return False
 
     def close(self) -> None:
         if self._closed:

@@ -80,6 +80,9 @@ class SqliteSubscription:
         self._woken = True
         self._bell.ring()
 
+    def is_lost(self) -> bool:
+        return False
+
     def close(self) -> None:
         with self._database.transaction() as tx:
             _unsubscribe(self._bell.address, tx)
