@@ -12,6 +12,7 @@ class _Place(Protocol):
     @property
     def shown(self) -> str:
         """For people: the URL without secrets."""
+        ...
 
 
 P = TypeVar("P", bound=_Place)

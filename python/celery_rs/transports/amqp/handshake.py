@@ -93,7 +93,7 @@ def _negotiate(link: Link, place: Place, options: AmqpOptions, until: float, hea
     if name:
         properties["connection_name"] = name
     mechanisms = start.mechanisms.decode() if isinstance(start.mechanisms, bytes) else start.mechanisms
-    response = _credentials(place, mechanisms.split())
+    response: Any = _credentials(place, mechanisms.split())
     link.control.post(spec.Connection.StartOk(properties, place.login_method, response, "en_US"))
     tune = _next(link, answers, until, spec.Connection.Tune, "an answer to the login", _NO_LOGIN)
     link.frame_max = min(tune.frame_max or _FRAME_MAX, _FRAME_MAX)

@@ -144,7 +144,7 @@ def _letter(item: Item) -> _Letter:
     came_by = (past.exchange, past.routing_key) if past.exchange or home is None else ("", home)
     if home is None and pasts.KEY in headers:
         came_by = (past.exchange, past.routing_key)
-    (envelope,) = open_amqp([(*came_by, False, past.properties, body)])
+    (envelope,) = open_amqp([(came_by[0], came_by[1], False, past.properties, body)])
     opened = envelope if isinstance(envelope, Envelope) else None
     raw = envelope.raw
     letter = DeadLetter(
