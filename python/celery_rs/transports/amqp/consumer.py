@@ -54,19 +54,22 @@ _REMEMBERED = 10_000
 
 
 class Held:
-    """A message in hand. `number` is its delivery tag on the channel of work, or of our own queues if it is `ours`."""
+    """A message in hand. `number` is its delivery tag on the channel of work; None if it came by a queue of our own.
 
-    __slots__ = ("begun", "body", "copies", "late", "number", "ours", "past", "redelivered")
+    Once it has begun, its copies are what is acknowledged: delivery tags on the channel of our own queues.
+    """
 
-    def __init__(self, number: int, past: Past, body: bytes, *, redelivered: bool, ours: bool = False) -> None:
+    __slots__ = ("begun", "body", "copied_at", "copies", "late", "number", "past", "redelivered")
+
+    def __init__(self, number: int | None, past: Past, body: bytes, *, redelivered: bool) -> None:
         self.number = number
         self.past = past
         self.body = body
         self.redelivered = redelivered or past.redelivered or past.crashes > 0
-        self.ours = ours
-        self.begun = False
+        self.begun = number is None
         self.late = past.late
         self.copies: list[int] = []
+        self.copied_at = time.monotonic()
 
 
 class AmqpConsumer:
@@ -208,8 +211,8 @@ class AmqpConsumer:
                 self._take_own(session, queue, number, past, item[8])
 
     def _take_own(self, session: Session, queue: str, number: int, past: Past, body: bytes) -> None:
-        held = Held(number, past, body, redelivered=True, ours=True)
-        held.begun = True
+        held = Held(None, past, body, redelivered=True)
+        held.copies.append(number)
         tag = f"{self.name}.{session.epoch}.o{number}"
         self._held[tag] = held
         (delivery,) = self._opened([(tag, held)])
@@ -294,19 +297,50 @@ class AmqpConsumer:
             starting = {tag: held for tag in tags if (held := self._held.get(tag)) is not None and not held.begun}
             gone = [tag for tag in tags if tag not in self._held]
         if starting and session is not None:
-            copies = []
-            for tag, held in starting.items():
-                key, properties = copy_of(held.past, tag, late=late)
-                copies.append(self._publish_of(Route(self._own_queues.begun, key), properties, held.body))
-            self._sender.publisher.publish(copies, stored=True, deadline=_WRITE_S)
+            for held in starting.values():
+                held.late = late
+            self._copy(starting)
             with self._lock:
                 if self._session is not session:
                     return [*gone, *starting]
                 for held in starting.values():
                     held.begun = True
-                    held.late = late
-                self._acknowledge(session, session.work, self._work, [held.number for held in starting.values()])
+                originals = [held.number for held in starting.values() if held.number is not None]
+                self._acknowledge(session, session.work, self._work, originals)
         return gone
+
+    def _copy(self, begun: Mapping[Tag, Held]) -> None:
+        """Publish these to the queue of what we run."""
+        copies = []
+        for tag, held in begun.items():
+            key, properties = copy_of(held.past, tag, late=held.late)
+            copies.append(self._publish_of(Route(self._own_queues.begun, key), properties, held.body))
+        self._sender.publisher.publish(copies, stored=True, deadline=_WRITE_S)
+
+    def _copy_anew(self, session: Session) -> None:
+        """Work that goes on for long is delivered to us again, before the broker's patience with it ends."""
+        now = time.monotonic()
+        most = self._server.options.consumer_timeout / 3
+        with self._lock:
+            self._hear_own(session)
+            lasting = {tag: held for tag, held in self._held.items() if held.copies and now - held.copied_at > most}
+            old = {tag: held.copies for tag, held in lasting.items()}
+            for held in lasting.values():
+                held.copies = []
+        if not lasting:
+            return
+        try:
+            self._copy(lasting)
+        except OperationalError:
+            with self._lock:
+                for tag, held in lasting.items():
+                    held.copies += old[tag]
+            raise
+        with self._lock:
+            for held in lasting.values():
+                held.copied_at = now
+            if self._session is session:
+                self._acknowledge(session, session.own, self._own, [number for tag in old for number in old[tag]])
 
     def holds(self, tags: Tags) -> Tags:
         with self._lock:
@@ -320,6 +354,7 @@ class AmqpConsumer:
                 session.link.beat(time.monotonic())
                 session.check()
                 self._let_others_have(session)
+                self._copy_anew(session)
             except OperationalError:
                 self._lose(session)
         with self._lock:
@@ -402,15 +437,13 @@ class AmqpConsumer:
             return settled
 
     def _finish_one(self, tag: Tag, held: Held, work: list[int], own: list[int]) -> None:
-        if held.ours:
-            own.append(held.number)
-            if held.past.tag is not None:
-                self._remember_finished(held.past.tag)
-        elif held.begun:
+        if held.begun:
             own.extend(held.copies)
-        else:
+        elif held.number is not None:
             work.append(held.number)
-        self._remember_finished(tag)
+        for each in (tag, held.past.tag):
+            if each is not None:
+                self._remember_finished(each)
 
     def _remember_finished(self, tag: Tag) -> None:
         self._finished[tag] = None
@@ -454,6 +487,7 @@ class AmqpConsumer:
             for tag, held in nacked.items():
                 if self._held.pop(tag, None) is None:
                     continue
+                assert held.number is not None
                 self._work.settle([held.number])
                 nack = spec.Basic.Nack(held.number, multiple=False, requeue=True)
                 data.append(frame.Method(session.work.number, nack).marshal())
@@ -554,7 +588,7 @@ class AmqpConsumer:
 
 
 def _may_be_nacked(held: Held) -> bool:
-    return not held.ours and not held.begun and held.past.returns < _RETURNS
+    return held.number is not None and not held.begun and held.past.returns < _RETURNS
 
 
 def _ack(channel: int, ack: Ack) -> bytes:

@@ -35,6 +35,8 @@ class AmqpOptions:
     native_delayed_delivery_queue_type: str = "quorum"
     begun_ttl_s: float = 5.0
     """How soon the work of a worker that died is looked at."""
+    consumer_timeout: float = 1800.0
+    """What the broker's is: how long it waits for an acknowledgement. It does not tell."""
     reconnect_grace_s: float = 15.0
     """How long a worker that lost its connection may take to come back for its work."""
 
@@ -149,6 +151,7 @@ _ROWS: dict[str, _Row] = {
     "socket_settings": _Row(True, "a dict of numbers, such as {socket.TCP_USER_TIMEOUT: 5000}", _socket_settings),
     "native_delayed_delivery_queue_type": _Row(True, "'quorum' or 'classic'", _queue_type),
     "begun_ttl_s": _Row(True, _SECONDS, _seconds),
+    "consumer_timeout": _Row(True, _SECONDS, _seconds),
     "reconnect_grace_s": _Row(True, _SECONDS, _seconds),
     # Here every wait has a deadline of its own, and a frame is as large as the broker allows.
     "read_timeout": _Row(False, _SECONDS, _seconds),
