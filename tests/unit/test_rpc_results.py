@@ -21,7 +21,7 @@ from celery_rs.errors import BackendError, BackendGetMetaError, NotSupported, Op
 from celery_rs.serializers import Serializer, serializer
 from celery_rs.transports import Delivery, Outgoing, Subscription
 from celery_rs.transports.memory import MemoryTransport
-from celery_rs.wire import RESULTS, Exchange, Queue, ResultCodec, TaskResult, encode_meta
+from celery_rs.wire import RESULTS, Exchange, Queue, ResultCodec, TaskResult, encode_meta, result_queue
 from celery_rs.worker.addressing import addressed
 from tests.apps import envelope_of, make_app, run
 
@@ -163,6 +163,12 @@ def test_a_call_names_the_queue_that_is_there_before_it_is_sent(monkeypatch: pyt
     assert (queue.durable, queue.auto_delete, queue.arguments) == (True, True, {"x-expires": 86_400_000})
     assert [outgoing.message.reply_to for outgoing in calls] == [app.oid, app.oid]
     app.close()
+
+
+def test_a_queue_lives_no_longer_than_a_rabbitmq_can_tell() -> None:
+    assert result_queue("q", 10_000_000.0).arguments == {"x-expires": 4_294_967_000}
+    assert result_queue("q", 0.0001).arguments == {"x-expires": 1}
+    assert result_queue("q", None).arguments == {}
 
 
 def test_a_call_whose_result_is_ignored_needs_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:

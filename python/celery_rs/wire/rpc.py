@@ -13,6 +13,8 @@ from celery_rs.wire.broadcast import Unreadable, Wrong, open_content
 from celery_rs.wire.ids import new_id
 from celery_rs.wire.topology import Exchange, Queue
 
+LONGEST_S = 4_294_967.0
+"""A RabbitMQ refuses a queue that is to live longer without being used: its timers end at 2^32 ms."""
 RESULTS = Exchange("", "direct")
 """By its routing key a message comes to the queue of that name."""
 
@@ -28,7 +30,8 @@ class SentResult(NamedTuple):
 
 def result_queue(name: str, expires: float | None) -> Queue:
     """Where a caller's results come to: gone with who reads it, or `expires` seconds after its last use."""
-    return Queue(name, auto_delete=True, expires=expires)
+    lasting = None if expires is None else min(max(expires, 0.001), LONGEST_S)
+    return Queue(name, auto_delete=True, expires=lasting)
 
 
 def seal_results(results: Sequence[SentResult], to: str, *, delivery_mode: int) -> list[bytes]:
