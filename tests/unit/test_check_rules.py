@@ -40,10 +40,10 @@ def test_an_app_without_mistakes_has_no_findings() -> None:
             "delete worker_timer",
         ),
         (
-            Facts({"broker_channel_error_retry": True}),
+            Facts({"task_allow_error_cb_on_chord_header": True}),
             "setting",
-            "broker_channel_error_retry is not supported yet: the embedded broker is a file; leave it out",
-            "delete broker_channel_error_retry",
+            "task_allow_error_cb_on_chord_header is not supported yet: there are no chords",
+            "delete task_allow_error_cb_on_chord_header",
         ),
         (
             Facts(old_names=["CELERY_TIMEZONE"]),
@@ -138,7 +138,7 @@ def test_a_mistake_is_found_with_the_line_to_change(facts: Facts, rule: str, wha
 @pytest.mark.parametrize(
     "facts",
     [
-        Facts({"worker_timer": None, "broker_channel_error_retry": False}),
+        Facts({"worker_timer": None, "task_allow_error_cb_on_chord_header": False}),
         Facts({"task_routes": {"proj.*": "low", "elsewhere.task": "low"}}, tasks=[TaskFacts("proj.add")]),
         Facts({"task_annotations": {"*": {"rate_limit": "10/m"}, "proj.add": {}}}, tasks=[TaskFacts("proj.add")]),
         Facts({"result_extended": True}),
@@ -153,9 +153,9 @@ def test_what_is_right_is_left_alone(facts: Facts) -> None:
 
 
 def test_a_setting_is_complained_of_once() -> None:
-    complaint = ("broker_channel_error_retry is not supported yet: it is not", "delete it")
+    complaint = ("task_allow_error_cb_on_chord_header is not supported yet: it is not", "delete it")
 
-    assert one(Facts({"broker_channel_error_retry": True}, complaints=[complaint])).what == complaint[0]
+    assert one(Facts({"task_allow_error_cb_on_chord_header": True}, complaints=[complaint])).what == complaint[0]
 
 
 def test_findings_are_lines() -> None:

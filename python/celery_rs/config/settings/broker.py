@@ -1,11 +1,10 @@
 """Settings of the connection to the broker."""
 
 from celery_rs.config import checks
-from celery_rs.config.settings.row import NOT_YET, Setting, choice, flag, mapping, refused, seconds, text, whole
+from celery_rs.config.settings.row import Setting, choice, flag, mapping, refused, seconds, text, whole
 
 _PARTS = "tests/settings/test_broker_url.py::test_the_parts_of_a_broker_make_its_url"
 _ONE_CONNECTION = "a process has one connection, which its threads share; leave it out"
-_EMBEDDED = "the embedded broker is a file; leave it out"
 
 BROKER = (
     Setting(
@@ -78,13 +77,13 @@ BROKER = (
         "how often a worker tries to connect; None is for ever",
         proof="tests/worker/test_worker_settings.py::test_a_worker_tries_to_reach_its_broker_as_often_as_it_was_told",
     ),
-    flag(
+    refused(
         "broker_channel_error_retry",
+        "bool",
         False,
         "=",
         "errors of a channel are met by connecting again",
-        state=NOT_YET,
-        why=_EMBEDDED,
+        "a worker meets them so in any case; leave it out",
     ),
     Setting(
         "broker_failover_strategy",

@@ -4,8 +4,8 @@ from celery_rs.config import checks
 from celery_rs.config.settings.row import NOT_YET, Setting, flag, mapping, refused, seconds, text, whole
 
 _EVENTS_ARE_JSON = "events are sent as JSON, which every monitor reads; leave it out"
-_NO_EVENT_QUEUES = "no broker that is here keeps events in queues; leave it out"
-_NO_QUEUES = "workers on the embedded broker listen without queues; leave it out"
+_NO_EVENT_QUEUES = "the queues of those who hear events are as Celery's defaults make them; leave it out"
+_NO_QUEUES = "the queues of remote control are as Celery's defaults make them; leave it out"
 _NO_SIGNING = "messages are not signed; keep the broker to yourself"
 _NO_BEAT = "there is no beat; call `celery-rs call` from cron"
 
