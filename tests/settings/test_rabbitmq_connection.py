@@ -18,7 +18,9 @@ import pytest
 from celery_rs import Celery
 from celery_rs.cli.output import ExitCode
 from celery_rs.errors import ImproperlyConfigured, OperationalError
-from celery_rs.transports.amqp import AmqpTransport
+from celery_rs.transports.amqp import AmqpTransport, Server
+from celery_rs.transports.amqp.errors import LinkLost
+from celery_rs.transports.amqp.link import Link
 from celery_rs.wire import Exchange, Queue
 from tests.apps import make_app
 from tests.rabbitmq_server import OwnRabbitMQ, has_rabbitmq
@@ -98,6 +100,11 @@ def client(**settings: Any) -> Iterator[Celery]:
         yield app
     finally:
         app.close()
+
+
+def amqp(app: Celery) -> AmqpTransport:
+    assert isinstance(app.transport, AmqpTransport)
+    return app.transport
 
 
 def publishes(queue: str, **settings: Any) -> str:
@@ -306,6 +313,50 @@ def test_a_call_that_is_refused_keeps_no_other_from_being_sent(rabbit: Rabbit, n
         assert app.transport.queues([f"{name}-other"])[f"{name}-other"].ready == 2
 
 
+def test_a_call_tries_a_server_that_is_away_once_and_leaves_the_rest_to_its_retry_policy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+    opening = Server.open
+
+    def counted(server: Server, name: str, **options: Any) -> Link:
+        tried.append(name)
+        return opening(server, name, **options)
+
+    monkeypatch.setattr(Server, "open", counted)
+
+    refused_client(broker_url=f"amqp://{NOBODY}")
+
+    assert len(tried) == 1
+
+
+def test_what_is_not_confirmed_outlives_a_new_connection_that_is_lost_at_once(
+    rabbit: Rabbit, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(publishes: object, until: float) -> None:
+        raise LinkLost("lost at once")
+
+    with client(broker_url=rabbit.server.url) as app:
+        app.send_task("t", queue=name)
+        app.transport.flush(SECONDS)
+        publisher = amqp(app)._publisher
+        rabbit.server.pause()
+        app.send_task("t", queue=name)  # written, and not confirmed
+
+        with publisher._lock:
+            assert publisher._link is not None
+            publisher._link.forget()
+            rabbit.server.resume()
+            with monkeypatch.context() as patched:
+                patched.setattr(publisher, "_ensure", lose)
+                with pytest.raises(LinkLost, match="at once"):
+                    publisher._republish(time.monotonic() + SECONDS)
+            kept = len(publisher._open)
+
+        assert kept == 1
+        assert app.transport.flush(SECONDS) == 0
+
+
 # What lets in
 
 
@@ -399,11 +450,6 @@ def test_broker_failover_strategy_is_the_order_in_which_servers_are_tried(rabbit
 
 
 # What is agreed on
-
-
-def amqp(app: Celery) -> AmqpTransport:
-    assert isinstance(app.transport, AmqpTransport)
-    return app.transport
 
 
 @pytest.mark.parametrize(("said", "agreed"), [(7, "7"), (0, "0"), (600, "60")])
