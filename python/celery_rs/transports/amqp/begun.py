@@ -69,10 +69,13 @@ def copy_of(past: Past, tag: str, *, late: bool) -> tuple[str, bytes]:
 
 
 def again(past: Past, *, redelivered: bool, crashes: int = 0, delivered: bool = False) -> bytes:
-    """The properties of a message that goes back to its queue by being published again."""
+    """The properties of a message that goes back to its queue by being published again.
+
+    What a quorum queue has counted is forgotten: that was mostly workers who stopped and had not begun it.
+    """
     headers: dict[str, str | int | float | bool | None] = {
         CRASHES: past.crashes + crashes,
-        DELIVERIES: past.deliveries + delivered,
+        DELIVERIES: past.deliveries - past.returns + delivered,
         REDELIVERED: redelivered,
     }
     if past.exchange:
