@@ -179,10 +179,10 @@ class Publisher:
         """Called by whoever reads the connection."""
         match item[0]:
             case "ack":
-                for publish in self._open.confirm(item[2], item[3]):
+                for publish in self._open.confirm(item[2], item[3], monotonic()):
                     self._confirmed(publish)
             case "nack":
-                for publish in self._open.confirm(item[2], item[3]):
+                for publish in self._open.confirm(item[2], item[3], monotonic()):
                     self._refused(publish)
             case "return":
                 self._open.mark_returned(item[6], item[7])
@@ -227,8 +227,8 @@ class Publisher:
         self._bring_back(until)
 
     def _silent_at(self) -> float:
-        oldest = self._open.oldest()
-        return (monotonic() if oldest is None else oldest) + SILENCE_S
+        since = self._open.silent_since()
+        return (monotonic() if since is None else since) + SILENCE_S
 
     def _doubt(self, link: Link) -> None:
         """Give a connection up on which nothing is confirmed. Raises LinkLost."""

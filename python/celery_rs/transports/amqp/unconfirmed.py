@@ -43,6 +43,7 @@ class Unconfirmed:
         self._guard = threading.Lock()
         self._open: dict[int, Publish] = {}
         self._number = 0
+        self._heard = 0.0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -55,9 +56,10 @@ class Unconfirmed:
                 publish.at = now
                 self._open[self._number] = publish
 
-    def confirm(self, number: int, multiple: bool) -> list[Publish]:
+    def confirm(self, number: int, multiple: bool, now: float) -> list[Publish]:
         """The broker has these now, or says that it does not take them."""
         with self._guard:
+            self._heard = now
             if not multiple:
                 found = self._open.pop(number, None)
                 return [] if found is None else [found]
@@ -100,7 +102,8 @@ class Unconfirmed:
             self._number = 0
             return publishes
 
-    def oldest(self) -> float | None:
-        """When the one that has waited longest was written."""
+    def silent_since(self) -> float | None:
+        """Since when the broker has owed confirms and sent none, if it owes any: one that is slow is not silent."""
         with self._guard:
-            return next((publish.at for publish in self._open.values()), None)
+            oldest = next((publish.at for publish in self._open.values()), None)
+            return None if oldest is None else max(oldest, self._heard)
