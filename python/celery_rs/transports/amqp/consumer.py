@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pika import frame, spec
 
@@ -48,6 +48,8 @@ REJECTED = Burial("rejected", "the task refused its message")
 _RETURNS = 2
 """What a quorum queue has taken back so often is published again, since it drops what comes back too often."""
 _WRITE_S = 10.0
+_COPY_S = 1.0
+"""How long the end of a task waits for the copy of its message, which the broker has confirmed."""
 _UNWANTED_S = 1.0
 """What nobody has asked for so long goes back."""
 _REMEMBERED = 10_000
@@ -280,7 +282,8 @@ class AmqpConsumer:
             if self._session is session:
                 self._session = None
                 self._facts.log.followers = 0
-                self._lost += self._held
+                untold = {delivery.tag for delivery in (*self._orphans, *self._adopted)}
+                self._lost += [tag for tag in self._held if tag not in untold]
                 self._held = {}
                 self._work.clear()
                 self._own.clear()
@@ -417,6 +420,8 @@ class AmqpConsumer:
 
     def _settle(self, session: Session, tags: Iterable[Tag]) -> set[Tag]:
         """Acknowledge these, if the connection they came by still lives; which it was true of."""
+        tags = list(tags)
+        self._await_copies(session, tags)
         with self._lock:
             if self._session is not session:
                 return set()
@@ -435,6 +440,27 @@ class AmqpConsumer:
             except LinkLost:
                 pass  # they come again: as any message whose end the broker has not heard of
             return settled
+
+    def _await_copies(self, session: Session, tags: Collection[Tag]) -> None:
+        """Of what has begun a moment ago the copy may be on its way, and nothing else is left to acknowledge.
+
+        A worker that died with it unacknowledged would be survived by an orphan that had an end.
+        """
+        until = time.monotonic() + _COPY_S
+        try:
+            while self._copies_are_missing(session, tags):
+                if not session.link.wait(lambda: session.own_arrived, until - time.monotonic()):
+                    return  # it is acknowledged when it comes
+        except LinkLost:
+            pass
+
+    def _copies_are_missing(self, session: Session, tags: Collection[Tag]) -> bool:
+        with self._lock:
+            if self._session is not session:
+                return False
+            self._hear_own(session)
+            ended = [held for tag in tags if (held := self._held.get(tag)) is not None]
+            return any(held.begun and not held.ours and not held.copies for held in ended)
 
     def _finish_one(self, tag: Tag, held: Held, work: list[int], own: list[int]) -> None:
         if held.begun:
