@@ -30,6 +30,7 @@ from celery_rs.transports.memory import Broker
 from celery_rs.transports.memory.consumer import MemoryConsumer
 from celery_rs.wire import TaskResult
 from tests.conformance.calls import call, ids, opened
+from tests.conformance.rabbitmq import RabbitWorld
 from tests.conformance.worlds import WORLDS
 from tests.oracles.broker_model import GONE, BrokerModel, ModelConsumer
 
@@ -322,6 +323,7 @@ class BrokerMachine(RuleBasedStateMachine):
         consumer = self.chosen(slot)
         # Whether what was due before the clock went back is still due is nobody's promise.
         assume(jump > 0 or all(message.order is not None for message in self.model.in_place("ready")))
+        assert not isinstance(self.world, RabbitWorld)
         self.world.clock.jump(jump)
 
         recovered = consumer.recover()

@@ -1,12 +1,22 @@
 """Small durable truths that every worker sees."""
 
+import time
 from collections.abc import Iterable
 
-from celery_rs.transports import Fact
+from celery_rs.transports import Consumer, Fact
+
+DEADLINE_S = 10.0
 
 
 def facts(found: Iterable[Fact]) -> list[tuple[str, str, bytes | None]]:
     return [(fact.kind, fact.key, fact.value) for fact in found]
+
+
+def hear_of(consumer: Consumer, version: int) -> None:
+    """Within a second, it is promised; a busy machine may take longer."""
+    until = time.monotonic() + DEADLINE_S
+    while (heard := consumer.receive(1, 0.05).facts) != version:
+        assert time.monotonic() < until, f"expected version {version}, heard of {heard}"
 
 
 def test_a_fact_is_seen_by_other_transports(world, transport):
@@ -70,8 +80,8 @@ def test_the_version_never_falls(world, transport):
 
 
 def test_receive_says_how_new_the_facts_are(transport, consumer):
-    assert consumer.receive(1, 0).facts == transport.facts.since(0)[0]
+    hear_of(consumer, transport.facts.since(0)[0])
 
     transport.facts.put("pause", "q", b"1")
 
-    assert consumer.receive(1, 0).facts == transport.facts.since(0)[0]
+    hear_of(consumer, transport.facts.since(0)[0])

@@ -60,9 +60,7 @@ def test_a_request_that_arrives_after_its_repair_is_repaired_too(own_redis: OwnR
     transport.close()
 
 
-def test_orphans_whose_takeover_got_no_reply_are_found_also_after_a_repair(
-    own_redis: OwnRedis, proxy: Proxy
-) -> None:
+def test_orphans_whose_takeover_got_no_reply_are_found_also_after_a_repair(own_redis: OwnRedis, proxy: Proxy) -> None:
     transport = RedisTransport.open(proxy.url, {})
     dead, living = transport.consume(["q"]), transport.consume(["q"])
     transport.publish([call("one")])
