@@ -129,8 +129,11 @@ class Publisher:
     def _await(self, ticket: Ticket, until: float) -> None:
         while ticket.open:
             try:
-                link = self._alive()
-                link.wait(lambda: not ticket.open, max(0.0, min(until, self._silent_at()) - monotonic()))
+                link, channel = self._alive(), self._channel
+                link.wait(
+                    lambda: not ticket.open or (channel is not None and channel.closed is not None),  # noqa: B023
+                    max(0.0, min(until, self._silent_at()) - monotonic()),
+                )
                 if ticket.open:
                     self._doubt(link)
             except LinkLost:
@@ -273,6 +276,7 @@ class Publisher:
                 self._tracked.clear()
                 if not len(self._open) and not self._lost_ones:
                     continue
+                self._tracked.set()  # something was published in between
             try:
                 self._care(monotonic(), lambda: True)
                 backoff.reset()
