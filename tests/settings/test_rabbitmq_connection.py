@@ -357,6 +357,39 @@ def test_what_is_not_confirmed_outlives_a_new_connection_that_is_lost_at_once(
         assert app.transport.flush(SECONDS) == 0
 
 
+def test_a_call_after_the_broker_has_ended_the_connection_is_sent_over_another_one(rabbit: Rabbit, name: str) -> None:
+    with client(broker_url=rabbit.server.url, broker_transport_options={"confirm_publish": True}) as app:
+        app.send_task("t", queue=name)
+        rabbit.server.ctl("close_all_connections", "a test says so")
+        link = amqp(app)._publisher._link
+        assert link is not None
+
+        app.transport.queues([name])
+        app.send_task("t", queue=name)
+
+        assert "a test says so (an operator or a shutdown ended it" in str(link.lost)
+        assert app.transport.queues([name])[name].ready == 2
+
+
+def test_a_call_to_a_broker_that_is_short_of_memory_waits_and_then_says_so(rabbit: Rabbit, name: str) -> None:
+    with client(broker_url=rabbit.server.url) as app:
+        app.send_task("t", queue=name)
+        rabbit.server.ctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+            app.send_task("t", queue=name)  # RabbitMQ tells who sends
+            link = amqp(app)._publisher._link
+            assert link is not None
+            assert link.wait(lambda: link.blocked, SECONDS)
+
+            with pytest.raises(OperationalError, match="takes no messages now: it is low on memory; try again"):
+                app.send_task("t", queue=name, timeout=0.2)
+        finally:
+            rabbit.server.ctl("set_vm_memory_high_watermark", "0.4")
+        app.send_task("t", queue=name)
+        assert app.transport.flush(SECONDS) == 0
+        assert app.transport.queues([name])[name].ready == 3
+
+
 # What lets in
 
 

@@ -129,12 +129,13 @@ class Link:
     # In
 
     def pump(self) -> None:
-        """Read what there is, unless somebody else does; never waits."""
+        """Read what there is, unless somebody else does; never waits. Raises LinkLost, also for what it has read."""
         if self._turn.acquire(blocking=False):
             try:
                 self.check()
                 if not self._reading:
                     self._read_for_all(0.0)
+                    self.check()
             finally:
                 self._turn.release()
 

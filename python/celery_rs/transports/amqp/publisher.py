@@ -121,7 +121,7 @@ class Publisher:
         except LinkLost:
             return
         if not roomy:
-            why = f"it is low on {link.blocked}" if link.blocked else "it confirms too slowly"
+            why = f"it is {link.blocked}" if link.blocked else "it confirms too slowly"
             raise OperationalError(
                 f"{link.place.words()} takes no messages now: {why}; try again when it has recovered"
             )
