@@ -109,9 +109,10 @@ class FrameReader:
     """Splits what an AMQP server sends into methods and whole messages. One per connection.
 
     Items are tuples that begin with their kind, then the channel:
-    `("deliver", channel, consumer_tag, delivery_tag, redelivered, exchange, routing_key, properties, body)`, `("get", …)`
-    likewise with an empty consumer tag, `("return", channel, reply_code, reply_text, exchange, routing_key, properties,
-    body)`, `("ack" | "nack", channel, delivery_tag, multiple)`, `("method", channel, class_id, method_id, arguments)`
+    `("deliver", channel, consumer_tag, delivery_tag, redelivered, exchange, routing_key, properties, body)`,
+    `("get", …)` likewise with an empty consumer tag,
+    `("return", channel, reply_code, reply_text, exchange, routing_key, properties, body)`,
+    `("ack" | "nack", channel, delivery_tag, multiple)`, `("method", channel, class_id, method_id, arguments)`
     and `("heartbeat",)`.
     `properties` are as they stand in a content header, from their flags on.
     """
