@@ -5,7 +5,10 @@ are done with are deleted along the way. The last ones go when the process ends.
 """
 
 import atexit
+import base64
+import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -13,6 +16,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -54,6 +58,30 @@ def fresh() -> str:
 def messages(name: str) -> dict[str, int]:
     """How many lie in each of its queues, whether delivered or not."""
     return counted(_ask("list_queues", "--quiet", "--no-table-headers", "-p", name, "name", "messages"))
+
+
+def declared(name: str) -> dict[str, list[dict[str, Any]]]:
+    """Its exchanges, queues and bindings with all that was said of them, but for those that every one has."""
+    said = _ask("eval", _DECLARED % name)
+    # Erlang prints a long text in pieces.
+    found: dict[str, list[dict[str, Any]]] = json.loads(base64.b64decode("".join(re.findall(r'"([^"]*)"', said))))
+    found["exchanges"] = [each for each in found["exchanges"] if not each["name"].startswith("amq.") and each["name"]]
+    found["bindings"] = [each for each in found["bindings"] if each["source_name"]]
+    return {kind: sorted(each, key=str) for kind, each in found.items()}
+
+
+_DECLARED = """
+    Host = <<"%s">>,
+    Plain = fun({name, {resource, _, _, Name}}) -> {name, Name};
+               ({arguments, Table}) -> {arguments, rabbit_misc:amqp_table(Table)};
+               (Other) -> Other end,
+    Maps = fun(Rows) -> [maps:from_list(lists:map(Plain, Row)) || Row <- Rows] end,
+    base64:encode(rabbit_json:encode(#{
+        exchanges => Maps(rabbit_exchange:info_all(Host, [name, type, durable, auto_delete, internal, arguments])),
+        queues => Maps(rabbit_amqqueue:info_all(Host, [name, durable, auto_delete, exclusive, arguments])),
+        bindings => Maps(rabbit_binding:info_all(Host,
+            [source_name, destination_name, destination_kind, routing_key, arguments]))})).
+"""
 
 
 def counted(table: str) -> dict[str, int]:

@@ -1,7 +1,8 @@
-"""Celery's workers and ours on one Redis: the project of `both_ways`, its journal, and what lies in the Redis."""
+"""Celery's workers and ours on one broker: the project of `both_ways`, its journal, and what lies in a Redis."""
 
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,12 +19,10 @@ SWEEP_OFTEN = {"unacked_restore_interval": 0.5, "unacked_restore_throttle": 1}
 class Fleet:
     """Both sides with the same settings. Whatever they start ends with it."""
 
-    def __init__(self, folder: Path, broker: str, **options: object) -> None:
+    def __init__(self, folder: Path, broker: str, settings: Mapping[str, object]) -> None:
         self.folder = folder
-        settings = {"result_backend": broker, "broker_transport_options": SWEEP_OFTEN | options}
         self.theirs = CeleryProject(folder / "theirs", broker, settings, PROJECT)
         self.ours = OurProject(folder / "ours", broker, settings, PROJECT)
-        self._server = Server.at(broker, RedisOptions())
 
     def their_worker(self, *options: str, name: str = "theirs@host", wait: bool = True) -> Running:
         return self.theirs.worker(*options, *QUIET, name=name, wait=wait)
@@ -51,6 +50,24 @@ class Fleet:
         """Have a `hold` end."""
         (self.folder / name).touch()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self.theirs, self.ours:
+            pass
+
+
+class RedisFleet(Fleet):
+    """On a Redis, which can be asked."""
+
+    def __init__(self, folder: Path, broker: str, **options: object) -> None:
+        settings = {"result_backend": broker, "broker_transport_options": SWEEP_OFTEN | options}
+        super().__init__(folder, broker, settings)
+        self._server = Server.at(broker, RedisOptions())
+
     def call(self, *command: bytes | str | float) -> Any:
         """Ask the Redis itself."""
         with self._server.borrowed() as link:
@@ -66,14 +83,11 @@ class Fleet:
         found: list[bytes] = self.call(b"KEYS", b"*celery-rs*")
         return found + [field for field in self.call(b"HKEYS", b"unacked") if field.startswith(b"crs.")]
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self.theirs, self.ours:
-            self._server.close()
+        super().__exit__(kind, error, traceback)
+        self._server.close()
 
 
 def kill(worker: Running) -> None:

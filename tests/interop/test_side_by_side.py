@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 
 from tests.interop.celery_side import eventually
-from tests.interop.fleet import Fleet, kill
+from tests.interop.fleet import RedisFleet, kill
 
 pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)
 
 TASKS = 5000
 DEFERRED_S = 7.0
 """A worker of ours keeps what is due within three seconds itself."""
-MakeFleet = Callable[..., Fleet]
+MakeFleet = Callable[..., RedisFleet]
 
 
 @pytest.fixture
 def make_fleet(tmp_path: Path, broker: str) -> Iterator[MakeFleet]:
     """Transport options → both sides."""
-    made: list[Fleet] = []
+    made: list[RedisFleet] = []
 
-    def make(**options: Any) -> Fleet:
-        made.append(Fleet(tmp_path, broker, **options))
+    def make(**options: Any) -> RedisFleet:
+        made.append(RedisFleet(tmp_path, broker, **options))
         return made[-1]
 
     yield make
@@ -106,7 +106,7 @@ def test_what_a_killed_celery_worker_held_runs_elsewhere(make_fleet: MakeFleet, 
 # The way back
 
 
-def defer(fleet: Fleet, seconds: float) -> float:
+def defer(fleet: RedisFleet, seconds: float) -> float:
     """Have a worker of ours defer 100 tasks and a retry, all due at the time that is returned or later."""
     fleet.our_worker("-c", "1")
     due = float(
@@ -126,7 +126,7 @@ def defer(fleet: Fleet, seconds: float) -> float:
     return due
 
 
-def assert_celery_runs_them_all(fleet: Fleet, due: float) -> None:
+def assert_celery_runs_them_all(fleet: RedisFleet, due: float) -> None:
     eventually(lambda: len(fleet.marked()) >= 100, lambda: f"{len(fleet.marked())} ran")
     fleet.wait_for_lines("flaky", count=2)
     eventually(lambda: not fleet.call(b"ZCARD", b"unacked_index"))

@@ -22,7 +22,7 @@ class Listener:
         self._inbox = inbox
         self._hostname = hostname
         self._stopping = threading.Event()
-        self._subscription = transport.subscribe(exchange, "#")
+        self._subscription = transport.subscribe(exchange, "#", f"{hostname}.{exchange.name}")
         self._thread = thread("listener", self._run, inbox)
 
     def start(self) -> None:

@@ -261,8 +261,8 @@ class AmqpConsumer:
                 self._facts.follow(link, FACTS_CHANNEL)
             except NotSupported:
                 pass
-            self._declare_native_delays(session)
             session.subscribe(self._queues)
+            self._declare_native_delays(session)  # to queues that are there by now
         except BaseException:
             link.forget()
             raise

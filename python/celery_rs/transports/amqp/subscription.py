@@ -14,7 +14,7 @@ from pika import spec
 from celery_rs._core import open_amqp
 from celery_rs.errors import OperationalError
 from celery_rs.transports.amqp import topology
-from celery_rs.transports.amqp.errors import LinkLost
+from celery_rs.transports.amqp.errors import RESOURCE_LOCKED, LinkLost, Refused
 from celery_rs.transports.amqp.link import Item, Link
 from celery_rs.transports.amqp.server import Server
 from celery_rs.wire import Exchange, Queue
@@ -85,14 +85,24 @@ class AmqpSubscription:
     def _subscribed(self) -> Link:
         link = self._server.open(f"celery-rs {self._queue}", heartbeat=self._server.options.heartbeat)
         try:
-            channel = link.channel(1, _PATIENCE_S)
-            channel.on_item = self._hear
-            channel.call_all([*self._declarations(), self._consume()], _PATIENCE_S)
+            try:
+                self._consume_on(link)
+            except Refused as error:
+                if error.code != RESOURCE_LOCKED or self._declared is not None:
+                    raise
+                # Somebody of our name hears, or the broker has not noticed yet that we lost our connection.
+                self._queue = f"{uuid.uuid4()}.{self._exchange.name}"
+                self._consume_on(link)
         except BaseException:
             link.forget()
             raise
         self._times += 1
         return link
+
+    def _consume_on(self, link: Link) -> None:
+        channel = link.channel(1, _PATIENCE_S)
+        channel.on_item = self._hear
+        channel.call_all([*self._declarations(), self._consume()], _PATIENCE_S)
 
     def _declarations(self) -> list[Any]:
         if self._declared is not None:
