@@ -460,7 +460,7 @@ class AmqpConsumer:
                 return False
             self._hear_own(session)
             ended = [held for tag in tags if (held := self._held.get(tag)) is not None]
-            return any(held.begun and not held.ours and not held.copies for held in ended)
+            return any(held.begun and not held.copies for held in ended)
 
     def _finish_one(self, tag: Tag, held: Held, work: list[int], own: list[int]) -> None:
         if held.begun:
