@@ -175,7 +175,7 @@ pub fn amqp_changed<'py>(
         set.push((name.extract::<String>()?, value_of(&value)?));
     }
     // Absent keeps it, and an empty text takes it off.
-    let text: Option<String> = expiration.map(|value| value.extract()).transpose()?;
+    let text: Option<String> = expiration.map(PyAnyMethods::extract).transpose()?;
     let changes = Changes {
         headers: set
             .iter()

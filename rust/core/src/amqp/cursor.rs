@@ -50,6 +50,22 @@ impl<'a> Cursor<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    pub(super) fn i8(&mut self) -> Result<i8, Error> {
+        self.array().map(i8::from_be_bytes)
+    }
+
+    pub(super) fn i16(&mut self) -> Result<i16, Error> {
+        self.array().map(i16::from_be_bytes)
+    }
+
+    pub(super) fn i32(&mut self) -> Result<i32, Error> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    pub(super) fn i64(&mut self) -> Result<i64, Error> {
+        self.array().map(i64::from_be_bytes)
+    }
+
     /// At most 255 bytes.
     pub(super) fn short_string(&mut self) -> Result<&'a [u8], Error> {
         let length = self.u8()?;

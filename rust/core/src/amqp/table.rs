@@ -1,6 +1,6 @@
 //! Header tables: names, and values of nineteen types.
 //!
-//! Written as py-amqp writes them, which is what Celery's workers read; read as RabbitMQ may send them.
+//! Written as py-amqp writes them, which is what Celery's workers read; read as `RabbitMQ` may send them.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub enum Value<'a> {
     Null,
     /// `t`
     Bool(bool),
-    /// `b`, `B`, `s`, `u`, `I`, `i`, `l` and `L`, which RabbitMQ takes for signed
+    /// `b`, `B`, `s`, `u`, `I`, `i`, `l` and `L`, which `RabbitMQ` takes for signed
     Int(i64),
     /// `f`, `d`
     Float(f64),
@@ -41,7 +41,7 @@ pub enum Value<'a> {
 pub(super) type Members<'a> = Vec<(Cow<'a, [u8]>, Value<'a>)>;
 
 /// Read the inside of a table.
-pub(super) fn read_table<'a>(bytes: &'a [u8], depth: u32) -> Result<Members<'a>, Error> {
+pub(super) fn read_table(bytes: &[u8], depth: u32) -> Result<Members<'_>, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::NotAmqp {
             reason: format!("a table nested deeper than {MAX_DEPTH} levels"),
@@ -61,16 +61,16 @@ fn read_value<'a>(cursor: &mut Cursor<'a>, depth: u32) -> Result<Value<'a>, Erro
     Ok(match kind {
         b'V' => Value::Null,
         b't' => Value::Bool(cursor.u8()? != 0),
-        b'b' => Value::Int(i64::from(cursor.u8()?.cast_signed())),
+        b'b' => Value::Int(i64::from(cursor.i8()?)),
         b'B' => Value::Int(i64::from(cursor.u8()?)),
-        b's' => Value::Int(i64::from(cursor.u16()?.cast_signed())),
+        b's' => Value::Int(i64::from(cursor.i16()?)),
         b'u' => Value::Int(i64::from(cursor.u16()?)),
-        b'I' => Value::Int(i64::from(cursor.u32()?.cast_signed())),
+        b'I' => Value::Int(i64::from(cursor.i32()?)),
         b'i' => Value::Int(i64::from(cursor.u32()?)),
-        b'l' | b'L' => Value::Int(cursor.u64()?.cast_signed()),
+        b'l' | b'L' => Value::Int(cursor.i64()?),
         b'f' => Value::Float(f64::from(f32::from_bits(cursor.u32()?))),
         b'd' => Value::Float(f64::from_bits(cursor.u64()?)),
-        b'D' => Value::Decimal(cursor.u8()?, cursor.u32()?.cast_signed()),
+        b'D' => Value::Decimal(cursor.u8()?, cursor.i32()?),
         b'T' => Value::Time(cursor.u64()?),
         b'S' => Value::Text(Cow::Borrowed(cursor.long_string()?)),
         b'x' => Value::Bytes(cursor.long_string()?),
@@ -84,7 +84,7 @@ fn read_value<'a>(cursor: &mut Cursor<'a>, depth: u32) -> Result<Value<'a>, Erro
     })
 }
 
-fn read_list<'a>(bytes: &'a [u8], depth: u32) -> Result<Vec<Value<'a>>, Error> {
+fn read_list(bytes: &[u8], depth: u32) -> Result<Vec<Value<'_>>, Error> {
     if depth > MAX_DEPTH {
         return Err(Error::NotAmqp {
             reason: format!("a list nested deeper than {MAX_DEPTH} levels"),
