@@ -13,6 +13,8 @@ from celery_rs.errors import Unroutable
 from celery_rs.transports import Burial, Completion, Consumer, Outgoing, Tag, Transport, Verdict
 
 CHORD_CLAIM_S = 30.0
+PUBLISH_S = 10.0
+"""Long enough for a broker that does not answer to be found out, and for another try."""
 
 
 def finish(
@@ -57,11 +59,11 @@ def _publish(followups: Sequence[Outgoing], transport: Transport) -> set[int]:
     strays: set[int] = set()
     try:
         if followups:
-            transport.publish(followups, wait="stored")
+            transport.publish(followups, wait="stored", deadline=PUBLISH_S)
     except Unroutable:
         for outgoing in followups:
             try:
-                transport.publish([outgoing], wait="stored")
+                transport.publish([outgoing], wait="stored", deadline=PUBLISH_S)
             except Unroutable:
                 strays.add(id(outgoing))
     return strays

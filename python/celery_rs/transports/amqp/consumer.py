@@ -5,6 +5,7 @@ Delivery tags count from 1 on each new channel: a tag of ours names its epoch, a
 acted upon.
 """
 
+import math
 import os
 import secrets
 import threading
@@ -53,6 +54,9 @@ _COPY_S = 1.0
 _UNWANTED_S = 1.0
 """What nobody has asked for so long goes back."""
 _REMEMBERED = 10_000
+_BACK_S = 10.0
+"""So long after a connection was made anew what had begun under the last one is waited for; or half a heartbeat, since
+the broker may notice later than we that the last one is dead."""
 
 
 class Held:
@@ -104,6 +108,12 @@ class AmqpConsumer:
         self._own = Outstanding()
         self._finished: OrderedDict[Tag, None] = OrderedDict()
         self._lost: list[Tag] = []
+        self._away: set[Tag] = set()
+        """Begun, and its copy is not back yet since the connection was lost: nobody else has it, for all we know."""
+        self._back_by = math.inf
+        """The monotonic time until which that is believed."""
+        self._given_up: dict[Tag, None] = {}
+        """What has ended here and was not back in time."""
         self._orphans: deque[Delivery] = deque()
         self._adopted: deque[Delivery] = deque()
         self._epoch = 0
@@ -198,27 +208,35 @@ class AmqpConsumer:
         ]
 
     def _hear_own(self, session: Session) -> None:
-        """Copies find their messages; what was begun before the connection was lost comes again, under a new tag."""
+        """Copies find their messages; what had begun before the connection was lost is back, under the tag it had."""
         while session.own_arrived:
             queue, item = session.own_arrived.popleft()
             number = item[3]
             past = past_of(queue, item[5], item[6], item[7])
             self._own.add(number)
-            known = self._held.get(past.tag or "")
-            if queue != topology.ORPHANS and known is not None:
+            held = Held(None, past, item[8], redelivered=True)
+            held.copies.append(number)
+            if queue == topology.ORPHANS or past.tag is None:
+                self._orphans.append(self._taken(session, held))
+            elif (known := self._held.get(past.tag)) is not None:
                 known.copies.append(number)
-            elif queue != topology.ORPHANS and past.tag in self._finished:
+            elif past.tag in self._finished:
                 self._acknowledge(session, session.own, self._own, [number])
+            elif past.tag in self._away:
+                self._away.discard(past.tag)
+                held.copied_at = -math.inf  # the time that others leave it to us is used up
+                self._held[past.tag] = held
+            elif past.tag in self._given_up and not past.late:
+                self._orphans.append(self._taken(session, held))
             else:
-                self._take_own(session, queue, number, past, item[8])
+                self._adopted.append(self._taken(session, held))
 
-    def _take_own(self, session: Session, queue: str, number: int, past: Past, body: bytes) -> None:
-        held = Held(None, past, body, redelivered=True)
-        held.copies.append(number)
-        tag = f"{self.name}.{session.epoch}.o{number}"
+    def _taken(self, session: Session, held: Held) -> Delivery:
+        """Under a tag of now."""
+        tag = f"{self.name}.{session.epoch}.o{held.copies[0]}"
         self._held[tag] = held
         (delivery,) = self._opened([(tag, held)])
-        (self._orphans if queue == topology.ORPHANS else self._adopted).append(delivery)
+        return delivery
 
     def wake(self) -> None:
         self._rung = True
@@ -248,6 +266,7 @@ class AmqpConsumer:
             return session
         if session is not None:
             self._lose(session)
+        self._sender.publisher.probe()
         self._session = self._connect()
         return self._session
 
@@ -266,6 +285,7 @@ class AmqpConsumer:
         except BaseException:
             link.forget()
             raise
+        self._back_by = time.monotonic() + max(_BACK_S, options.heartbeat / 2)
         return session
 
     def _declare_native_delays(self, session: Session) -> None:
@@ -276,14 +296,21 @@ class AmqpConsumer:
             session.own.call_all(native_delay.declarations(queues, queue_type), _WRITE_S)
 
     def _lose(self, session: Session) -> None:
-        """The broker takes everything back."""
+        """The broker takes everything back; what has begun runs on, and its copy comes again."""
         session.link.forget()
         with self._lock:
             if self._session is session:
                 self._session = None
                 self._facts.log.followers = 0
                 untold = {delivery.tag for delivery in (*self._orphans, *self._adopted)}
-                self._lost += [tag for tag in self._held if tag not in untold]
+                begun = {
+                    tag
+                    for tag, held in self._held.items()
+                    if held.begun and (held.number is not None or held.past.tag == tag)
+                }
+                self._away |= begun
+                self._back_by = math.inf
+                self._lost += [tag for tag in self._held if tag not in begun | untold]
                 self._held = {}
                 self._work.clear()
                 self._own.clear()
@@ -298,13 +325,15 @@ class AmqpConsumer:
         with self._lock:
             session = self._session
             starting = {tag: held for tag in tags if (held := self._held.get(tag)) is not None and not held.begun}
-            gone = [tag for tag in tags if tag not in self._held]
+            gone = [tag for tag in tags if tag not in self._held and tag not in self._away]
         if starting and session is not None:
             for held in starting.values():
                 held.late = late
             self._copy(starting)
             with self._lock:
                 if self._session is not session:
+                    for tag in starting:  # the original comes again, so its copy is not needed
+                        self._remember_finished(tag)
                     return [*gone, *starting]
                 for held in starting.values():
                     held.begun = True
@@ -346,20 +375,48 @@ class AmqpConsumer:
                 self._acknowledge(session, session.own, self._own, [number for tag in old for number in old[tag]])
 
     def holds(self, tags: Tags) -> Tags:
+        self._await_return(tags)
         with self._lock:
             return [tag for tag in tags if tag in self._held]
 
+    def _await_return(self, tags: Tags) -> None:
+        """Whether what has begun is still ours is not known before its copy is back. Raises OperationalError."""
+        if self._away.isdisjoint(tags):
+            return
+        session = self._session
+        if session is not None:
+            session.link.pump()
+        with self._lock:
+            if session is not None and session is self._session:
+                self._hear_own(session)
+            away = self._away.intersection(tags)
+            if away and time.monotonic() < self._back_by:
+                words = f"lost the connection over {len(away)} message(s) that had begun"
+                raise LinkLost(f"{self._server.words()}: {words}; waiting for it to return them")
+            self._away -= away
+            self._given_up |= dict.fromkeys(away)
+            while len(self._given_up) > _REMEMBERED:
+                del self._given_up[next(iter(self._given_up))]
+
     def renew(self) -> Tags:
+        """A worker that wants no messages now needs its connection for what it has begun."""
         self._faults.wait_while_paused()
+        if self._away and self._session is None and not self._closed and self._receiving.acquire(blocking=False):
+            try:
+                self._connected()
+            finally:
+                self._receiving.release()
         session = self._session
         if session is not None:
             try:
                 session.link.beat(time.monotonic())
+                session.link.pump()
                 session.check()
                 self._let_others_have(session)
-                self._copy_anew(session)
             except OperationalError:
                 self._lose(session)
+            else:
+                self._copy_anew(session)
         with self._lock:
             lost, self._lost = self._lost, []
         return lost
@@ -397,6 +454,7 @@ class AmqpConsumer:
 
     def finish(self, batch: Sequence[Completion]) -> Sequence[Verdict]:
         self._faults.wait_while_paused()
+        self._await_return([completion.tag for completion in batch])
         with self._lock:
             ours: dict[Tag, Completion] = {}
             for completion in batch:
@@ -484,6 +542,7 @@ class AmqpConsumer:
 
     def give_back(self, tags: Tags, *, crashed: bool = False, front: bool = True) -> None:
         self._faults.wait_while_paused()
+        self._await_return(tags)
         with self._lock:
             session = self._session
             ours = {tag: held for tag in tags if (held := self._held.get(tag)) is not None}
@@ -521,6 +580,7 @@ class AmqpConsumer:
 
     def defer(self, due: Mapping[Tag, float]) -> None:
         self._faults.wait_while_paused()
+        self._await_return(list(due))
         with self._lock:
             session = self._session
             ours = {tag: held for tag in due if (held := self._held.get(tag)) is not None}
@@ -535,6 +595,7 @@ class AmqpConsumer:
 
     def bury(self, letters: Mapping[Tag, Burial]) -> None:
         self._faults.wait_while_paused()
+        self._await_return(list(letters))
         with self._lock:
             session = self._session
             ours = {tag: letter for tag, letter in letters.items() if tag in self._held}
@@ -586,6 +647,7 @@ class AmqpConsumer:
             finally:
                 self._lose(session)
                 self._lost = []
+                self._away = set()
 
     def _return_the_worn(self, session: Session) -> None:
         session.unsubscribe(self._queues)

@@ -372,7 +372,7 @@ class Channel:
                 self.closed = refusal(method.reply_code, method.reply_text, link.place)
                 _reply(link, self.number, spec.Channel.CloseOk())
             case spec.Connection.Blocked():
-                link.blocked = method.reason or "no reason given"
+                link.blocked = method.reason or "short of something"
             case spec.Connection.Unblocked():
                 link.blocked = None
             case spec.Basic.Cancel():

@@ -14,6 +14,8 @@ from celery_rs.transports.base import Outgoing, Route
 _ETA = b"\x03etaS"
 """A header `eta` that is text, as it stands in a header table."""
 
+_REMEMBERED = 10_000
+
 
 class Sender:
     """What the transport and its consumers publish through."""
@@ -21,10 +23,17 @@ class Sender:
     def __init__(self, publisher: Publisher, known: Topology) -> None:
         self.publisher = publisher
         self._known = known
+        self._told: dict[str, None] = {}
+        """What is to be sent once and the broker has: a step that fails after it is made again from its start."""
 
     def publish(self, batch: Sequence[Outgoing], *, stored: bool, deadline: float) -> None:
         """Raises OperationalError, Unroutable."""
+        batch = [each for each in batch if each.once is None or each.once not in self._told]
         self.publisher.publish(self._publishes(batch), stored=stored, deadline=deadline)
+        if stored:
+            self._told |= {each.once: None for each in batch if each.once is not None}
+            while len(self._told) > _REMEMBERED:
+                del self._told[next(iter(self._told))]
 
     def publish_or_bury(self, batch: Sequence[Outgoing], *, deadline: float) -> None:
         """What no queue takes becomes a dead letter: it has no caller who could be told."""

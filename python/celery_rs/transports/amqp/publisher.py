@@ -37,6 +37,9 @@ FRAME_MAX = 131_072
 SILENCE_S = 5.0
 """A broker that confirms nothing for so long is taken for gone."""
 _LOOK_S = 0.1
+_PROBE_S = 1.0
+_DECLARED_S = 0.2
+"""A quorum queue takes so long on a busy broker."""
 _MOST_OPEN = 10_000
 """So many may be unconfirmed before `written` waits."""
 
@@ -366,12 +369,22 @@ class Publisher:
         """A refusal ends the channel it came on; there will be another one."""
         if not methods:
             return []
+        patience = SILENCE_S + len(methods) * _DECLARED_S
         try:
-            return self._admin.call_all(methods, max(until - monotonic(), 1.0))
+            return self._admin.call_all(methods, min(max(until - monotonic(), 1.0), patience))
         except Refused:
             assert self._link is not None
             self._admin = self._link.channel(_ADMIN, 5.0)
             raise
+
+    def probe(self) -> None:
+        """Give a connection up that does not answer soon: others to the same broker have been lost."""
+        with self._lock:
+            if self._link is not None and self._link.lost is None:
+                try:
+                    self._declare([spec.Exchange.Declare(exchange="amq.direct", passive=True)], monotonic() + _PROBE_S)
+                except OperationalError:
+                    pass  # who publishes next makes a new one
 
     def ask(self, method: object, deadline: float) -> object:
         """The answer to one method of the protocol. Raises Refused."""

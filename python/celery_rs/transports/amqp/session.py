@@ -47,10 +47,11 @@ class Session:
         self.own.on_item = self._hear_own
         self._own_queues = {own.begun: own.begun, own.fallen: own.fallen, topology.ORPHANS: topology.ORPHANS}
         self.own.call_all([*topology.own_queues(), *own.declarations()], _PATIENCE_S)
+        # Not exclusive: the broker may still believe in the connection that we have given up.
         self.own.call_all(
             [
-                spec.Basic.Consume(queue=own.begun, consumer_tag=own.begun, exclusive=True),
-                spec.Basic.Consume(queue=own.fallen, consumer_tag=own.fallen, exclusive=True),
+                spec.Basic.Consume(queue=own.begun, consumer_tag=own.begun),
+                spec.Basic.Consume(queue=own.fallen, consumer_tag=own.fallen),
                 spec.Basic.Qos(prefetch_count=_ORPHANS_AT_ONCE),
                 spec.Basic.Consume(queue=topology.ORPHANS, consumer_tag=topology.ORPHANS),
             ],

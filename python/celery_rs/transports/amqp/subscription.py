@@ -53,7 +53,8 @@ class AmqpSubscription:
             while not (self._heard or self._woken or self._closed):
                 link.beat(time.monotonic())
                 left = until - time.monotonic()
-                if link.wait(lambda: self._heard or self._woken or self._closed, min(left, 10.0)) or left <= 10.0:
+                step = link.heartbeat / link.beats or left
+                if link.wait(lambda: self._heard or self._woken or self._closed, min(left, step)) or left <= step:
                     break
         except OperationalError:
             self._link = None
