@@ -107,14 +107,15 @@ class _Carried:
     def _carry(self, source: socket.socket, way: Callable[[bytes], None]) -> None:
         with suppress(OSError):
             while data := source.recv(_CHUNK):
-                self._hang()
+                if self._hangs():
+                    return
                 way(data)
-        self._hang()
-        self.end()
+        if not self._hangs():
+            self.end()
 
-    def _hang(self) -> None:
-        if self.stalled.is_set():
-            self.ended.wait()
+    def _hangs(self) -> bool:
+        """Until somebody ends it: what came after the stall never arrives."""
+        return self.stalled.is_set() and self.ended.wait()
 
     def _up(self, data: bytes) -> None:
         # Before it is sent: its reply is on its way at once.

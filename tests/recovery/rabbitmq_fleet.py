@@ -1,4 +1,4 @@
-"""Real workers on a RabbitMQ, with their results in a Redis: what lies in its queues is asked of its operator's tool."""
+"""Real workers on a RabbitMQ, with results in a Redis: what lies in its queues is asked of its operator's tool."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,7 +55,7 @@ class RabbitFleet(Fleet):
 
 def ids_in(url: str, queue: str = "celery") -> list[object]:
     """The tasks whose messages are ready there; they are taken out."""
-    ids = []
+    ids: list[object] = []
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         while True:

@@ -1,4 +1,4 @@
-"""Real workers on a broker of the test's own, and the side journal in which their tasks write (tests/chaos/tasks.py)."""
+"""Real workers on a broker of a test's own, and the side journal in which their tasks write (tests/chaos/tasks.py)."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from celery_rs import Celery, Signature
 from celery_rs.results import AsyncResult
@@ -49,7 +49,7 @@ class Fleet:
         self._ends = ExitStack()
         self._ends.callback(self.app.close)
 
-    def __enter__(self) -> "Fleet":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from celery_rs.transports.redis import Script
-from tests.recovery.redis_fleet import EARLY, LATE, Fleet
 from tests.proxy import proxy_before
+from tests.recovery.redis_fleet import EARLY, LATE, Fleet
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
