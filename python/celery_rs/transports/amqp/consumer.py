@@ -145,7 +145,7 @@ class AmqpConsumer:
             in_hand = len(self._work)
         session.check()
         session.asked_at = time.monotonic()
-        session.want(in_hand + limit, self._queues)
+        until = session.asked_at + timeout
         log = self._facts.log
 
         def something() -> bool:
@@ -157,11 +157,16 @@ class AmqpConsumer:
                 or self._rung
                 or self._closed
                 or session.work.closed
+                or session.cancelled
                 or log.version != self._version
             )
 
-        session.link.wait(something, timeout)
-        session.check()
+        while True:
+            session.want(in_hand + limit, self._queues)
+            session.link.wait(something, max(0.0, until - time.monotonic()))
+            session.check()
+            if not session.cancelled:
+                return
 
     def _received(self, session: Session, limit: int) -> Received:
         self._rung = False

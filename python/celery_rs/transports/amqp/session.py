@@ -40,7 +40,8 @@ class Session:
         self._known = known
         self._tags: dict[str, str] = {}
         self._subscriptions = 0
-        self._cancelled: list[str] = []
+        self.cancelled: list[str] = []
+        """Queues that were deleted under us, and are not subscribed to again yet."""
         self.work = link.channel(_WORK, _PATIENCE_S)
         self.work.on_item = self._hear_work
         self.own = link.channel(_OWN, _PATIENCE_S)
@@ -68,7 +69,7 @@ class Session:
         elif item[0] == "cancelled":
             queue = self._tags.pop(item[2], None)
             if queue is not None:
-                self._cancelled.append(queue)
+                self.cancelled.append(queue)
 
     def _hear_own(self, item: Item) -> None:
         if item[0] == "deliver":
@@ -85,8 +86,8 @@ class Session:
 
     def want(self, number: int, queues: Sequence[str]) -> None:
         """Have up to `number` messages of each queue in hand."""
-        if self._cancelled:
-            gone, self._cancelled = self._cancelled, []
+        if self.cancelled:
+            gone, self.cancelled = self.cancelled, []
             self.subscribe([queue for queue in gone if queue in queues])
         wanted = number if number <= _EXACT else 1 << (number - 1).bit_length()
         if wanted == self.prefetch or (_EXACT < wanted < self.prefetch and wanted * 4 > self.prefetch):
