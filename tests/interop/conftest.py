@@ -57,16 +57,6 @@ def store(redis: str, broker: str) -> str:
 
 
 @pytest.fixture
-def rabbitmq() -> Iterator[str]:
-    """A virtual host that no other test uses."""
-    if not rabbitmq_vhosts.available():
-        pytest.skip("no RabbitMQ listens that obeys us: run `make test`")
-    host = rabbitmq_vhosts.fresh()
-    yield rabbitmq_vhosts.url_of(host)
-    rabbitmq_vhosts.done_with(host)
-
-
-@pytest.fixture
 def theirs(tmp_path: Path, broker: str) -> Iterator[CeleryProject]:
     """A project of real Celery's."""
     with CeleryProject(tmp_path / "theirs", broker) as project:

@@ -8,8 +8,6 @@ import pytest
 from tests.interop.celery_side import MODULE as PLAIN
 from tests.interop.celery_side import CeleryProject, OurProject, Project
 
-pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)
-
 MODULE = (
     PLAIN
     + """
@@ -107,6 +105,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("writes", [CeleryProject, OurProject])
 def test_what_one_has_stored_the_other_reads(
@@ -115,11 +114,12 @@ def test_what_one_has_stored_the_other_reads(
     _reads_what_is_written(writes, broker, {"result_backend": broker, **settings}, tmp_path, monkeypatch)
 
 
+@pytest.mark.parametrize("broker", ["rabbitmq"], indirect=True)
 @pytest.mark.parametrize("writes", [CeleryProject, OurProject])
 def test_the_same_where_calls_go_over_a_rabbitmq(
-    writes: type[Project], rabbitmq: str, broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writes: type[Project], broker: str, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _reads_what_is_written(writes, rabbitmq, {"result_backend": broker}, tmp_path, monkeypatch)
+    _reads_what_is_written(writes, broker, {"result_backend": store}, tmp_path, monkeypatch)
 
 
 def _reads_what_is_written(

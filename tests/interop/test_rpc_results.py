@@ -75,13 +75,6 @@ say([collected == list(range(1, 1001)), len(answered)])
 """
 
 
-@pytest.fixture(params=["redis", "rabbitmq"])
-def over(request: pytest.FixtureRequest) -> str:
-    """A place of the test's own, on a broker that carries calls and results."""
-    place: str = request.getfixturevalue("broker" if request.param == "redis" else "rabbitmq")
-    return place
-
-
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "persistent, extended": {"result_persistent": True, "result_extended": True},
@@ -93,13 +86,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("answers", [CeleryProject, OurProject])
 def test_what_one_sends_the_other_is_told(
-    answers: type[Project], settings: dict[str, Any], over: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answers: type[Project], settings: dict[str, Any], broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asks = OurProject if answers is CeleryProject else CeleryProject
     chosen = {"result_backend": "rpc://", **settings}
     with (
-        answers(tmp_path / "answers", over, chosen, MODULE) as worker,
-        asks(tmp_path / "asks", over, chosen, MODULE) as client,
+        answers(tmp_path / "answers", broker, chosen, MODULE) as worker,
+        asks(tmp_path / "asks", broker, chosen, MODULE) as client,
     ):
         monkeypatch.setenv("WORKER", str(worker.folder))
         worker.worker("-c", "1")
@@ -120,12 +113,12 @@ def test_what_one_sends_the_other_is_told(
     ("answers", "asks"), [(CeleryProject, OurProject), (OurProject, CeleryProject), (OurProject, OurProject)]
 )
 def test_a_thousand_results_are_collected_and_threads_ask_at_once(
-    answers: type[Project], asks: type[Project], over: str, tmp_path: Path
+    answers: type[Project], asks: type[Project], broker: str, tmp_path: Path
 ) -> None:
     # Threads of Celery's share one queue of results, and take them from each other.
     threads = 1 if asks is CeleryProject else 8
     chosen = {"result_backend": "rpc://"}
-    with answers(tmp_path / "answers", over, chosen) as worker, asks(tmp_path / "asks", over, chosen) as client:
+    with answers(tmp_path / "answers", broker, chosen) as worker, asks(tmp_path / "asks", broker, chosen) as client:
         worker.worker("-c", "2")
         said = client.python(f"THREADS = {threads}\n{MANY}")
 
