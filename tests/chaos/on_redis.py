@@ -27,6 +27,6 @@ def on_redis(plan: Run, *, celery: bool = False) -> Iterator[Run]:
             if not celery:
                 proxy.swallow(b"EVALSHA", LOST_OF)
             reached_by = redis.url if celery else proxy.url
-            yield replace(plan, redis=redis.url, reached_by=reached_by, stopped_s=STOPPED_S, celery=celery)
+            yield replace(plan, url=redis.url, reached_by=reached_by, stopped_s=STOPPED_S, celery=celery)
     finally:
         redis.close()

@@ -1,15 +1,18 @@
 """One chaos run: producers, workers, a monkey that kills (and a meddler, if asked), and the books at the end."""
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from celery_rs import Celery
 from celery_rs.backends import ResultBackend
@@ -32,12 +35,25 @@ DRAIN_S = 120.0
 CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
 
 
+class Queues(Protocol):
+    """Of a broker that cannot be asked where a task is."""
+
+    def moving(self) -> int:
+        """How many messages there are but for dead letters."""
+        ...
+
+    def taken_out(self) -> dict[str, str]:
+        """By task, whether its message was dead or queued; none is there any more."""
+        ...
+
+
 @dataclass(slots=True)
 class Run:
     """Where a run keeps its files, how large it is, and on what it runs.
 
-    `redis` is the URL of a broker to use instead of a file, `reached_by` how workers reach it; `stopped_s` is for how
-    long a worker is stopped. With `celery` the workers are Celery's own, and what they hold at the end stays there.
+    `url` is of a broker to use instead of a file, `reached_by` how workers reach it, `store` where results lie if
+    elsewhere, `queues` who looks into a broker that cannot be asked; `stopped_s` is for how long a worker is stopped.
+    With `celery` the workers are Celery's own, and what they hold at the end stays there.
     """
 
     folder: Path
@@ -45,14 +61,17 @@ class Run:
     seconds: float
     seed: int
     meddled: bool = False
-    redis: str | None = None
+    url: str | None = None
     reached_by: str | None = None
+    store: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    queues: Queues | None = None
     stopped_s: float = STOPPED_S
     celery: bool = False
 
     @property
     def broker(self) -> str:
-        return self.redis or f"sqlite:///{self.folder}/chaos.sqlite3"
+        return self.url or f"sqlite:///{self.folder}/chaos.sqlite3"
 
     def pool_of(self, worker: int) -> list[int]:
         return processes.pool_of(worker, nursery=not self.celery)
@@ -63,6 +82,9 @@ class Run:
 
     def environment(self, broker: str | None = None) -> dict[str, str]:
         chaos = {"CHAOS_BROKER": broker or self.broker, "CHAOS_JOURNAL": str(self.journal), "AUTOSCALE_KEEPALIVE": "1"}
+        chaos |= {"CHAOS_SETTINGS": json.dumps(dict(self.settings))}
+        if self.store:
+            chaos |= {"CHAOS_BACKEND": self.store}
         return {**os.environ, **chaos}
 
     def acknowledged(self, producer: int) -> Path:
@@ -85,25 +107,34 @@ def run(plan: Run) -> Ledger:
             if producer.wait(DRAIN_S) != 0:
                 raise RuntimeError(f"a producer failed with exit code {producer.returncode}")
         enqueued = [id for n in range(PRODUCERS) for id in plan.acknowledged(n).read_text().split()]
-        app = Celery("books", broker=plan.broker, backend=plan.broker)
-        _drain(app.transport, 20.0 if plan.celery else DRAIN_S)
+        app = Celery("books", broker=plan.broker, backend=plan.store or plan.broker)
+        left = plan.queues.moving if plan.queues else partial(_left, app.transport)
+        _drain(left, 20.0 if plan.celery else DRAIN_S)
     # Nothing moves any more: a task on its way from the queue to the journal would be in neither.
     journal = Journal.read(plan.journal.read_text().splitlines())
     unfinished = set(enqueued) - journal.finished()
-    places = _whereabouts(app.transport, app.backend, unfinished)
-    unfollowed = _unfollowed(app, journal, enqueued)
+    unfollowed: list[str] = []
+    if plan.queues:
+        places = _recorded(app.backend, unfinished) | plan.queues.taken_out()
+    else:
+        places = _whereabouts(app.transport, app.backend, unfinished)
+        unfollowed = _unfollowed(app, journal, enqueued)
     app.close()
     # Who was revoked without being asked for is lost.
     places = {id: place for id, place in places.items() if place != "revoked" or id in journal.revoked}
     return balance(enqueued, journal, places, unfollowed)
 
 
-def _drain(transport: Transport, patience: float) -> None:
+def _left(transport: Transport) -> int:
+    info = transport.queues(["celery"])["celery"]
+    return sum(count or 0 for count in (info.ready, info.held, info.begun, info.delayed))
+
+
+def _drain(count: Callable[[], int], patience: float) -> None:
     """Wait until the queue is empty; what is left once nothing has moved for so long is counted as queued."""
     left, deadline = -1, 0.0
     while left:
-        info = transport.queues(["celery"])["celery"]
-        before, left = left, sum(count or 0 for count in (info.ready, info.held, info.begun, info.delayed))
+        before, left = left, count()
         if left != before:
             deadline = time.monotonic() + patience
         elif time.monotonic() > deadline:
@@ -113,15 +144,18 @@ def _drain(transport: Transport, patience: float) -> None:
 
 def _whereabouts(transport: Transport, backend: ResultBackend, ids: Collection[str]) -> dict[str, str]:
     """Where each of these is that is anywhere."""
-    alive, records = transport.locate(ids), backend.fetch(list(ids))
-    places = dict.fromkeys(alive, "queued")
-    for id in set(ids) - alive.keys():
-        record = records.get(id)
-        if transport.find(id) is not None:
-            places[id] = "dead"
-        elif record is not None and record.state == "REVOKED":
+    alive = transport.locate(ids)
+    dead = {id for id in set(ids) - alive.keys() if transport.find(id) is not None}
+    return _recorded(backend, ids) | dict.fromkeys(dead, "dead") | dict.fromkeys(alive, "queued")
+
+
+def _recorded(backend: ResultBackend, ids: Collection[str]) -> dict[str, str]:
+    """What the result store says of those that have ended without running to their end."""
+    places = {}
+    for id, record in backend.fetch(list(ids)).items():
+        if record.state == "REVOKED":
             places[id] = "revoked"
-        elif record is not None and record.state == "FAILURE" and b"WorkerLostError" in record.meta:
+        elif record.state == "FAILURE" and b"WorkerLostError" in record.meta:
             places[id] = "failed"
     return places
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.ledger import Journal, balance
+from tests.chaos.on_rabbitmq import on_rabbitmq
 from tests.chaos.on_redis import on_redis
 from tests.chaos.run import Run, run
+from tests.rabbitmq_server import has_rabbitmq
 
 
 @pytest.mark.timeout(300)
@@ -34,6 +36,19 @@ def test_nothing_is_lost_and_nothing_revoked_starts_while_workers_are_killed_and
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_on_redis_while_workers_are_killed_stopped_and_lose_replies(tmp_path: Path) -> None:
     with on_redis(Run(tmp_path, tasks=3_000, seconds=15.0, seed=7)) as plan:
+        ledger = run(plan)
+
+    print(ledger)
+    assert ledger.balanced, ledger
+    assert ledger.queued == 0
+    assert ledger.kills > 5
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_on_rabbitmq_while_workers_are_killed_and_stopped(tmp_path: Path) -> None:
+    if not has_rabbitmq():
+        pytest.skip("rabbitmq-server is not there: install RabbitMQ")
+    with on_rabbitmq(Run(tmp_path, tasks=3_000, seconds=15.0, seed=7)) as plan:
         ledger = run(plan)
 
     print(ledger)

@@ -1,0 +1,68 @@
+"""What RabbitMQ does to queues and messages by its own rules: it counts returns, and obeys who deletes."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from celery_rs.transports.amqp.topology import DEAD
+from tests.rabbitmq_server import OwnRabbitMQ
+from tests.rabbitmq_vhosts import Vhost
+from tests.recovery.rabbitmq_fleet import RabbitFleet, delete_queue
+from tests.recovery.redis_fleet import EARLY, LATE
+from tests.redis_server import OwnRedis
+from tests.worker.process import eventually
+
+LIMIT = 5
+RESTARTS = 20
+
+
+@pytest.mark.timeout(400)
+def test_nothing_is_dropped_by_a_delivery_limit_over_twenty_rolling_restarts(
+    tmp_path: Path, own_rabbitmq: OwnRabbitMQ, some_redis: OwnRedis
+) -> None:
+    own_rabbitmq.ctl("set_policy", "limit", "^celery$", f'{{"delivery-limit": {LIMIT}}}', "--apply-to", "queues")
+    with RabbitFleet(tmp_path, own_rabbitmq, some_redis, task_default_queue_type="quorum") as fleet:
+        ids = fleet.send_many(LATE, 40, 0.3) + fleet.send_many(EARLY, 40, 0.3)
+        for n in range(RESTARTS):
+            with fleet.worker(f"rolled{n}", "-c", "1", "--prefetch-multiplier", "100", ready=False):
+                before = len(fleet.started())
+                eventually(lambda: len(fleet.started()) > before)  # noqa: B023
+        with fleet.worker("last", "-c", "8"):
+            fleet.wait_for(ids, 60.0)
+            eventually(fleet.empty, 30.0)
+
+    assert fleet.read().repeated() == set()
+
+
+def test_what_is_on_the_ladder_to_a_queue_that_is_deleted_becomes_dead_letters(
+    tmp_path: Path, some_rabbitmq: Vhost, some_redis: OwnRedis
+) -> None:
+    with RabbitFleet(tmp_path, some_rabbitmq, some_redis) as fleet:
+        ids = [fleet.send(LATE, 0.0, countdown=2.0).id for _ in range(100)]
+        assert fleet.app.transport.flush(10.0) == 0
+        delete_queue(some_rabbitmq.url)
+        eventually(lambda: fleet.dead() == 100)
+        letters = fleet.app.transport.dead.page(limit=200).letters
+
+    assert {letter.task_id for letter in letters} == set(ids)
+    assert {(letter.queue, letter.reason) for letter in letters} == {("celery", "unroutable")}
+    assert fleet.left() == {DEAD: 100}
+
+
+def test_a_worker_declares_a_queue_anew_that_is_deleted_under_it(
+    tmp_path: Path, some_rabbitmq: Vhost, some_redis: OwnRedis
+) -> None:
+    with RabbitFleet(tmp_path, some_rabbitmq, some_redis) as fleet, fleet.worker("one", "-c", "2"):
+        running = fleet.linked(LATE, 3.0)
+        eventually(lambda: fleet.begun() == 1)
+        delete_queue(some_rabbitmq.url)
+        began = time.monotonic()
+        ids = fleet.send_many(LATE, 20)
+        fleet.wait_for(ids, 15.0)
+        took = time.monotonic() - began
+        fleet.wait_for([running])
+        eventually(fleet.empty)
+
+    assert took < 10.0
+    assert fleet.read().repeated() == set()
