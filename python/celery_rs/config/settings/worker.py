@@ -183,13 +183,13 @@ WORKER = (
         "the worker has its own; leave it out",
     ),
     refused("worker_agent", "string", None, "CELERYD_AGENT", "class of an agent", "there are no agents; leave it out"),
-    flag(
+    refused(
         "worker_detect_quorum_queues",
+        "bool",
         True,
         "CELERYD_DETECT_QUORUM_QUEUES",
         "work with quorum queues as they need it",
-        state=NOT_YET,
-        why="the embedded broker has none; leave it out",
+        "a worker always does; leave it out",
     ),
     flag(
         "worker_enable_remote_control",
