@@ -12,7 +12,7 @@ from tests.interop.fleet import Fleet, kill
 
 pytestmark = pytest.mark.parametrize("broker", ["rabbitmq"], indirect=True)
 
-TASKS = {"classic": 3000, "quorum": 1000}
+TASKS = {"classic": 2000, "quorum": 500}
 SOON = {"begun_ttl_s": 0.2, "reconnect_grace_s": 0.5}
 """What a killed worker of ours ran is looked at sooner than by default."""
 DEFERRED_S = 5.0

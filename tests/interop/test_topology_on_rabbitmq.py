@@ -104,11 +104,11 @@ def test_both_declare_the_same(tmp_path: Path, settings: dict[str, object]) -> N
         assert [row for row in theirs[what] if row not in ours[what]] == [], what
 
 
-def test_both_hear_what_either_says_to_everyone(tmp_path: Path, rabbitmq: str) -> None:
+def test_both_hear_what_either_says_to_everyone(tmp_path: Path, some_rabbitmq: rabbitmq_vhosts.Vhost) -> None:
     heard = tmp_path / "heard"
     with (
-        CeleryProject(tmp_path / "theirs", rabbitmq, {}, MODULE) as theirs,
-        OurProject(tmp_path / "ours", rabbitmq, {}, MODULE) as ours,
+        CeleryProject(tmp_path / "theirs", some_rabbitmq.url, {}, MODULE) as theirs,
+        OurProject(tmp_path / "ours", some_rabbitmq.url, {}, MODULE) as ours,
     ):
         worker = theirs.worker("-P", "solo", *ALONE, name="theirs@host")
         ours.worker("-P", "solo", name="ours@host")
@@ -122,10 +122,10 @@ def test_both_hear_what_either_says_to_everyone(tmp_path: Path, rabbitmq: str) -
     ]
 
 
-def test_two_of_one_name_both_hear(rabbitmq: str) -> None:
+def test_two_of_one_name_both_hear(some_rabbitmq: rabbitmq_vhosts.Vhost) -> None:
     """A queue of that name is the first one's alone; Celery's worker would not start."""
     exchange = Exchange("celery.pidbox", "fanout", durable=False)
-    transport = AmqpTransport(Server(rabbitmq, AmqpOptions()))
+    transport = AmqpTransport(Server(some_rabbitmq.url, AmqpOptions()))
     heard = [transport.subscribe(exchange, "#", "w1@host.celery.pidbox") for _ in range(2)]
 
     transport.announce(exchange, "", [b"news"])
