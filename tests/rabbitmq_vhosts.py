@@ -25,6 +25,13 @@ _AT_ONCE = 12
 _DEADLINE_S = 30.0
 _LIBRARY = "/usr/lib/rabbitmq/bin"
 
+_DELETION_OF_WHAT_IS_LEFT = (
+    '[catch rabbit_vhost:delete(V, <<"guest">>) || V <- rabbit_vhost:list_names(), '
+    '["celery", "rs", "test", Pid | _] <- [string:split(binary_to_list(V), "-", all)], '
+    'filelib:is_dir("/proc/self"), not filelib:is_dir("/proc/" ++ Pid)]'
+)
+"""By processes that were killed, where the broker can tell that they live no more."""
+
 _owner = f"celery-rs-test-{os.getpid()}-{secrets.token_hex(3)}"
 _numbers = count(1)
 _fresh: list[str] = []
@@ -47,7 +54,8 @@ def fresh() -> str:
     """The name of an empty one that nobody else uses."""
     if not _fresh:
         made = [f"{_owner}-{next(_numbers)}" for _ in range(_AT_ONCE)]
-        _evaluate([*(_deletion(name) for name in _done), *(_creation(name) for name in made)])
+        left = [] if _used or _done else [_DELETION_OF_WHAT_IS_LEFT]
+        _evaluate([*left, *(_deletion(name) for name in _done), *(_creation(name) for name in made)])
         _done.clear()
         _fresh.extend(made)
     name = _fresh.pop()

@@ -36,6 +36,7 @@ QUEUES = ("q", "other", "elsewhere", "extra", "followups", "one", "two")
 DEADLINE_S = 10.0
 logging.getLogger("pika").setLevel(logging.ERROR)  # it warns whenever a queue is not there
 _PATIENCE_S = 0.3
+_DESCENT_S = 3.0
 
 
 class RabbitWorld:
@@ -135,7 +136,12 @@ class RabbitWorld:
         return time.time()
 
     def pass_time(self, seconds: float) -> None:
+        """What is due then has come down its ladder, however busy the machine is."""
         time.sleep(seconds)
+        levels = [level for level in all_levels() if self._is_there(level.rsplit(".", 1)[0] + ".0")]
+        until = time.monotonic() + _DESCENT_S
+        while time.monotonic() < until and not all(map(self._is_empty, levels)):
+            time.sleep(0.05)
 
     def kill(self, consumer: Consumer) -> None:
         """Its socket is closed, as by the kernel."""
