@@ -91,9 +91,9 @@ def collect(calls: int, limit: float) -> dict[str, Any]:
     for number in range(min(100, calls)):
         ADD.delay(number, number).get(timeout=limit)
     before, began = _cpu(), time.perf_counter()
-    until = began + limit
+    half_time, until = began + limit / 2, began + limit
     waiting: list[Any] = []
-    while len(waiting) < calls and time.perf_counter() < until:
+    while len(waiting) < calls and time.perf_counter() < half_time:
         waiting.append(ADD.delay(len(waiting), len(waiting)))
     collected = 0
     for number, each in enumerate(waiting):

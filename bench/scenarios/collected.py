@@ -1,5 +1,6 @@
 """A worker that is ready and one client: it calls `delay()` in a row, then collects every result."""
 
+from bench.contestants import ContestantError
 from bench.report import Figure
 from bench.scenarios.base import Measured, Scenario, Stage
 
@@ -14,6 +15,8 @@ def run(stage: Stage) -> Measured:
         spent = stage.settled_cpu(worker) - cpu
         broker_spent = stage.broker_cpu() - broker
     collected = seen["collected"]
+    if not collected:
+        raise ContestantError(f"no result came within {limit:g} s: {worker.last_words()}")
     return Measured(
         {
             "rate": collected / seen["seconds"],
