@@ -66,3 +66,19 @@ def test_a_worker_declares_a_queue_anew_that_is_deleted_under_it(
 
     assert took < 10.0
     assert fleet.read().repeated() == set()
+
+
+@pytest.mark.timeout(200)
+def test_what_a_killed_worker_held_too_often_is_not_dropped_by_a_delivery_limit(
+    tmp_path: Path, own_rabbitmq: OwnRabbitMQ, some_redis: OwnRedis
+) -> None:
+    own_rabbitmq.ctl("set_policy", "limit", "^celery$", f'{{"delivery-limit": {LIMIT}}}', "--apply-to", "queues")
+    with RabbitFleet(tmp_path, own_rabbitmq, some_redis, task_default_queue_type="quorum") as fleet:
+        ids = fleet.send_many(LATE, 20, 0.5)
+        for n in range(LIMIT + 3):
+            with fleet.worker(f"killed{n}", "-c", "1", "--prefetch-multiplier", "100", ready=False) as worker:
+                before = len(fleet.started())
+                eventually(lambda: len(fleet.started()) > before and fleet.ready() == 0)  # noqa: B023
+                worker.kill()
+        with fleet.worker("last", "-c", "8"):
+            fleet.wait_for(ids, 60.0)

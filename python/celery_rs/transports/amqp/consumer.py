@@ -48,6 +48,8 @@ from celery_rs.transports.faults import Faults
 REJECTED = Burial("rejected", "the task refused its message")
 _RETURNS = 2
 """What a quorum queue has taken back so often is published again, since it drops what comes back too often."""
+_REFRESHED_S = 1.0
+"""So long such a one is waited for."""
 _WRITE_S = 10.0
 _COPY_S = 1.0
 """How long the end of a task waits for the copy of its message, which the broker has confirmed."""
@@ -174,9 +176,23 @@ class AmqpConsumer:
         with self._lock:
             self._hear_own(session)
             adopted = [self._adopted.popleft() for _ in range(len(self._adopted))]
-            deliveries = self._take(session, limit)
+            taken = self._take_held(session, limit)
             lost, self._lost = self._lost, []
+        worn = [tag for tag, held in taken if held.past.returns >= _RETURNS]
+        if worn:
+            self._refresh(session, worn)
+            with self._lock:
+                taken += self._take_held(session, limit - len(taken) + len(worn))
+        deliveries = self._opened([(tag, held) for tag, held in taken if tag in self._held])
         return Received([*adopted, *deliveries], lost, self._version)
+
+    def _refresh(self, session: Session, worn: Tags) -> None:
+        """Publish these again instead of delivering them: should we die, too, the queue might drop them."""
+        try:
+            self.give_back(worn)
+            session.link.wait(lambda: session.arrived, _REFRESHED_S)
+        except OperationalError:
+            pass  # a broker that takes no messages now: they are delivered as they are
 
     def _take(self, session: Session, limit: int) -> list[Delivery]:
         return self._opened(self._take_held(session, limit))

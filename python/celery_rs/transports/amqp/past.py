@@ -27,7 +27,7 @@ REASON = "x-crs-reason"
 DETAIL = "x-crs-detail"
 DIED_AT = "x-crs-died-at"
 LETTER = "x-crs-letter"
-_DEATHS = ("x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason")
+_DEATHS = ("x-delivery-count", "x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason")
 OURS = (CRASHES, DELIVERIES, QUEUE, EXCHANGE, KEY, TAG, LATE, REDELIVERED, REASON, DETAIL, DIED_AT, LETTER)
 _MARKS = re.compile(rb"x-(?:crs-|death|delivery-count)")
 
