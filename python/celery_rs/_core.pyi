@@ -117,7 +117,7 @@ class FrameReader:
     `properties` are as they stand in a content header, from their flags on.
     """
 
-    def __new__(cls, most: int = 536870912) -> Self:
+    def __new__(cls, most: int = ...) -> Self:
         """Messages with a body of more than `most` bytes are refused."""
 
     def feed(self, data: bytes) -> list[tuple[Any, ...]]:
@@ -140,7 +140,7 @@ def amqp_changed(
     properties: bytes,
     *,
     headers: Mapping[str, str | float | bool | None] | None = None,
-    without: Sequence[str] = (),
+    without: Sequence[str] = ...,
     expiration: str | None = None,
     delivery_mode: int | None = None,
 ) -> bytes:
