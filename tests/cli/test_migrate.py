@@ -161,7 +161,7 @@ def test_from_file_to_file(run: Run, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("memory://x", "memory://x"), "expected two brokers, got memory://x"),
-        (("memory://x", "amqp://h"), "brokers like amqp:// are not supported yet"),
+        (("memory://x", "sqs://h"), "brokers like sqs:// are not supported yet"),
         (("nonsense", "memory://x"), "expected a broker URL such as"),
         (("sqlite:///no/such.sqlite3", "memory://x"), "there is no database sqlite:///"),
         (("memory://x", "memory://y", "-Q", "a:"), "expected a queue or two as in 'a:b' for -Q, got 'a:'"),

@@ -176,12 +176,12 @@ def test_a_source_that_cannot_be_read_is_a_finding(run: Run, proj: Make) -> None
 
 
 def test_a_broker_that_is_none_is_a_finding(run: Run, proj: Make) -> None:
-    proj(more="app.conf.broker_url = 'amqp://u:hunter2@h'\n")
+    proj(more="app.conf.broker_url = 'sqs://u:hunter2@h'\n")
 
     result = run("-A", "proj", "check", "--no-workers")
 
     assert result.exit_code == 1
-    assert "brokers like amqp:// are not supported yet" in result.stdout
+    assert "brokers like sqs:// are not supported yet" in result.stdout
     assert "hunter2" not in result.output
 
 
