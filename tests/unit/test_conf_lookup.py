@@ -273,7 +273,7 @@ def test_the_signals_of_an_app_come_around_the_first_lookup() -> None:
     assert told == ["before", "named late"]
 
 
-@pytest.mark.parametrize("name", ["worker_timer", "broker_heartbeat", "security_key"])
+@pytest.mark.parametrize("name", ["worker_timer", "result_cache_max", "security_key"])
 def test_what_does_not_work_is_refused_by_name_where_it_is_set(name: str) -> None:
     row = BY_NAME[name]
     for set_it in (Settings, lambda change: Settings().update(change), lambda change: setattr(Settings(), name, 5)):

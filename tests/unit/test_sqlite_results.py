@@ -19,7 +19,7 @@ from tests.conformance.calls import call
 from tests.unit.sqlite_processes import process
 
 STATES = st.sampled_from([*sorted(states.ALL_STATES), states.REJECTED, states.IGNORED, "PROGRESS", "ÜBLICH"])
-RECORDS = st.builds(TaskResult, st.just("t"), STATES, st.integers(0, 3), st.binary(max_size=3))
+RECORDS = st.builds(TaskResult, st.just("t"), STATES, st.integers(0, 3), st.binary(max_size=3), reply_to=st.just(""))
 
 
 @pytest.fixture
