@@ -25,6 +25,7 @@ from celery_rs._core import (
     open_envelopes,
     seal_envelopes,
 )
+from celery_rs.wire import Message
 from tests.messages import message
 from tests.oracles import amqp
 from tests.oracles.amqp import Field
@@ -32,6 +33,8 @@ from tests.oracles.amqp import Field
 REAL: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).parent.with_name("fixtures").joinpath("amqp_contents.json").read_text()
 )
+CALLS = [name for name, sent in REAL.items() if "task" in sent["headers"] and "x-death" not in sent["headers"]]
+"""Calls as a client sent them: a message with deaths was written by RabbitMQ."""
 HEAD = 7 + 12
 """What stands in front of the properties in the frame of a content header."""
 
@@ -69,6 +72,30 @@ def recorded(name: str) -> tuple[bytes, bytes]:
     """The properties and the body of what real Celery sent."""
     frame = base64.b64decode(REAL[name]["content_header_frame"])
     return frame[HEAD : 7 + int.from_bytes(frame[3:7], "big")], base64.b64decode(REAL[name]["body"])
+
+
+def recorded_call(name: str) -> Message:
+    """The call that real Celery sent, as a client of ours says it."""
+    properties, body = recorded(name)
+    (opened,) = open_amqp([("", "celery", False, properties, body)])
+    envelope = json.loads(opened.raw)
+    headers, given = envelope["headers"], envelope["properties"]
+    assert headers.pop("lang") == "py"
+    hard, soft = headers.pop("timelimit")
+    ours = {key: headers.pop(key) for key in Message._fields if key in headers and key not in ("headers", "stamps")}
+    stamps = json.dumps(headers.pop("stamps")).encode()
+    return Message(
+        **ours,
+        body=body,
+        delivery_tag="",
+        content_type=envelope["content-type"],
+        content_encoding=envelope["content-encoding"],
+        hard_limit=hard,
+        soft_limit=soft,
+        stamps=stamps,
+        headers=json.dumps(headers).encode(),
+        **{key: given[key] for key in ("reply_to", "priority", "delivery_mode", "expiration") if key in given},
+    )
 
 
 def same(one: Any, other: Any) -> bool:
@@ -110,6 +137,18 @@ def test_what_celery_sent_is_written_byte_for_byte(name: str) -> None:
 
     assert amqp_changed(properties) == properties
     assert amqp_of_envelope(opened.raw) == (properties, body)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_is_published_byte_for_byte_as_celery_did(name: str) -> None:
+    header = base64.b64decode(REAL[name]["content_header_frame"])
+    channel = int.from_bytes(header[1:3], "big")
+    call = recorded_call(name)
+
+    (frames,) = amqp_publishes([call], [("", "celery")], channel, 131_072, False)
+
+    method = amqp.frame(1, channel, b"\x00\x3c\x00\x28\x00\x00" + b"\x00\x06celery\x00")
+    assert frames == method + header + amqp.frame(3, channel, call.body)
 
 
 @given(tables)

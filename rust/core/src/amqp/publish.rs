@@ -94,7 +94,7 @@ fn frame(
 pub fn publish_frames(message: &Message<'_>, target: &Target<'_>) -> Result<Vec<u8>, Error> {
     let headers = headers_of(message)?;
     let raw = headers.as_bytes();
-    let Value::Table(members) = from_json(raw, &mut Scanner::new(raw), 0)? else {
+    let Value::Table(members) = from_json(raw, &mut Scanner::new(raw), 1)? else {
         return Err(Error::NoHeader { name: "task" });
     };
     let text = |text: &'_ str| -> Option<Cow<'_, [u8]>> { Some(Cow::Owned(text.as_bytes().to_vec())) };

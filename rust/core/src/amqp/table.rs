@@ -3,6 +3,7 @@
 //! Written as py-amqp writes them, which is what Celery's workers read; read as `RabbitMQ` may send them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::cursor::{put_long_string, put_short_string, Cursor};
 use crate::error::Error;
@@ -218,27 +219,26 @@ pub(super) fn members_to_json(members: &Members<'_>, out: &mut JsonText) {
 }
 
 /// Read a JSON value as a table's value; `raw` is all that the scanner reads from.
+///
+/// `depth` counts from the envelope, whose members the headers are: 0 for all of it, 1 for headers alone.
 pub(super) fn from_json<'a>(raw: &'a [u8], scanner: &mut Scanner<'a>, depth: u32) -> Result<Value<'a>, Error> {
-    if depth > MAX_DEPTH {
+    // The envelope itself is no table.
+    let limit = MAX_DEPTH + 1;
+    if depth > limit && matches!(scanner.peek(), Some(b'{' | b'[')) {
         return Err(Error::TooDeep {
             at: scanner.mark(),
-            limit: MAX_DEPTH,
+            limit,
         });
     }
     match scanner.peek() {
         Some(b'{') => {
-            let mut found: Members<'a> = Vec::new();
+            let mut found = Distinct::default();
             let mut members = scanner.enter("an object")?;
             while let Some(key) = members.next(scanner)? {
                 let name = into_bytes(key.of(raw));
-                let value = from_json(raw, scanner, depth + 1)?;
-                // Of a name that comes twice the last value counts, as in Python.
-                match found.iter_mut().find(|(known, _)| *known == name) {
-                    Some(member) => member.1 = value,
-                    None => found.push((name, value)),
-                }
+                found.put(name, from_json(raw, scanner, depth + 1)?);
             }
-            Ok(Value::Table(found))
+            Ok(Value::Table(found.members))
         }
         Some(b'[') => {
             let mut values = Vec::new();
@@ -255,6 +255,45 @@ pub(super) fn from_json<'a>(raw: &'a [u8], scanner: &mut Scanner<'a>, depth: u32
         _ => {
             let span = scanner.value()?;
             Ok(scalar(span.of(raw)))
+        }
+    }
+}
+
+/// The members of an object, each name once: of one that comes twice the last value counts, in the
+/// first one's place, as in Python.
+#[derive(Default)]
+struct Distinct<'a> {
+    members: Members<'a>,
+    /// Where each name stands; empty while there are so few that looking through them is faster.
+    places: HashMap<Cow<'a, [u8]>, usize>,
+}
+
+impl<'a> Distinct<'a> {
+    const FEW: usize = 64;
+
+    fn put(&mut self, name: Cow<'a, [u8]>, value: Value<'a>) {
+        match self.place(&name).and_then(|at| self.members.get_mut(at)) {
+            Some(member) => member.1 = value,
+            None => self.add(name, value),
+        }
+    }
+
+    fn place(&self, name: &[u8]) -> Option<usize> {
+        if self.places.is_empty() {
+            return self.members.iter().position(|(known, _)| &**known == name);
+        }
+        self.places.get(name).copied()
+    }
+
+    fn add(&mut self, name: Cow<'a, [u8]>, value: Value<'a>) {
+        self.members.push((name, value));
+        let unplaced = match self.members.len() {
+            few if few < Self::FEW => return,
+            Self::FEW => 0,
+            many => many - 1,
+        };
+        for (at, (name, _)) in self.members.iter().enumerate().skip(unplaced) {
+            self.places.insert(name.clone(), at);
         }
     }
 }
