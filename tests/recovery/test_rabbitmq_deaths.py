@@ -41,7 +41,9 @@ def test_what_a_killed_worker_held_runs_elsewhere_at_once(
                 blocking.get(timeout=20)
             eventually(fleet.empty)
 
-        assert fleet.read().repeated() == set()
+        journal = fleet.read()
+        assert journal.repeated() == set()
+        assert [id for id in journal.runs if id != blocking.id] == held
 
 
 def test_early_work_of_a_killed_worker_fails_once_and_its_errback_runs(

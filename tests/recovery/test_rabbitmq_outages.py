@@ -14,7 +14,7 @@ from tests.recovery.redis_fleet import EARLY, LATE
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
-TASKS = 3_000
+TASKS = 5_000
 BACK_WITHIN_S = 8.0
 
 

@@ -50,6 +50,33 @@ def test_what_is_on_the_ladder_to_a_queue_that_is_deleted_becomes_dead_letters(
     assert fleet.left() == {DEAD: 100}
 
 
+def test_a_call_that_expires_while_it_waits_is_dropped_without_a_word(
+    tmp_path: Path, some_rabbitmq: Vhost, some_redis: OwnRedis
+) -> None:
+    with RabbitFleet(tmp_path, some_rabbitmq, some_redis) as fleet:
+        expired = fleet.send(LATE, 0.0, expires=1.0)
+        assert fleet.app.transport.flush(10.0) == 0
+        assert fleet.ready() == 1
+        eventually(lambda: fleet.ready() == 0)
+
+        assert fleet.left() == {}
+        assert expired.state == "PENDING"
+
+
+def test_what_lay_in_a_queue_that_is_deleted_is_gone(
+    tmp_path: Path, some_rabbitmq: Vhost, some_redis: OwnRedis
+) -> None:
+    with RabbitFleet(tmp_path, some_rabbitmq, some_redis) as fleet:
+        gone = fleet.send_many(LATE, 20)
+        assert fleet.app.transport.flush(10.0) == 0
+        delete_queue(some_rabbitmq.url)
+        with fleet.worker("one", "-c", "2"):
+            fleet.wait_for(fleet.send_many(LATE, 20))
+            eventually(fleet.empty)
+
+        assert not set(gone) & fleet.started()
+
+
 def test_a_worker_declares_a_queue_anew_that_is_deleted_under_it(
     tmp_path: Path, some_rabbitmq: Vhost, some_redis: OwnRedis
 ) -> None:
