@@ -4,6 +4,7 @@ Results go over `rpc://`. dramatiq has no such store: its results go to a Redis 
 """
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,18 +70,11 @@ CELERY = Contestant(
 )
 
 # What it takes for Celery to know that a message has arrived.
-CONFIRMED = Contestant(
+CONFIRMED = replace(
+    CELERY,
     name="celery-rabbitmq-confirms",
-    package="celery",
-    python=PYTHON,
     settings=partial(settings, confirm_publish=True),
-    libraries=("celery", "kombu", "amqp"),
     durability=f"{_DURABLE}, each confirmed before delay() returns; {_RPC}",
-    acknowledgement="early, when the task is handed to the pool",
-    prepare=prepare,
-    broker=servers.rabbitmq,
-    caller_stays=True,
-    server_versions=servers.rabbitmq_version,
 )
 
 DRAMATIQ = Contestant(

@@ -22,7 +22,7 @@ from celery_rs._core import amqp_headers
 from celery_rs.transports import Consumer, Recovered, Whereabouts
 from celery_rs.transports.amqp import AmqpConsumer, AmqpOptions, AmqpTransport
 from celery_rs.transports.amqp import Server as AmqpServer
-from celery_rs.transports.amqp.ladder import LEVELS, QUORUM, all_levels
+from celery_rs.transports.amqp.ladder import LADDERS, LEVELS, QUORUM
 from celery_rs.transports.amqp.past import BEGUN, FALLEN
 from celery_rs.transports.amqp.session import Session
 from celery_rs.transports.amqp.topology import DEAD, ORPHANS
@@ -99,7 +99,7 @@ class RabbitWorld:
 
     def _in_a_queue(self, task_id: str) -> Whereabouts | None:
         with self._channel() as channel:
-            waiting = [level for level in all_levels() if self._is_there(level.rsplit(".", 1)[0] + ".0")]
+            waiting = [level for level in _all_levels() if self._is_there(level.rsplit(".", 1)[0] + ".0")]
             for queue in (*QUEUES, DEAD, *waiting):
                 if task_id in self._look_through(channel, queue):
                     state = "dead" if queue == DEAD else "ready" if queue in QUEUES else "delayed"
@@ -138,7 +138,7 @@ class RabbitWorld:
     def pass_time(self, seconds: float) -> None:
         """What is due then has come down its ladder, however busy the machine is."""
         time.sleep(seconds)
-        levels = [level for level in all_levels() if self._is_there(level.rsplit(".", 1)[0] + ".0")]
+        levels = [level for level in _all_levels() if self._is_there(level.rsplit(".", 1)[0] + ".0")]
         until = time.monotonic() + _DESCENT_S
         while time.monotonic() < until and not all(map(self._is_empty, levels)):
             time.sleep(0.05)
@@ -315,3 +315,8 @@ class WatchedConsumer(AmqpConsumer):
 
 def _id(properties: bytes) -> object:
     return amqp_headers(properties).get("id")
+
+
+def _all_levels() -> list[str]:
+    """The names of all queues in which messages wait."""
+    return [f"{ladder.name}.{n}" for ladder in LADDERS for n in range(LEVELS)]

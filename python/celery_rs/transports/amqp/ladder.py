@@ -6,7 +6,6 @@ the message goes to the queue that the rest of the key names. Celery's ladder sk
 has no place for what finds no queue in the end; ours binds the queue itself, and has one.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pika import spec
@@ -68,7 +67,7 @@ QUORUM = Ladder(
     "celery_rs.delay-quorum",
     {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-dead-letter-strategy": "at-least-once"},
 )
-_LADDERS = (CLASSIC, QUORUM)
+LADDERS = (CLASSIC, QUORUM)
 
 
 def ticks(delay_s: float, *, early: bool) -> int:
@@ -85,7 +84,7 @@ def key(ticks: int, queue: str) -> str | None:
 
 def queue_in(exchange: str, routing_key: str) -> str | None:
     """The queue that a message which came down a ladder was for; None if it came another way."""
-    for ladder in _LADDERS:
+    for ladder in LADDERS:
         if exchange == ladder.name or exchange.startswith(f"{ladder.name}."):
             return _unescaped(routing_key.split(".", LEVELS)[-1])
     return None
@@ -99,8 +98,3 @@ def _unescaped(name: str) -> str:
     for letter, escape in reversed(_ESCAPED.items()):
         name = name.replace(escape, letter)
     return name
-
-
-def all_levels() -> Sequence[str]:
-    """The names of all queues in which messages wait."""
-    return [f"{ladder.name}.{n}" for ladder in _LADDERS for n in range(LEVELS)]
