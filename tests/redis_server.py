@@ -4,12 +4,13 @@
 does to it touches another's.
 """
 
+import random
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,16 @@ DATABASES = 1000
 """So many has one that is shared by many tests."""
 
 
+PORTS = range(15_000, 30_000)
+"""Below those that a system gives to outgoing connections: one of them could take it before the server does."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class OwnRedis:

@@ -1,6 +1,7 @@
 """Brokers of one run's own: started in its directory on ports that are free, killed with it."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -100,10 +101,12 @@ def rabbitmq_version() -> Mapping[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Below those that a system gives to outgoing connections: one of them could take it before the server does."""
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _find(program: str) -> str:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ def dropped(case: Case, broker: str) -> bool:
 
 @pytest.fixture(scope="module", params=[(direction, kind) for direction in DIRECTIONS for kind in KINDS], ids="-".join)
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Done once for all the processes that run tests: who comes first does it, the others wait for what it wrote."""
+    """Done once for all the processes that run tests: who comes first does it, the others wait for what it wrote.
+
+    In a folder of each attempt's own: what fails in one process is tried anew in the next, not failed by its remains.
+    """
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if own.name.startswith("popen-") else own
     direction, kind = request.param
@@ -73,8 +77,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         fcntl.flock(lock, fcntl.LOCK_EX)
         written = shared / f"{direction}-{kind}.json"
         if not written.exists():
-            folder = shared / f"{direction}-{kind}"
-            folder.mkdir()
+            folder = Path(tempfile.mkdtemp(prefix=f"{direction}-{kind}-", dir=shared))
             written.write_text(json.dumps(run_all(direction, kind, folder)))
     found: dict[str, Any] = json.loads(written.read_text())
     return found
