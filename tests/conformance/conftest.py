@@ -14,12 +14,15 @@ from tests.conformance.worlds import WORLDS, World
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With each world that keeps what the test `needs`; who asks for `backend` needs a store."""
+    """With each world that keeps what the test `needs`; who asks for `backend` needs a store, and a broker
+    is needed by whoever does not only need a store."""
     if "world" not in metafunc.fixturenames:
         return
     needed = {promise for mark in metafunc.definition.iter_markers("needs") for promise in mark.args}
     if "backend" in metafunc.fixturenames:
         needed.add("store")
+    if "transport" in metafunc.fixturenames or "consumer" in metafunc.fixturenames or "store" not in needed:
+        needed.add("broker")
     assert needed <= set(PROMISES), f"a test may need {PROMISES}, got {needed}"
     metafunc.parametrize(
         "world", [name for name, world in WORLDS.items() if not needed & world.lacks.keys()], indirect=True

@@ -53,6 +53,7 @@ class RabbitWorld:
             "purge delayed": "what waits for its time lies on a ladder that all queues share",
             "replies": "messages are pushed; a lost connection returns all that was held",
             "store": "a RabbitMQ keeps no records",
+            "commits": "a RabbitMQ keeps no records",
         }
     )
     shared_by_processes = True

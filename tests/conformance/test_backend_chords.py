@@ -5,7 +5,7 @@ import pytest
 from celery_rs.transports import Completion
 from celery_rs.wire import ChordPart
 
-pytestmark = pytest.mark.needs("store")
+pytestmark = pytest.mark.needs("store", "chords")
 
 
 def part(index: int, group: str = "group", state: str = "SUCCESS", result: bytes = b"1") -> ChordPart:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from celery_rs import states
+from celery_rs.serializers import JSON
 from celery_rs.transports import Completion
 from celery_rs.wire import TaskResult, encode_meta, supersedes
 
@@ -63,6 +64,7 @@ def test_the_rule_holds_within_one_batch(backend):
     assert backend.fetch(["a"])["a"].state == "SUCCESS"
 
 
+@pytest.mark.needs("commits")
 def test_the_rule_holds_for_what_a_consumer_finishes(backend, take, consumer):
     assert consumer.commits(backend)
     backend.store([record("a", "FAILURE"), record("b", "FAILURE")])
@@ -88,6 +90,7 @@ def test_a_forgotten_task_may_be_stored_anew(backend):
     assert list(backend.store([record("a", "STARTED")])) == [True]
 
 
+@pytest.mark.needs("clock")
 def test_records_expire(world):
     backend = world.backend(expires=60.0)
     backend.store([record("a")])
@@ -100,6 +103,7 @@ def test_records_expire(world):
     assert list(backend.store([record("a", "STARTED")])) == [True], "what expired supersedes nothing"
 
 
+@pytest.mark.needs("clock", "failures expire alone")
 def test_failures_have_an_expiry_of_their_own(world):
     backend = world.backend(expires=60.0, failure_expires=600.0)
     backend.store([record("a", "FAILURE"), record("b")])
@@ -111,6 +115,7 @@ def test_failures_have_an_expiry_of_their_own(world):
     assert backend.fetch(["a", "b"]) == {}
 
 
+@pytest.mark.needs("clock", "failures expire alone")
 def test_failures_can_be_kept_for_ever_or_go_sooner(world):
     kept = world.backend(expires=60.0, failure_expires=0)
     kept.store([record("a", "FAILURE")])
@@ -123,6 +128,7 @@ def test_failures_can_be_kept_for_ever_or_go_sooner(world):
     assert set(sooner.fetch(["b", "c"])) == {"c"}
 
 
+@pytest.mark.needs("clock")
 def test_a_cleanup_drops_what_has_expired_and_nothing_else(world):
     backend = world.backend(expires=60.0)
     backend.store([record("old")])
@@ -134,6 +140,7 @@ def test_a_cleanup_drops_what_has_expired_and_nothing_else(world):
     assert backend.fetch(["old", "new"]).keys() == {"new"}
 
 
+@pytest.mark.needs("clock")
 def test_records_can_be_kept_for_ever(world):
     backend = world.backend(expires=None)
     backend.store([record("a")])
@@ -141,6 +148,47 @@ def test_records_can_be_kept_for_ever(world):
     world.pass_time(10 * 365 * 86_400)
 
     assert set(backend.fetch(["a"])) == {"a"}
+
+
+def saved(*ids: str) -> bytes:
+    members = [[[id, None], None] for id in ids]
+    return JSON.dumps({"result": [["group", None], members]})
+
+
+def test_a_saved_group_is_fetched_as_it_was(world, backend):
+    backend.save_group("group", saved("a", "b"))
+
+    assert JSON.loads(world.backend().fetch_group("group")) == JSON.loads(saved("a", "b"))
+    assert backend.fetch_group("other") is None
+
+
+def test_a_group_that_is_saved_again_is_replaced(backend):
+    backend.save_group("group", saved("a"))
+    backend.save_group("group", saved("b"))
+
+    assert JSON.loads(backend.fetch_group("group")) == JSON.loads(saved("b"))
+
+
+def test_a_group_that_is_forgotten_is_gone(backend):
+    backend.save_group("group", saved("a"))
+
+    backend.forget_group("group")
+    backend.forget_group("unknown")
+
+    assert backend.fetch_group("group") is None
+
+
+@pytest.mark.needs("clock")
+def test_saved_groups_expire(world):
+    backend = world.backend(expires=60.0)
+    backend.save_group("group", saved("a"))
+    world.pass_time(50)
+    assert backend.fetch_group("group") is not None
+
+    world.pass_time(20)
+    assert backend.fetch_group("group") is None
+    backend.cleanup()
+    assert backend.fetch_group("group") is None
 
 
 def test_watch_yields_what_is_ready(backend):
@@ -167,6 +215,7 @@ def test_watch_hears_of_a_record_at_once(world, backend):
     assert time.monotonic() - began < DEADLINE_S / 2
 
 
+@pytest.mark.needs("commits")
 def test_watch_hears_of_what_a_consumer_finishes(world, take, consumer):
     backend = world.backend()
     assert consumer.commits(backend)

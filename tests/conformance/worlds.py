@@ -30,6 +30,7 @@ from celery_rs.wire import Exchange, Queue
 from tests import rabbitmq_vhosts
 from tests.conformance.promises import Promise
 from tests.conformance.rabbitmq import QuorumWorld, RabbitWorld
+from tests.conformance.stores import STORES, StoreWorld
 
 _names = count(1)
 
@@ -359,10 +360,11 @@ def _answers(url: str) -> bool:
 
 
 REDIS_URL = "redis://127.0.0.1:6379/15"
-WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld] | type[RedisWorld] | type[RabbitWorld]] = {
+WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld] | type[RedisWorld] | type[RabbitWorld] | type[StoreWorld]] = {
     "memory": MemoryWorld,
     "sqlite": SqliteWorld,
     **({"redis": RedisWorld} if _answers(REDIS_URL) else {}),
     **({"rabbitmq": RabbitWorld, "rabbitmq-quorum": QuorumWorld} if rabbitmq_vhosts.available() else {}),
+    **STORES,
 }
 """Every implementation; a new adapter is finished when the suite passes with it."""

@@ -670,6 +670,7 @@ class Celery:
                         failure_expires=self.conf.result_failure_expires,
                         overrides=self.conf.override_backends or self.loader.override_backends,
                         settings=self.conf,
+                        app=self,
                         transport=lambda: self.transport,
                         oid=lambda: self.oid,
                     )

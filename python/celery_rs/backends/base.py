@@ -26,7 +26,7 @@ class ResultBackend(Protocol):
     """A result store. Any thread; connects lazily; raises BackendError naming the store."""
 
     place: Literal["parent", "child"]
-    """Where `store` runs: user code never runs in the worker's parent."""
+    """Where a worker calls it: user code, ORMs and SQL never run in the parent, but in a process beside it."""
 
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         """Which were written; a record that would go backwards is not."""
@@ -41,6 +41,15 @@ class ResultBackend(Protocol):
         ...
 
     def forget(self, ids: Collection[str]) -> None: ...
+    def save_group(self, group: str, meta: bytes) -> None:
+        """Keep the members of a group: a record `{"result": ⟨result tuple⟩}`, encoded as the others are."""
+        ...
+
+    def fetch_group(self, group: str) -> bytes | None:
+        """What was saved, in the same form."""
+        ...
+
+    def forget_group(self, group: str) -> None: ...
     def cleanup(self) -> None:
         """Drop what has expired, now; a store that does so by itself may do nothing."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, NoReturn
 
 from celery_rs.backends.base import ChordClaim
+from celery_rs.backends.opening import Opening
 from celery_rs.errors import NotSupported
 from celery_rs.wire import ChordPart, TaskResult
 
@@ -27,6 +28,15 @@ class DisabledBackend:
     def forget(self, ids: Collection[str]) -> None:
         _refuse("forgetting a result")
 
+    def save_group(self, group: str, meta: bytes) -> None:
+        _refuse("saving a group")
+
+    def fetch_group(self, group: str) -> bytes | None:
+        _refuse("reading a saved group")
+
+    def forget_group(self, group: str) -> None:
+        _refuse("forgetting a saved group")
+
     def cleanup(self) -> None:
         """There is nothing to drop."""
 
@@ -47,6 +57,10 @@ class DisabledBackend:
 
     def close(self) -> None:
         """Nothing was opened."""
+
+
+def open_store(opening: Opening) -> DisabledBackend:
+    return DisabledBackend()
 
 
 def _refuse(what: str) -> NoReturn:

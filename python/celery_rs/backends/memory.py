@@ -10,6 +10,7 @@ from typing import Literal
 
 from celery_rs import states
 from celery_rs.backends.base import ChordClaim
+from celery_rs.backends.opening import Opening
 from celery_rs.transports.memory import Broker
 from celery_rs.wire import ChordPart, TaskResult
 
@@ -103,6 +104,11 @@ class MemoryBackend:
 
     def close(self) -> None:
         """The records stay for others of the same name."""
+
+
+def open_store(opening: Opening) -> MemoryBackend:
+    name = opening.url.partition("://")[2]
+    return MemoryBackend(name, expires=opening.expires, failure_expires=opening.failure_expires)
 
 
 class MemoryChordClaim:

@@ -1,20 +1,28 @@
 """URL → result store. Adapters are imported on first use: each loads its client library."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 from celery_rs.backends.base import ResultBackend
-from celery_rs.config import load, mask_url
+from celery_rs.backends.opening import Opening
+from celery_rs.config import load
 from celery_rs.errors import ImproperlyConfigured
-from celery_rs.serializers import content_types, serializer
 from celery_rs.transports import Transport
 
-_REDIS = ("redis", "rediss", "redis+socket", "valkey", "valkeys", "valkey+socket", "sentinel", "sentinels")
 RPC = "rpc"
-_NOT_YET = (
-    "db database sqla mongodb memcached cache memory+cache elasticsearch "
-    "cassandra couchbase couchdb arangodb cosmosdbsql dynamodb filesystem file s3 gs azureblockblob consul etcd "
-    "django-db django-cache"
+_ADAPTERS: Mapping[str, str] = {
+    "": "disabled",
+    "disabled": "disabled",
+    "memory": "memory",
+    "sqlite": "sqlite",
+    **dict.fromkeys("redis rediss redis+socket valkey valkeys valkey+socket sentinel sentinels".split(), "redis"),
+    RPC: "rpc",
+}
+"""Kind of URL → the module here whose `open_store` takes an `Opening`."""
+_NOT_YET = frozenset(
+    "db database mongodb memcached cache file filesystem django-db django-cache elasticsearch cassandra couchbase "
+    "couchdb arangodb cosmosdbsql dynamodb s3 gs azureblockblob consul etcd".split()
 )
 
 
@@ -26,81 +34,50 @@ def open_backend(
     failure_expires: float | None = None,
     overrides: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
+    app: Any = None,
     transport: Callable[[], Transport] | None = None,
     oid: Callable[[], str] | None = None,
 ) -> ResultBackend:
-    """None and `disabled` keep no results; `options` are result_backend_transport_options, the others are seconds.
+    """None and `disabled` keep no results; for the others see `Opening`.
 
-    `settings` are those of the app, for stores that have some of their own.
     `overrides` are stores of the user's own: kind of URL → class, or import path, that has an `open` like those here.
-    `transport` is the app's, and `oid` names the queue that its results come to, for `rpc://`.
     A store in the broker's own file shares the broker's connection, and is written in the broker's transactions.
     """
-    if url is not None and overrides and (kind := url.partition("://")[0]) in overrides:
-        return _open_override(kind, overrides[kind], url, options, expires)
-    if url is None or url.startswith("disabled"):
-        from celery_rs.backends.disabled import DisabledBackend
-
-        return DisabledBackend()
-    scheme, separator, rest = url.partition("://")
-    if scheme.lower() in _REDIS:
-        from celery_rs.backends.redis import open_redis
-
-        return open_redis(url, options, settings or {}, expires=expires or None, failure_expires=failure_expires)
-    if scheme.lower() == RPC:
-        return _open_rpc(settings or {}, expires or None, transport, oid)
-    match scheme if separator else None:
-        case "sqlite":
-            from celery_rs.backends.sqlite import SqliteBackend
-
-            return SqliteBackend.open(url, options, expires=expires or None, failure_expires=failure_expires)
-        case "memory":
-            from celery_rs.backends.memory import MemoryBackend
-
-            return MemoryBackend(rest, expires=expires or None, failure_expires=failure_expires)
-    kind = scheme.partition("+")[0].lower()
-    if kind in _NOT_YET.split() or scheme.lower() in _NOT_YET.split():
+    opening = Opening(url or "", options, settings or {}, expires or None, failure_expires, app, transport, oid)
+    kind = kind_of(opening.url)
+    own = (overrides or {}).get(opening.url.partition("://")[0])
+    if own is not None and url:
+        return _open_override(kind, own, opening)
+    adapter = _ADAPTERS.get(kind)
+    if adapter is not None and (kind in ("", "disabled") or "://" in opening.url):
+        return cast(ResultBackend, import_module(f"celery_rs.backends.{adapter}").open_store(opening))
+    if kind in _NOT_YET:
         raise ImproperlyConfigured(
-            f"expected a redis://, sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
+            f"expected a redis://, sqlite:// or memory:// result store, stores like {kind}:// are not supported yet; "
             "use 'sqlite:///results.sqlite3'"
         )
     raise ImproperlyConfigured(
-        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {mask_url(url)!r}"
+        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {opening.shown!r}"
     )
+
+
+def kind_of(url: str) -> str:
+    """What comes before `://`, up to a `+` unless all of it is the name of a store."""
+    scheme = url.partition("://")[0].lower()
+    return scheme if scheme in _ADAPTERS else scheme.partition("+")[0]
 
 
 def is_rpc(url: str | None) -> bool:
     """Whether results are sent to who called, instead of being stored."""
-    return url is not None and url.partition("://")[0].lower() == RPC
+    return url is not None and kind_of(url) == RPC
 
 
-def _open_rpc(
-    settings: Mapping[str, Any],
-    expires: float | None,
-    transport: Callable[[], Transport] | None,
-    oid: Callable[[], str] | None,
-) -> ResultBackend:
-    from celery_rs.backends.rpc import RpcBackend
-
-    if transport is None or oid is None:
-        raise ImproperlyConfigured("expected an app around the result store rpc://, whose broker it sends results over")
-    accept = settings.get("result_accept_content")
-    return RpcBackend(
-        transport,
-        oid,
-        expires=expires,
-        persistent=bool(settings.get("result_persistent")),
-        serializer=serializer(settings.get("result_serializer") or "json"),
-        accept=content_types(tuple(settings.get("accept_content") or ("json",) if accept is None else accept)),
-    )
-
-
-def _open_override(kind: str, given: Any, url: str, options: Mapping[str, Any], expires: float | None) -> ResultBackend:
+def _open_override(kind: str, given: Any, opening: Opening) -> ResultBackend:
     store = load(given) if isinstance(given, str) else given
     if not callable(getattr(store, "open", None)):
         raise ImproperlyConfigured(
             f"override_backends: expected a result store with a class method `open(url, options, expires=...)` for "
             f"{kind!r}, got {given!r}"
         )
-    opened: ResultBackend = store.open(url, options, expires=expires or None)
+    opened: ResultBackend = store.open(opening.url, opening.options, expires=opening.expires)
     return opened

@@ -7,12 +7,13 @@ and the wait; the transaction that makes the result ready rings.
 import os
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 from celery_rs import states
 from celery_rs.backends.base import ChordClaim
+from celery_rs.backends.opening import Opening
 from celery_rs.errors import BackendError, OperationalError
 from celery_rs.transports.sqlite import NET_S, Database, ResultTable, Transaction, Upkeep, open_database
 from celery_rs.wire import ChordPart, TaskResult
@@ -36,13 +37,6 @@ class SqliteBackend:
         # `Consumer.finish` of the same file writes into this table, in its own transaction.
         self.database = database
         self.table = ResultTable(expires, failure_expires_s=failure_expires)
-
-    @classmethod
-    def open(
-        cls, url: str, options: Mapping[str, Any], *, expires: float | None, failure_expires: float | None = None
-    ) -> "SqliteBackend":
-        """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
-        return cls(open_database(url, options), expires=expires, failure_expires=failure_expires)
 
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         with _in_words_of_the_store(), self.database.transaction() as tx:
@@ -144,6 +138,12 @@ class SqliteBackend:
 
     def close(self) -> None:
         self.database.close()
+
+
+def open_store(opening: Opening) -> SqliteBackend:
+    """Raises ImproperlyConfigured for a URL or an option that makes no sense."""
+    database = open_database(opening.url, opening.options)
+    return SqliteBackend(database, expires=opening.expires, failure_expires=opening.failure_expires)
 
 
 class SqliteChordClaim:

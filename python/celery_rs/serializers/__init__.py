@@ -2,6 +2,7 @@
 
 from celery_rs.serializers.base import Serializer
 from celery_rs.serializers.compression import compress, compression_type, decompress, pack_result, unpack_result
+from celery_rs.serializers.library import library
 from celery_rs.serializers.registry import (
     JSON,
     PICKLE,
@@ -21,6 +22,7 @@ __all__ = [
     "compression_type",
     "content_types",
     "decompress",
+    "library",
     "pack_result",
     "reader",
     "register",

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from celery_rs.backends.opening import Opening
 from celery_rs.backends.redis.store import PAUSES, RedisBackend
 from celery_rs.config import load, mask_url
 from celery_rs.errors import ImproperlyConfigured
-from celery_rs.serializers import serializer
 from celery_rs.transports.redis import RedisOptions, ResultKeys, Server
-from celery_rs.wire import ResultCodec
 
 _SETTINGS = {
     "redis_max_connections": "max_connections",
@@ -23,15 +22,9 @@ _SETTINGS = {
 _MOST_PAUSES = 1000
 
 
-def open_redis(
-    url: str,
-    options: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    *,
-    expires: float | None,
-    failure_expires: float | None = None,
-) -> RedisBackend:
+def open_store(opening: Opening) -> RedisBackend:
     """Raises ImproperlyConfigured for a URL, an option or a setting that makes no sense."""
+    url, options, settings = opening.url, opening.options, opening.settings
     given = {option: settings.get(name) or None for name, option in _SETTINGS.items()}  # 0 is off, as in Celery
     provider = _credential_provider(settings.get("redis_backend_credential_provider"))
     chosen = RedisOptions.of(
@@ -40,17 +33,16 @@ def open_redis(
     use_ssl = settings.get("redis_backend_use_ssl")
     _check_certificates(url, use_ssl)
     server = Server.at(url, chosen, use_ssl=use_ssl, role="result store")
-    written_by = serializer(settings.get("result_serializer") or "json")
     keys = ResultKeys(
         key_prefix(chosen.global_keyprefix),
-        expires,
-        failure_expires,
-        plain=ResultCodec(written_by, settings.get("result_compression")).is_plain,
+        opening.expires,
+        opening.failure_expires,
+        plain=opening.codec.is_plain,
     )
     return RedisBackend(
         server,
         keys,
-        written_by,
+        opening.written_by,
         pauses=_pauses(options.get("retry_policy") or {}),
         asks_again=bool(settings.get("redis_retry_on_timeout")),
     )

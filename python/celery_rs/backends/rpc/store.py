@@ -13,10 +13,11 @@ from typing import Literal, NoReturn
 
 from celery_rs import states
 from celery_rs.backends.base import ChordClaim
+from celery_rs.backends.opening import Opening
 from celery_rs.backends.peek import peek
 from celery_rs.backends.rpc.inbox import PAUSES, Inbox
 from celery_rs.backends.rpc.kept import Kept
-from celery_rs.errors import BackendError, CeleryError, NotSupported, OperationalError
+from celery_rs.errors import BackendError, CeleryError, ImproperlyConfigured, NotSupported, OperationalError
 from celery_rs.serializers import JSON, Serializer, reader, unpack_result
 from celery_rs.transports import Subscription, Transport
 from celery_rs.wire import (
@@ -195,3 +196,17 @@ def _in_words_of_the_store() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise BackendError(f"results over the broker: {error}") from None
+
+
+def open_store(opening: Opening) -> RpcBackend:
+    """Raises ImproperlyConfigured without an app around it, or for content types that there are not."""
+    if opening.transport is None or opening.oid is None:
+        raise ImproperlyConfigured("expected an app around the result store rpc://, whose broker it sends results over")
+    return RpcBackend(
+        opening.transport,
+        opening.oid,
+        expires=opening.expires,
+        persistent=bool(opening.settings.get("result_persistent")),
+        serializer=opening.written_by,
+        accept=opening.accept,
+    )
