@@ -10,20 +10,29 @@ from celery_rs.config import load
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import Transport
 
-RPC = "rpc"
 _ADAPTERS: Mapping[str, str] = {
     "": "disabled",
     "disabled": "disabled",
     "memory": "memory",
+    "redis": "redis",
+    "redis+socket": "redis",
+    "rediss": "redis",
+    "rpc": "rpc",
+    "sentinel": "redis",
+    "sentinels": "redis",
     "sqlite": "sqlite",
-    **dict.fromkeys("redis rediss redis+socket valkey valkeys valkey+socket sentinel sentinels".split(), "redis"),
-    RPC: "rpc",
+    "valkey": "redis",
+    "valkey+socket": "redis",
+    "valkeys": "redis",
 }
 """Kind of URL → the module here whose `open_store` takes an `Opening`."""
 _NOT_YET = frozenset(
-    "db database mongodb memcached cache file filesystem django-db django-cache elasticsearch cassandra couchbase "
-    "couchdb arangodb cosmosdbsql dynamodb s3 gs azureblockblob consul etcd".split()
-)
+    {
+        "db", "database", "mongodb", "memcached", "cache", "file", "filesystem", "django-db", "django-cache",
+        "elasticsearch", "cassandra", "couchbase", "couchdb", "arangodb", "cosmosdbsql", "dynamodb", "s3", "gs",
+        "azureblockblob", "consul", "etcd",
+    }
+)  # fmt: skip
 
 
 def open_backend(
@@ -69,7 +78,7 @@ def kind_of(url: str) -> str:
 
 def is_rpc(url: str | None) -> bool:
     """Whether results are sent to who called, instead of being stored."""
-    return url is not None and kind_of(url) == RPC
+    return url is not None and kind_of(url) == "rpc"
 
 
 def _open_override(kind: str, given: Any, opening: Opening) -> ResultBackend:

@@ -1,4 +1,4 @@
-"""Libraries that only some serializers, compressions and result stores need: loaded at their first use, and asked for by name."""
+"""Libraries that only some serializers, compressions and stores need: loaded at their first use, asked for by name."""
 
 from importlib import import_module
 from typing import Any
