@@ -1,4 +1,4 @@
-"""One suite per interface, run against every implementation in `worlds.WORLDS`."""
+"""One suite per interface, run against every implementation in `WORLDS` and `STORES`."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +10,14 @@ from celery_rs.backends import ResultBackend
 from celery_rs.transports import Completion, Consumer, Delivery, Transport
 from tests.conformance.calls import call
 from tests.conformance.promises import PROMISES
+from tests.conformance.stores import STORES
 from tests.conformance.worlds import WORLDS, World
+
+ALL: dict[str, type[Any]] = {**WORLDS, **STORES}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With each world that keeps what the test `needs`; who asks for `backend` needs a store, and a broker
-    is needed by whoever does not only need a store."""
+    """With each world that keeps what the test `needs`. Who asks for `backend` needs a store, all else a broker."""
     if "world" not in metafunc.fixturenames:
         return
     needed = {promise for mark in metafunc.definition.iter_markers("needs") for promise in mark.args}
@@ -25,13 +27,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         needed.add("broker")
     assert needed <= set(PROMISES), f"a test may need {PROMISES}, got {needed}"
     metafunc.parametrize(
-        "world", [name for name, world in WORLDS.items() if not needed & world.lacks.keys()], indirect=True
+        "world", [name for name, world in ALL.items() if not needed & world.lacks.keys()], indirect=True
     )
 
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    world: World = WORLDS[request.param](tmp_path)
+    world: World = ALL[request.param](tmp_path)
     yield world
     world.close()
 

@@ -30,7 +30,6 @@ from celery_rs.wire import Exchange, Queue
 from tests import rabbitmq_vhosts
 from tests.conformance.promises import Promise
 from tests.conformance.rabbitmq import QuorumWorld, RabbitWorld
-from tests.conformance.stores import STORES, StoreWorld
 
 _names = count(1)
 
@@ -360,11 +359,10 @@ def _answers(url: str) -> bool:
 
 
 REDIS_URL = "redis://127.0.0.1:6379/15"
-WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld] | type[RedisWorld] | type[RabbitWorld] | type[StoreWorld]] = {
+WORLDS: dict[str, type[MemoryWorld] | type[SqliteWorld] | type[RedisWorld] | type[RabbitWorld]] = {
     "memory": MemoryWorld,
     "sqlite": SqliteWorld,
     **({"redis": RedisWorld} if _answers(REDIS_URL) else {}),
     **({"rabbitmq": RabbitWorld, "rabbitmq-quorum": QuorumWorld} if rabbitmq_vhosts.available() else {}),
-    **STORES,
 }
 """Every implementation; a new adapter is finished when the suite passes with it."""
