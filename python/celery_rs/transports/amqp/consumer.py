@@ -178,21 +178,26 @@ class AmqpConsumer:
             adopted = [self._adopted.popleft() for _ in range(len(self._adopted))]
             taken = self._take_held(session, limit)
             lost, self._lost = self._lost, []
-        worn = [tag for tag, held in taken if held.past.returns >= _RETURNS]
-        if worn:
-            self._refresh(session, worn)
+        while worn := [tag for tag, held in taken if held.past.returns >= _RETURNS]:
+            if not self._refresh(session, worn):
+                break  # a broker that takes no messages now: they are delivered as they are
             with self._lock:
-                taken += self._take_held(session, limit - len(taken) + len(worn))
+                taken = [(tag, held) for tag, held in taken if tag in self._held]
+                taken += self._take_held(session, limit - len(taken))  # among them may be more of the kind
         deliveries = self._opened([(tag, held) for tag, held in taken if tag in self._held])
         return Received([*adopted, *deliveries], lost, self._version)
 
-    def _refresh(self, session: Session, worn: Tags) -> None:
-        """Publish these again instead of delivering them: should we die, too, the queue might drop them."""
+    def _refresh(self, session: Session, worn: Tags) -> bool:
+        """Publish these again instead of delivering them: should we die, too, the queue might drop them.
+
+        Whether they were.
+        """
         try:
             self.give_back(worn)
             session.link.wait(lambda: session.arrived, _REFRESHED_S)
         except OperationalError:
-            pass  # a broker that takes no messages now: they are delivered as they are
+            return False
+        return self._held.keys().isdisjoint(worn)
 
     def _take(self, session: Session, limit: int) -> list[Delivery]:
         return self._opened(self._take_held(session, limit))
