@@ -22,15 +22,23 @@ class ChordClaim(Protocol):
         ...
 
 
-class ResultBackend(Protocol):
-    """A result store. Any thread; connects lazily; raises BackendError naming the store."""
-
-    place: Literal["parent", "child"]
-    """Where a worker calls it: user code, ORMs and SQL never run in the parent, but in a process beside it."""
+class ResultWriter(Protocol):
+    """What a worker asks of a result store when tasks end."""
 
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         """Which were written; a record that would go backwards is not."""
         ...
+
+    def claim_chords(self, parts: Sequence[ChordPart], claim_s: float) -> Sequence[ChordClaim]:
+        """Count these parts (repeating one changes nothing) and claim the chords of theirs that are complete."""
+        ...
+
+
+class ResultBackend(ResultWriter, Protocol):
+    """A result store. Any thread; connects lazily; raises BackendError naming the store."""
+
+    place: Literal["parent", "child"]
+    """Where a worker calls it: user code, ORMs and SQL never run in the parent, but in a process beside it."""
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
         """The records there are; an unknown id is left out."""
@@ -55,10 +63,6 @@ class ResultBackend(Protocol):
         ...
 
     def open_chord(self, group: str, size: int) -> None: ...
-    def claim_chords(self, parts: Sequence[ChordPart], claim_s: float) -> Sequence[ChordClaim]:
-        """Count these parts (repeating one changes nothing) and claim the chords of theirs that are complete."""
-        ...
-
     def describe(self) -> str:
         """The store for people: secrets masked, a file by its absolute path."""
         ...

@@ -61,8 +61,9 @@ def open_backend(
     if adapter is not None and (kind in ("", "disabled") or "://" in opening.url):
         return cast(ResultBackend, import_module(f"celery_rs.backends.{adapter}").open_store(opening))
     if kind in _NOT_YET:
+        scheme = opening.url.partition("://")[0]
         raise ImproperlyConfigured(
-            f"expected a redis://, sqlite:// or memory:// result store, stores like {kind}:// are not supported yet; "
+            f"expected a redis://, sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
             "use 'sqlite:///results.sqlite3'"
         )
     raise ImproperlyConfigured(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from celery_rs.backends import ResultBackend
+from celery_rs.backends import ResultWriter
 from celery_rs.errors import BackendError, OperationalError
 from celery_rs.transports import Backoff, Burial, Completion, Consumer, Tag, Transport
 from celery_rs.wire import Exchange, TaskResult
@@ -81,7 +81,7 @@ class Completer:
         self,
         transport: Transport,
         consumer: Consumer,
-        backend: ResultBackend,
+        backend: ResultWriter,
         inbox: Inbox,
         elsewhere: Transport | None = None,
     ) -> None:

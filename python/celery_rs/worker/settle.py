@@ -8,7 +8,7 @@ repeated from the start.
 
 from collections.abc import Collection, Mapping, Sequence
 
-from celery_rs.backends import ResultBackend
+from celery_rs.backends import ResultWriter
 from celery_rs.errors import Unroutable
 from celery_rs.transports import Burial, Completion, Consumer, Outgoing, Tag, Transport, Verdict
 
@@ -22,7 +22,7 @@ def finish(
     *,
     transport: Transport,
     consumer: Consumer,
-    backend: ResultBackend,
+    backend: ResultWriter,
     elsewhere: Transport | None = None,
 ) -> Sequence[Verdict]:
     """Complete these deliveries; `lost` ones left no trace. Raises OperationalError, BackendError.
@@ -76,7 +76,7 @@ def _rest(completion: Completion, strays: Collection[int]) -> Completion:
     )
 
 
-def bury(letters: Mapping[Tag, Burial], *, consumer: Consumer, backend: ResultBackend) -> None:
+def bury(letters: Mapping[Tag, Burial], *, consumer: Consumer, backend: ResultWriter) -> None:
     """Make dead letters of these, their records stored first. Raises OperationalError, BackendError."""
     if consumer.commits(backend):
         consumer.bury(letters)

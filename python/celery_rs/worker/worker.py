@@ -16,6 +16,7 @@ from typing import Any
 from celery_rs import signals
 from celery_rs._core import RateLimiter
 from celery_rs.app import Celery
+from celery_rs.backends import ResultWriter
 from celery_rs.config import broker_info
 from celery_rs.errors import OperationalError
 from celery_rs.events import Emitter
@@ -38,7 +39,7 @@ from celery_rs.worker.listener import Listener
 from celery_rs.worker.loop import Loop
 from celery_rs.worker.options import WorkerOptions
 from celery_rs.worker.policy import Policy, policy_of
-from celery_rs.worker.pools import Pool, open_pool, running_tasks
+from celery_rs.worker.pools import Clerk, Duties, Pool, open_pool, running_tasks
 from celery_rs.worker.processes import with_hooks
 from celery_rs.worker.processors import usable_processors
 from celery_rs.worker.receiver import Receiver
@@ -144,12 +145,13 @@ class Worker:
             pool = self._pool()
             parts.callback(pool.stop)
             pool.start(box.post, watch)
+            results = self._results(parts, pool)
             consumer = self._connect(box, watch, pool, lifecycle, unconnected)
             if consumer is not None:
                 if statedb is not None:
                     statedb.start(box)
                     parts.callback(statedb.stop)
-                loop = self._assemble(parts, box, watch, pool, consumer, policies, limiter, lifecycle, revokes)
+                loop = self._assemble(parts, box, watch, pool, consumer, results, policies, limiter, lifecycle, revokes)
                 lifecycle.started()
                 logger.info("Connected to %s", self.app.transport.describe())
                 self._warn_of_the_broker()
@@ -193,6 +195,7 @@ class Worker:
         watch: Watch,
         pool: Pool,
         consumer: Consumer,
+        results: ResultWriter,
         policies: dict[str, Policy],
         limiter: RateLimiter,
         lifecycle: Lifecycle,
@@ -203,7 +206,7 @@ class Worker:
         grace, broker = Grace(CLOSE_S), broker_info(self.app.broker_read_url, conf)
         parts.callback(lambda: within(grace.left(), "giving back what is held", consumer.close))
         elsewhere = None if written is transport else written
-        completer = Completer(transport, consumer, self.app.backend, box, elsewhere)
+        completer = Completer(transport, consumer, results, box, elsewhere)
         completer.start()
         parts.callback(completer.stop, FLUSH_S)
         tries = Tries(transport.describe(), Patience.while_running(conf), sooner=BACK_WITHIN_S)
@@ -235,6 +238,16 @@ class Worker:
             state=lambda loop: State(loop, self.queues, receiver, self._queue, broker),
             autoscale=self.autoscale,
         )
+
+    def _results(self, parts: ExitStack, pool: Pool) -> ResultWriter:
+        """The result store as the parent writes to it; like the pool, before any thread exists."""
+        store = self.app.backend
+        if store.place == "parent" or pool.blocks:
+            return store
+        clerk = Clerk(lambda: self.app.backend, store.describe(), self._duties())
+        clerk.start()
+        parts.callback(clerk.stop)
+        return clerk
 
     def _bulletin(self, parts: ExitStack, box: Inbox, grace: Grace) -> Bulletin:
         """What monitors hear, and the thread that sends it."""
@@ -285,13 +298,10 @@ class Worker:
 
     def _pool(self) -> Pool:
         conf, options = self.app.conf, self.options
-        duties = running_tasks(self.app, self.hostname)
-        if conf["worker_deduplicate_successful_tasks"]:
-            duties = without_repeats(duties, self.app)
         most_memory = options.max_memory_per_child or conf["worker_max_memory_per_child"]
         return open_pool(
             options.pool,
-            with_hooks(duties, self.app, self.hostname, options.on_child)._replace(most_memory=most_memory),
+            self._duties()._replace(most_memory=most_memory),
             self.concurrency,
             most=None if self.autoscale is None else self.autoscale.most,
             max_tasks_per_child=options.max_tasks_per_child or conf["worker_max_tasks_per_child"],
@@ -301,6 +311,12 @@ class Worker:
                 options.time_limit or conf["task_time_limit"] or 0,
             ),
         )
+
+    def _duties(self) -> Duties:
+        duties = running_tasks(self.app, self.hostname)
+        if self.app.conf["worker_deduplicate_successful_tasks"]:
+            duties = without_repeats(duties, self.app)
+        return with_hooks(duties, self.app, self.hostname, self.options.on_child)
 
     def _caps(self) -> Caps:
         conf = self.app.conf

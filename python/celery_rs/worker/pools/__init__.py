@@ -15,6 +15,7 @@ from celery_rs.worker.pools.base import (
     Watch,
 )
 from celery_rs.worker.pools.child import Duties
+from celery_rs.worker.pools.clerk import Clerk
 from celery_rs.worker.pools.prefork import PreforkPool
 from celery_rs.worker.pools.registry import POOLS, open_pool, running_tasks
 from celery_rs.worker.pools.solo import SoloPool
@@ -22,6 +23,7 @@ from celery_rs.worker.pools.solo import SoloPool
 __all__ = [
     "POOLS",
     "Announced",
+    "Clerk",
     "Duties",
     "Finished",
     "Job",
