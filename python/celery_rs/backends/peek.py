@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from celery_rs import states
 from celery_rs.errors import CeleryError
 from celery_rs.serializers import JSON, Serializer, unpack_result
+from celery_rs.wire import TaskResult, without_attempt
 
 _PLAIN = re.compile(rb'\s*{\s*"status"\s*:\s*"([^"\\]*)"(?:\s*,\s*"attempt"\s*:\s*(\d+))?')
 
@@ -41,6 +42,14 @@ def peek(raw: bytes, serializer: Serializer = JSON) -> Told | None:
 def standing(raw: bytes, serializer: Serializer) -> Told:
     """The same for a record that another may replace: what does not say stands back."""
     return peek(raw, serializer) or Told(states.PENDING, 0)
+
+
+def read_record(task_id: str, raw: bytes, serializer: Serializer) -> TaskResult:
+    """What cannot be read counts as ready: whoever waits for it is told what is wrong with it."""
+    told = peek(raw, serializer)
+    if told is None:
+        return TaskResult(task_id, states.FAILURE, 0, raw)
+    return TaskResult(task_id, told.state, told.attempt, without_attempt(raw)[0])
 
 
 def _read(payload: bytes, serializer: Serializer) -> Any:

@@ -12,7 +12,9 @@ from celery_rs.transports import Transport
 
 _ADAPTERS: Mapping[str, str] = {
     "": "disabled",
+    "cache": "cache",
     "disabled": "disabled",
+    "file": "file",
     "memory": "memory",
     "redis": "redis",
     "redis+socket": "redis",
@@ -26,9 +28,11 @@ _ADAPTERS: Mapping[str, str] = {
     "valkeys": "redis",
 }
 """Kind of URL → the module here whose `open_store` takes an `Opening`."""
+_WITHOUT_URL = frozenset({"", "cache", "disabled"})
+"""What is named only: settings of its own say the rest."""
 _NOT_YET = frozenset(
     {
-        "db", "database", "mongodb", "memcached", "cache", "file", "filesystem", "django-db", "django-cache",
+        "db", "database", "mongodb", "django-db", "django-cache",
         "elasticsearch", "cassandra", "couchbase", "couchdb", "arangodb", "cosmosdbsql", "dynamodb", "s3", "gs",
         "azureblockblob", "consul", "etcd",
     }
@@ -58,7 +62,7 @@ def open_backend(
     if own is not None and url:
         return _open_override(kind, own, opening)
     adapter = _ADAPTERS.get(kind)
-    if adapter is not None and (kind in ("", "disabled") or "://" in opening.url):
+    if adapter is not None and (kind in _WITHOUT_URL or "://" in opening.url):
         return cast(ResultBackend, import_module(f"celery_rs.backends.{adapter}").open_store(opening))
     if kind in _NOT_YET:
         scheme = opening.url.partition("://")[0]

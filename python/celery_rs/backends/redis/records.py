@@ -8,12 +8,12 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 
 from celery_rs import states
-from celery_rs.backends.peek import peek, standing
+from celery_rs.backends.peek import peek, read_record, standing
 from celery_rs.backends.redis.client import Client
 from celery_rs.errors import BackendError
 from celery_rs.serializers import Serializer
 from celery_rs.transports.redis import Link, ResultKeys, Script
-from celery_rs.wire import TaskResult, supersedes, without_attempt
+from celery_rs.wire import TaskResult, supersedes
 
 _AT_ONCE = 1000
 _MOST_TRIES = 100
@@ -77,8 +77,4 @@ class Records:
         return told is None or told.state in states.READY_STATES
 
     def read(self, task_id: str, raw: bytes) -> TaskResult:
-        """What cannot be read counts as ready: whoever waits for it is told what is wrong with it."""
-        told = peek(raw, self._serializer)
-        if told is None:
-            return TaskResult(task_id, states.FAILURE, 0, raw)
-        return TaskResult(task_id, told.state, told.attempt, without_attempt(raw)[0])
+        return read_record(task_id, raw, self._serializer)
