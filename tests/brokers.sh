@@ -13,6 +13,7 @@ missing=()
 
 redis_port=6379
 rabbitmq_port=5672
+memcached_port=11211
 
 listens() {
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
@@ -60,13 +61,22 @@ start_rabbitmq() {
     setsid "$1" >"$scratch/rabbitmq.log" 2>&1 &
 }
 
+start_memcached() {
+  setsid "$1" -l 127.0.0.1 -p "$memcached_port" -U 0 -u nobody >"$scratch/memcached.log" 2>&1 &
+}
+
+program_of() {
+  # The program and its package have the same name.
+  case $1 in memcached) echo memcached ;; *) echo "$1-server" ;; esac
+}
+
 provide() {
-  local broker=$1 port="${1}_port" path
+  local broker=$1 port="${1}_port" program path
   port=${!port}
   listens "$port" && return 0
-  # The program and its package have the same name.
-  path=$(find_program "$broker-server") || {
-    install_package "$broker-server" && path=$(find_program "$broker-server")
+  program=$(program_of "$broker")
+  path=$(find_program "$program") || {
+    install_package "$program" && path=$(find_program "$program")
   } || return 1
   echo "[brokers] starting $broker on port $port"
   "start_$broker" "$path"
@@ -89,8 +99,8 @@ trap 'exit 143' TERM
 scratch=$(mktemp -d)
 for broker in ${BROKERS:-}; do
   case $broker in
-    redis | rabbitmq) provide "$broker" || missing+=("$broker") ;;
-    *) echo "BROKERS must name redis or rabbitmq, got '$broker'" >&2 && exit 2 ;;
+    redis | rabbitmq | memcached) provide "$broker" || missing+=("$broker") ;;
+    *) echo "BROKERS must name redis, rabbitmq or memcached, got '$broker'" >&2 && exit 2 ;;
   esac
 done
 

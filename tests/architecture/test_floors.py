@@ -29,6 +29,7 @@ LAZY = {
     PACKAGE,
     f"{PACKAGE}.transports.registry",
     f"{PACKAGE}.backends.registry",
+    f"{PACKAGE}.backends.cache.options",
     f"{PACKAGE}.cli.commands",
     f"{PACKAGE}.drop_in.finder",
 }

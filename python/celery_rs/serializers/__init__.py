@@ -2,7 +2,7 @@
 
 from celery_rs.serializers.base import Serializer
 from celery_rs.serializers.compression import compress, compression_type, decompress, pack_result, unpack_result
-from celery_rs.serializers.library import library
+from celery_rs.serializers.optional import library
 from celery_rs.serializers.registry import (
     JSON,
     PICKLE,

@@ -6,7 +6,7 @@ What Celery calls gzip is a bare zlib stream. A method's library is loaded at it
 from typing import Any, NamedTuple
 
 from celery_rs.errors import ContentError, ImproperlyConfigured
-from celery_rs.serializers.library import library
+from celery_rs.serializers.optional import library
 
 _PACKED = b"\x00celery-compressed\x00"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery_rs.errors import ContentError, EncodeError, ImproperlyConfigured
-from celery_rs.serializers.library import library
+from celery_rs.serializers.optional import library
 
 
 class YamlSerializer:
