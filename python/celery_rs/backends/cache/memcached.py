@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Literal
 
 from celery_rs.backends.key_value import Step, hashed
+from celery_rs.config import mask_url
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.serializers import library
 
@@ -124,7 +125,7 @@ class MemcachedValues:
         """memcached drops by itself what has expired."""
 
     def describe(self) -> str:
-        return f"cache+memcached://{';'.join(self._specs)}/"
+        return mask_url(f"cache+memcached://{';'.join(self._specs)}/")
 
     def after_fork(self) -> None:
         self._of_parents.append(self._pools)  # so that nothing closes them
@@ -180,9 +181,9 @@ def open_values(servers: Sequence[str], options: Mapping[str, Any]) -> Memcached
     taken = {name: value for name, value in options.items() if name in _TAKEN}
     try:
         return MemcachedValues(servers, {**_DEFAULTS, **taken}, options.get("hasher") or _rendezvous.RendezvousHash)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
         raise ImproperlyConfigured(
-            f"expected servers as in 'cache+memcached://host:11211;other:11211/', got {';'.join(servers)!r}: {error}"
+            f"expected servers as in 'cache+memcached://host:11211;other:11211/', got {mask_url(';'.join(servers))!r}"
         ) from None
 
 
@@ -192,7 +193,7 @@ def _name(spec: Any) -> str:
 
 
 def _words(server: str) -> str:
-    return f"result store cache+memcached://{server}/"
+    return f"result store {mask_url(f'cache+memcached://{server}/')}"
 
 
 def _as_bytes(value: Any) -> bytes:

@@ -6,7 +6,6 @@ from celery_rs.config.settings.row import NOT_YET, Setting, anything, flag, mapp
 
 _IN_THE_URL = "write it into result_backend, as in 'redis://user:password@host:6379/0'"
 _NO_SQL = "there is no store for SQLAlchemy; keep results in 'sqlite:///results.sqlite3'"
-_NO_CACHE = "there is no store in a cache; keep results in 'sqlite:///results.sqlite3'"
 _NO_MONGODB = "there is no store in MongoDB; keep results in 'sqlite:///results.sqlite3'"
 
 REDIS = (
@@ -141,17 +140,15 @@ OTHER_STORES = (
         "cache_backend",
         None,
         "CELERY_CACHE_BACKEND",
-        "servers of the cache",
-        state=NOT_YET,
-        why=_NO_CACHE,
+        'the cache of `result_backend = "cache"`, as in `memcached://127.0.0.1:11211/`',
+        proof="tests/backends/test_cache_settings.py::test_cache_backend_names_the_cache",
     ),
     mapping(
         "cache_backend_options",
         {},
         "CELERY_CACHE_BACKEND_OPTIONS",
-        "options of its client",
-        state=NOT_YET,
-        why=_NO_CACHE,
+        "options of pymemcache's client",
+        proof="tests/backends/test_cache_settings.py::test_cache_backend_options_reach_the_client",
     ),
     mapping(
         "mongodb_backend_settings",
