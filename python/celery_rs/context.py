@@ -49,6 +49,10 @@ class AppLike(Protocol):
     def clock(self) -> "LamportClock": ...
     @property
     def timezone(self) -> tzinfo: ...
+    @property
+    def GroupResult(self) -> Any:  # noqa: N802  (Celery's name)
+        """The class of handles of groups, bound to this app."""
+        ...
 
     run_hooks: Any
     """What the loader wants to be told of each run (`before`, `after`), or None."""

@@ -4,6 +4,7 @@ from celery_rs.app import app_or_default
 from celery_rs.results import (
     AsyncResult,
     EagerResult,
+    GroupResult,
     ResultSet,
     allow_join_result,
     assert_will_not_block,
@@ -14,6 +15,7 @@ from celery_rs.results import (
 __all__ = [
     "AsyncResult",
     "EagerResult",
+    "GroupResult",
     "ResultSet",
     "allow_join_result",
     "app_or_default",

@@ -164,7 +164,7 @@ def _unfollowed(app: Celery, journal: Journal, enqueued: Collection[str]) -> lis
     """Tasks with a link that are stored as a success and whose follow-up neither ran nor is anywhere."""
     due = [id for id in enqueued if id.startswith(LINKED) and id not in journal.followed]
     successes = [id for id, record in app.backend.fetch(due).items() if record.state == "SUCCESS"]
-    children = {child.id: id for id in successes for child in app.AsyncResult(id).children}
+    children = {str(child): id for id in successes for child in app.AsyncResult(id).children}
     places = _whereabouts(app.transport, app.backend, children)
     return sorted(set(successes) - {id for child, id in children.items() if child in places})
 

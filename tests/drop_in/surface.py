@@ -111,7 +111,6 @@ MISSING = {
     "celery.contrib.testing.worker": "start_worker",
     "celery.events.snapshot": "Polaroid",
     "celery.execute": "send_task",
-    "celery.result": "GroupResult",
     "celery.schedules": "schedule crontab solar crontab_parser maybe_schedule ParseException",
     "celery.utils": (
         "chunks gen_task_name instantiate memoize nodename nodesplit noop LOG_LEVELS get_cls_by_name get_full_cls_name "

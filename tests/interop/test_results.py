@@ -114,6 +114,44 @@ def test_what_one_has_stored_the_other_reads(
     _reads_what_is_written(writes, broker, {"result_backend": broker, **settings}, tmp_path, monkeypatch)
 
 
+SAVER = """
+from {package}.result import GroupResult
+
+tasks = [proj.add.delay(1, n) for n in range(3)]
+inner = app.GroupResult("inner-" + KEY, tasks[2:])
+app.GroupResult("outer-" + KEY, [*tasks[:2], inner], parent=app.AsyncResult("up")).save()
+gone = app.GroupResult("gone-" + KEY, tasks)
+gone.save()
+GroupResult.restore("gone-" + KEY).delete()
+"""
+RESTORER = """
+from {package}.result import GroupResult
+
+found = GroupResult.restore("outer-" + KEY)
+say([found.id, found.parent.id, found.get(timeout=40), found[2].id, GroupResult.restore("gone-" + KEY)])
+"""
+
+
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize("saves", [CeleryProject, OurProject])
+def test_a_group_that_one_has_saved_the_other_restores(
+    saves: type[Project], settings: dict[str, Any], broker: str, tmp_path: Path
+) -> None:
+    restores = OurProject if saves is CeleryProject else CeleryProject
+    given = {"result_backend": broker, **settings}
+    key = f"KEY = {tmp_path.name!r}\n"
+    with (
+        saves(tmp_path / "saves", broker, given, MODULE) as saver,
+        restores(tmp_path / "restores", broker, given, MODULE) as restorer,
+    ):
+        saver.worker("-c", "1")
+        saver.python(key + SAVER.replace("{package}", saver.package))
+        said = restorer.python(key + RESTORER.replace("{package}", restorer.package))
+
+    assert said == [f"outer-{tmp_path.name}", "up", [1, 2, [3]], f"inner-{tmp_path.name}", None]
+
+
 @pytest.mark.parametrize("broker", ["rabbitmq"], indirect=True)
 @pytest.mark.parametrize("writes", [CeleryProject, OurProject])
 def test_the_same_where_calls_go_over_a_rabbitmq(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from celery_rs.backends import open_backend
 from celery_rs.errors import CeleryError, ImproperlyConfigured, OperationalError
 from celery_rs.transports import open_transport
 from celery_rs.transports.sqlite import SqliteTransport
@@ -190,9 +191,28 @@ def test_a_newer_schema_is_refused(path):
     newer.close()
 
     assert refused(path) == (
-        f"database {str(path)!r} has schema 99 of a newer celery-rs, this one knows 1; "
+        f"database {str(path)!r} has schema 99 of a newer celery-rs, this one knows 2; "
         "upgrade celery-rs or name another file"
     )
+
+
+def test_an_older_schema_is_brought_up_to_date_and_keeps_what_it_has(path):
+    transport = SqliteTransport.open(f"sqlite:///{path}", {})
+    transport.publish([call("kept")])
+    transport.close()
+    older = sqlite3.connect(path)
+    older.execute("DROP TABLE saved_groups")
+    older.execute("PRAGMA user_version = 1")
+    older.close()
+
+    store = open_backend(f"sqlite:///{path}", {}, expires=60.0)
+    store.save_group("group", b"saved")
+
+    assert store.fetch_group("group") == b"saved"
+    transport = SqliteTransport.open(f"sqlite:///{path}", {})
+    assert transport.queues(["q"])["q"].ready == 1
+    transport.close()
+    store.close()
 
 
 def test_a_corrupt_database_is_named(path):

@@ -37,7 +37,7 @@ from celery_rs.config import Purpose, Settings, broker_url, from_words, zone
 from celery_rs.control import Connection, Control
 from celery_rs.errors import AlwaysEagerIgnored, ImproperlyConfigured, NotFinalized
 from celery_rs.events import Events
-from celery_rs.results import AsyncResult, ResultSet
+from celery_rs.results import AsyncResult, GroupResult, ResultSet
 from celery_rs.signals import Signal
 from celery_rs.transports import Outgoing, Transport, open_transport
 from celery_rs.wire import LamportClock, Queue, new_id
@@ -128,6 +128,7 @@ class Celery:
         self._loader: Any = None
         self._log: Any = None
         self._base: type[TaskOf[..., Any]] | None = None
+        self._group_result: type[GroupResult] | None = None
         self._transport: Transport | None = None
         self._read_transport: Transport | None = None
         self._backend: ResultBackend | None = None
@@ -567,6 +568,14 @@ class Celery:
     def ResultSet(self, results: Iterable[AsyncResult[Any]], **options: Any) -> ResultSet:  # noqa: N802  (Celery's name)
         """Some results, to be waited for together."""
         return ResultSet(results, app=self, **options)
+
+    @property
+    def GroupResult(self) -> type[GroupResult]:  # noqa: N802  (Celery's name)
+        """The class of handles of groups, for this app: `app.GroupResult.restore(id)`."""
+        made = self._group_result
+        if made is None:
+            made = self._group_result = self.subclass_with_self(GroupResult, attribute="bound_app")
+        return made
 
     def AsyncResult(self, id: str, **options: Any) -> AsyncResult[Any]:  # noqa: N802  (Celery's name)
         """The handle of a result by its id."""

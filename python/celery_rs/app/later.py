@@ -12,7 +12,6 @@ ATTRIBUTES: Mapping[str, str] = {
     "producer_pool": _BROKER,
     "producer_or_acquire": _BROKER,
     "default_producer": _BROKER,
-    "GroupResult": "use app.ResultSet",
     "WorkController": "use app.Worker",
     "Beat": "call the task from cron or a systemd timer",
     "add_periodic_task": "call the task from cron or a systemd timer",

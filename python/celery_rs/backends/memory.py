@@ -74,6 +74,18 @@ class MemoryBackend:
             for task_id in ids:
                 self._results.forget(task_id)
 
+    def save_group(self, group: str, meta: bytes) -> None:
+        with self.broker.locked():
+            self._results.save_group(group, meta)
+
+    def fetch_group(self, group: str) -> bytes | None:
+        with self.broker.locked():
+            return self._results.group(group)
+
+    def forget_group(self, group: str) -> None:
+        with self.broker.locked():
+            self._results.forget_group(group)
+
     def cleanup(self) -> None:
         with self.broker.locked():
             self._results.expire()

@@ -24,7 +24,7 @@ class Patience(NamedTuple):
 
 
 class RetryingBackend:
-    """See `backends.base.ResultBackend`; what asks for records is repeated, all else is the store's own."""
+    """See `backends.base.ResultBackend`; what asks for records and groups is repeated, all else is the store's own."""
 
     def __init__(
         self, store: ResultBackend, patience: Patience, *, sleep: Callable[[float], object] = time.sleep
@@ -38,6 +38,15 @@ class RetryingBackend:
 
     def forget(self, ids: Collection[str]) -> None:
         self._patiently(lambda: self._store.forget(ids))
+
+    def save_group(self, group: str, meta: bytes) -> None:
+        self._patiently(lambda: self._store.save_group(group, meta))
+
+    def fetch_group(self, group: str) -> bytes | None:
+        return self._patiently(lambda: self._store.fetch_group(group))
+
+    def forget_group(self, group: str) -> None:
+        self._patiently(lambda: self._store.forget_group(group))
 
     def watch(self, ids: Collection[str], timeout: float | None) -> Iterator[TaskResult]:
         """A failure takes from the timeout; what was ready before it is not repeated."""

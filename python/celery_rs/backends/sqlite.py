@@ -102,6 +102,26 @@ class SqliteBackend:
         with _in_words_of_the_store(), self.database.transaction() as tx:
             tx.executemany("DELETE FROM results WHERE task_id = ?", [(id,) for id in ids])
 
+    def save_group(self, group: str, meta: bytes) -> None:
+        with _in_words_of_the_store(), self.database.transaction() as tx:
+            tx.execute(
+                'INSERT INTO saved_groups ("group", expires, meta) VALUES (?, ?, ?) '
+                'ON CONFLICT ("group") DO UPDATE SET expires = excluded.expires, meta = excluded.meta',
+                (group, self.table.expiry(self.database.clock()), meta),
+            )
+
+    def fetch_group(self, group: str) -> bytes | None:
+        with _in_words_of_the_store():
+            rows = self.database.read(
+                'SELECT meta FROM saved_groups WHERE "group" = ? AND (expires IS NULL OR expires > ?)',
+                (group, self.database.clock()),
+            )
+        return rows[0][0] if rows else None
+
+    def forget_group(self, group: str) -> None:
+        with _in_words_of_the_store(), self.database.transaction() as tx:
+            tx.execute('DELETE FROM saved_groups WHERE "group" = ?', (group,))
+
     def cleanup(self) -> None:
         with _in_words_of_the_store():
             Upkeep(self.database).sweep()

@@ -62,8 +62,8 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "celery.registry": {"celery_rs.drop_in.stand_ins": "tasks"},
     "celery.result": {
         "celery_rs.results": (
-            "AsyncResult EagerResult ResultSet allow_join_result assert_will_not_block denied_join_result "
-            "result_from_tuple"
+            "AsyncResult EagerResult GroupResult ResultSet allow_join_result assert_will_not_block "
+            "denied_join_result result_from_tuple"
         ),
     },
     "celery.signals": {
@@ -154,7 +154,6 @@ HINTS: Mapping[str, str] = {
     "celery.log": "use app.log",
     "celery.maybe_patch_concurrency": "there are no gevent and eventlet pools to patch for",
     "celery.messaging": _SEND,
-    "celery.result.GroupResult": "use ResultSet",
     "celery.schedules": _CRON,
     "celery.security": "keep the broker where only you can write to it",
     "celery.worker.WorkController": "use app.Worker",

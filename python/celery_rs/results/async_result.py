@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from celery_rs.backends import ResultBackend
+    from celery_rs.results.group_result import GroupResult
 
     R = TypeVar("R", default=Any)
 else:
@@ -41,7 +42,7 @@ class AsyncResult(Generic[R]):
     results are not kept.
     """
 
-    parent: "AsyncResult[Any] | None" = None
+    parent: "AsyncResult[Any] | GroupResult | None" = None
     _backend: "ResultBackend | None" = None
     _promise: Promise | None = None
 
@@ -51,7 +52,7 @@ class AsyncResult(Generic[R]):
         backend: "ResultBackend | None" = None,
         task_name: str | None = None,
         app: AppLike | None = None,
-        parent: "AsyncResult[Any] | None" = None,
+        parent: "AsyncResult[Any] | GroupResult | None" = None,
         *,
         ignored: bool = False,
     ) -> None:
@@ -102,8 +103,8 @@ class AsyncResult(Generic[R]):
         return None if meta is None else meta.traceback
 
     @property
-    def children(self) -> "list[AsyncResult[Any]]":
-        """The results of the tasks that this one sent."""
+    def children(self) -> "list[AsyncResult[Any] | GroupResult]":
+        """The results of the tasks that this one sent, a GroupResult for a group of them."""
         meta = self._meta()
         return [] if meta is None else list(_handles(meta.children, self.app))
 
@@ -195,7 +196,7 @@ class AsyncResult(Generic[R]):
             raise TypeError(f"timeout must be seconds, got {timeout!r}")
         if timeout is not None and isnan(timeout):
             raise ValueError(f"timeout must be seconds, got {timeout!r}")
-        parents = list(self._parents()) if follow_parents and propagate and self.parent is not None else []
+        parents = list(self.parents()) if follow_parents and propagate and self.parent is not None else []
         if self._ready is None:
             if parents or on_interval is not None or on_message is not None:
                 self._wait_and_look(timeout, interval, parents, on_interval, on_message)
@@ -260,15 +261,15 @@ class AsyncResult(Generic[R]):
 
     # what it sent, and who sent it
 
-    def _parents(self) -> "Iterator[AsyncResult[Any]]":
+    def parents(self) -> "Iterator[AsyncResult[Any] | GroupResult]":
         """From the first to the nearest."""
         if self.parent is not None:
-            yield from self.parent._parents()
+            yield from self.parent.parents()
             yield self.parent
 
-    def iterdeps(self, intermediate: bool = False) -> "Iterator[tuple[AsyncResult[Any] | None, AsyncResult[Any]]]":
+    def iterdeps(self, intermediate: bool = False) -> "Iterator[tuple[Any, Any]]":
         """(parent, result) of everything below, itself first. Raises IncompleteStream where one is not ready."""
-        waiting: deque[tuple[AsyncResult[Any] | None, AsyncResult[Any]]] = deque([(None, self)])
+        waiting: deque[tuple[Any, Any]] = deque([(None, self)])
         while waiting:
             parent, node = waiting.popleft()
             yield parent, node
@@ -277,7 +278,7 @@ class AsyncResult(Generic[R]):
             elif not intermediate:
                 raise errors.IncompleteStream(f"task {node.id} is not ready, and may yet send others")
 
-    def collect(self, intermediate: bool = False, **options: Any) -> "Iterator[tuple[AsyncResult[Any], Any]]":
+    def collect(self, intermediate: bool = False, **options: Any) -> "Iterator[tuple[Any, Any]]":
         """(result, value) of everything below; the options are those of `get`."""
         for _, node in self.iterdeps(intermediate):
             yield node, node.get(**options)
@@ -306,7 +307,7 @@ class AsyncResult(Generic[R]):
         """((id, parent), None): how a record names its children."""
         return (self.id, None if self.parent is None else self.parent.as_tuple()), None
 
-    def as_list(self) -> list[str]:
+    def as_list(self) -> list[Any]:
         """Its id and those of its parents."""
         return [self.id, *([] if self.parent is None else self.parent.as_list())]
 
@@ -364,7 +365,7 @@ class AsyncResult(Generic[R]):
         self,
         timeout: float | None,
         interval: float,
-        parents: "Sequence[AsyncResult[Any]]",
+        parents: "Sequence[AsyncResult[Any] | GroupResult]",
         on_interval: Callable[[], object] | None,
         on_message: Callable[[dict[str, Any]], object] | None,
     ) -> None:
@@ -379,7 +380,7 @@ class AsyncResult(Generic[R]):
                 record = self.backend.fetch([self.id]).get(self.id)
             if on_message is not None and record is not None and record.meta != seen:
                 seen = record.meta
-                on_message(read_meta(record.meta, self._reader()))
+                on_message(read_meta(record.meta, reader_of_results(self.app)))
             if ready is not None:
                 self._keep(ready.meta)
                 return
@@ -388,15 +389,9 @@ class AsyncResult(Generic[R]):
             if deadline is not None and time.monotonic() >= deadline:
                 raise errors.TimeoutError(f"task {self.id} was not ready after {timeout} s")
 
-    def _reader(self) -> Serializer:
-        """What reads results here. Raises ContentDisallowed when the settings do not accept their own."""
-        conf = self.app.conf
-        accept = conf.accept_content if conf.result_accept_content is None else conf.result_accept_content
-        return reader(serializer(conf.result_serializer).content_type, content_types(accept))
-
     def _keep(self, raw: bytes) -> Meta:
         try:
-            meta = decode_meta(raw, self._reader())
+            meta = decode_meta(raw, reader_of_results(self.app))
         except errors.ContentError as error:
             raise errors.BackendGetMetaError(
                 f"the result of task {self.id} in {self.backend.describe()} cannot be read: {error}; "
@@ -430,21 +425,33 @@ class AsyncResult(Generic[R]):
         return type(self), (self.id, None, self._task_name, None, self.parent)
 
 
-def result_from_tuple(r: Any, app: AppLike | None = None) -> AsyncResult[Any]:
-    """The handle that `as_tuple` describes. Raises NotSupported for a group's, ValueError for anything else."""
-    if isinstance(r, AsyncResult):
+def result_from_tuple(r: Any, app: AppLike | None = None) -> Any:
+    """The handle that `as_tuple` describes: an AsyncResult, or a GroupResult for a group's. Raises ValueError."""
+    if hasattr(r, "as_tuple"):
         return r
     match r:
-        case [str(id), None]:
-            return AsyncResult(id, app=app)
-        case [[str(id), parent], None]:
-            return AsyncResult(id, app=app, parent=None if parent is None else result_from_tuple(parent, app))
-        case [_, list() | tuple()]:
-            raise errors.NotSupported("the result of a group", "collect the AsyncResults in a ResultSet")
-    raise ValueError(f"a result is described by ((id, parent), None), got {r!r}")
+        case [[id, above], members]:
+            parent = None if above is None else result_from_tuple(above, app)
+        case [id, members]:
+            parent = None
+        case _:
+            id, members, parent = None, None, None
+    if isinstance(id, str) and members is None:
+        return AsyncResult(id, app=app, parent=parent)
+    if isinstance(id, str | None) and isinstance(members, list | tuple):
+        found = [result_from_tuple(member, app) for member in members]
+        return (app or current_app()).GroupResult(id, found, parent=parent)
+    raise ValueError(f"a result is described by ((id, parent), None), or by members in place of None, got {r!r}")
 
 
-def _raise_first(parents: "Sequence[AsyncResult[Any]]") -> None:
+def reader_of_results(app: AppLike) -> Serializer:
+    """What reads results there. Raises ContentDisallowed when the settings do not accept their own."""
+    conf = app.conf
+    accept = conf.accept_content if conf.result_accept_content is None else conf.result_accept_content
+    return reader(serializer(conf.result_serializer).content_type, content_types(accept))
+
+
+def _raise_first(parents: "Sequence[AsyncResult[Any] | GroupResult]") -> None:
     for parent in parents:
         parent.maybe_throw()
 
@@ -453,11 +460,10 @@ def _value(meta: Meta) -> Any:
     return decode_failure(meta.result) if meta.status in states.EXCEPTION_STATES else meta.result
 
 
-def _handles(children: Any, app: AppLike) -> Iterator[AsyncResult[Any]]:
-    """What result tuples describe, a group's members for a group; what has another shape is passed over."""
+def _handles(children: Any, app: AppLike) -> "Iterator[AsyncResult[Any] | GroupResult]":
+    """What result tuples describe; what has another shape is passed over."""
     for child in children:
-        match child:
-            case [[str() | None, *_], [*members]]:
-                yield from _handles(members, app)
-            case [[str(id), *_], *_]:
-                yield AsyncResult(id, app=app)
+        try:
+            yield result_from_tuple(child, app)
+        except ValueError:
+            continue

@@ -54,7 +54,7 @@ class EagerResult(AsyncResult[R]):
         return self._traceback
 
     @property
-    def children(self) -> list[AsyncResult[Any]]:
+    def children(self) -> list[Any]:
         """What an eager task sent is not recorded."""
         return []
 

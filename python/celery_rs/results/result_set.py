@@ -18,7 +18,7 @@ class ResultSet:
         self, results: "Iterable[AsyncResult[Any]]", app: AppLike | None = None, ready_barrier: Any = None
     ) -> None:
         """`ready_barrier` is accepted as Celery does."""
-        self.results: list[AsyncResult[Any]] = []
+        self.results: list[Any] = []
         self.on_ready = Promise()
         self._app = app
         self.update(results)
@@ -121,11 +121,11 @@ class ResultSet:
     get = join
 
     def iter_native(self, timeout: float | None = None, **_: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(id, {"status", "result", "traceback"}) of each as it becomes ready.
+        """(id, {"status", "result", "traceback"}) of each as it becomes ready, those of groups among them one by one.
 
         Raises errors.TimeoutError when some are not ready after `timeout` seconds.
         """
-        known = {result.id: result for result in self.results}
+        known = {result.id: result for result in self._tasks()}
         for record in self.backend.watch(list(known), timeout):
             result = known.pop(record.task_id)
             yield result.id, {"status": result.state, "result": result.result, "traceback": result.traceback}
@@ -163,13 +163,21 @@ class ResultSet:
     ) -> Any:
         """Tell all workers not to run them; see AsyncResult.revoke."""
         return self.app.control.revoke(
-            [result.id for result in self.results],
+            [result.id for result in self._tasks()],
             connection=connection,
             terminate=terminate,
             signal=signal,
             reply=wait,
             timeout=timeout,
         )
+
+    def _tasks(self) -> "Iterator[AsyncResult[Any]]":
+        """The results of single tasks, those of groups in it as well."""
+        for result in self.results:
+            if isinstance(result, ResultSet):
+                yield from result._tasks()
+            else:
+                yield result
 
     @property
     def supports_native_join(self) -> bool:
@@ -178,7 +186,7 @@ class ResultSet:
     def __iter__(self) -> "Iterator[AsyncResult[Any]]":
         return iter(self.results)
 
-    def __getitem__(self, index: int) -> AsyncResult[Any]:
+    def __getitem__(self, index: int) -> Any:
         return self.results[index]
 
     def __len__(self) -> int:
@@ -193,4 +201,4 @@ class ResultSet:
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: [{', '.join(result.id for result in self.results)}]>"
+        return f"<{type(self).__name__}: [{', '.join(str(result) for result in self.results)}]>"

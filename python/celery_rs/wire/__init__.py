@@ -30,6 +30,7 @@ from celery_rs.wire.event import (
     utcoffset,
 )
 from celery_rs.wire.failure import decode_failure, encode_failure
+from celery_rs.wire.group import decode_group, encode_group
 from celery_rs.wire.ids import new_id
 from celery_rs.wire.legacy import as_protocol_1, as_protocol_2, id_of, reply_to_of
 from celery_rs.wire.message import Message
@@ -63,8 +64,10 @@ __all__ = [
     "check_pattern",
     "copied",
     "decode_failure",
+    "decode_group",
     "decode_meta",
     "encode_failure",
+    "encode_group",
     "encode_meta",
     "event_body",
     "event_exchange",

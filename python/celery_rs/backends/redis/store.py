@@ -90,6 +90,18 @@ class RedisBackend:
         if commands:
             self._client.ask(lambda link: link.pipeline(commands))
 
+    def save_group(self, group: str, meta: bytes) -> None:
+        kept = self.keys.kept_ms()
+        lasting = (b"PX", kept) if kept else ()
+        self._client.ask(lambda link: link.call(b"SET", self.keys.group(group), meta, *lasting))
+
+    def fetch_group(self, group: str) -> bytes | None:
+        found: bytes | None = self._client.ask(lambda link: link.call(b"GET", self.keys.group(group)))
+        return found
+
+    def forget_group(self, group: str) -> None:
+        self._client.ask(lambda link: link.call(b"DEL", self.keys.group(group)))
+
     def cleanup(self) -> None:
         """A Redis drops by itself what has expired."""
 

@@ -156,6 +156,15 @@ class RpcBackend:
     def forget(self, ids: Collection[str]) -> None:
         self._inbox.forget(ids)
 
+    def save_group(self, group: str, meta: bytes) -> None:
+        _refuse_groups()
+
+    def fetch_group(self, group: str) -> bytes | None:
+        _refuse_groups()
+
+    def forget_group(self, group: str) -> None:
+        _refuse_groups()
+
     def cleanup(self) -> None:
         self._inbox.expire()
 
@@ -183,6 +192,10 @@ class RpcBackend:
     def close(self) -> None:
         with _in_words_of_the_store():
             self._inbox.close()
+
+
+def _refuse_groups() -> NoReturn:
+    raise NotSupported("a saved group over rpc://", "results are sent, and stored nowhere; use a redis:// result store")
 
 
 def _refuse_chords() -> NoReturn:

@@ -7,9 +7,12 @@ settlement; the result store proper is `backends/memory.py`. Callers hold the br
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import TypeVar
 
 from celery_rs import states
 from celery_rs.wire import ChordPart, TaskResult, supersedes
+
+T = TypeVar("T")
 
 DAY_S = 86_400.0
 
@@ -31,7 +34,7 @@ class Chord:
 
 
 class ResultRecords:
-    """Records by task id and chords by group, forgotten `expires` seconds after their last change (None: never).
+    """Records by task id, groups and chords by theirs, gone `expires` seconds after their last change (None: never).
 
     Failures are forgotten `failure_expires` seconds after theirs (0: never), or as other records are (None).
     """
@@ -43,6 +46,7 @@ class ResultRecords:
         # Each in the order of its last change, so that what expires is always in front.
         self._records: dict[str, tuple[TaskResult, float]] = {}
         self._failures: dict[str, tuple[TaskResult, float]] = {}
+        self._groups: dict[str, tuple[bytes, float]] = {}
         self._chords: dict[str, Chord] = {}
 
     def store(self, record: TaskResult) -> bool:
@@ -64,6 +68,19 @@ class ResultRecords:
     def forget(self, task_id: str) -> None:
         self._records.pop(task_id, None)
         self._failures.pop(task_id, None)
+
+    def save_group(self, group: str, meta: bytes) -> None:
+        self.expire()
+        self.forget_group(group)
+        self._groups[group] = (meta, self._clock())
+
+    def group(self, group: str) -> bytes | None:
+        self.expire()
+        found = self._groups.get(group)
+        return found[0] if found else None
+
+    def forget_group(self, group: str) -> None:
+        self._groups.pop(group, None)
 
     def open_chord(self, group: str, size: int) -> None:
         self._chord(group).size = size
@@ -116,6 +133,7 @@ class ResultRecords:
         """Drop what has not changed for long enough."""
         _drop_older(self._failures, self._clock(), self.failure_expires)
         _drop_older(self._records, self._clock(), self.expires)
+        _drop_older(self._groups, self._clock(), self.expires)
         if self.expires is None:
             return
         horizon = self._clock() - self.expires
@@ -123,7 +141,7 @@ class ResultRecords:
             del self._chords[group]
 
 
-def _drop_older(records: dict[str, tuple[TaskResult, float]], now: float, lasts: float | None) -> None:
+def _drop_older(kept: dict[str, tuple[T, float]], now: float, lasts: float | None) -> None:
     if lasts:
-        for task_id in list(takewhile(lambda key: records[key][1] <= now - lasts, records)):
-            del records[task_id]
+        for key in list(takewhile(lambda key: kept[key][1] <= now - lasts, kept)):
+            del kept[key]

@@ -367,19 +367,18 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # A missing table, too, is seen only by who reads the file first.
-        current = schema.is_current(connection, self.path)
+        version = schema.version_of(connection, self.path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._sync.upper()}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("PRAGMA cache_size = -16000")
-        if current:
+        if version == schema.VERSION:
             return
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if not schema.is_current(connection, self.path):
-                schema.create(connection)
+            schema.bring_up_to_date(connection, schema.version_of(connection, self.path))
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from celery_rs.errors import ImproperlyConfigured
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x43525331  # "CRS1"
 
 
@@ -156,6 +156,17 @@ CREATE TABLE chord_parts (
     PRIMARY KEY ("group", task_id)
 ) WITHOUT ROWID;
 """
+_UPGRADES = {
+    1: """
+CREATE TABLE saved_groups (
+    "group" TEXT PRIMARY KEY,
+    expires REAL,
+    meta    BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX saved_groups_expires ON saved_groups (expires) WHERE expires IS NOT NULL;
+"""
+}
+"""What makes the tables of a version those of the next."""
 
 
 _SIGNATURE = """
@@ -164,8 +175,8 @@ FROM pragma_user_version, pragma_application_id
 """
 
 
-def is_current(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the tables are there; raises on a database that is not ours to write to."""
+def version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """Which version of the tables is there, 0 for none; raises on a database that is not ours to write to."""
     # One statement, so that it sees one state of a file that another process may be preparing.
     ((version, application, tables),) = connection.execute(_SIGNATURE).fetchall()
     if application == APPLICATION_ID:
@@ -174,19 +185,26 @@ def is_current(connection: sqlite3.Connection, path: Path) -> bool:
                 f"database {str(path)!r} has schema {version} of a newer celery-rs, this one knows {VERSION}; "
                 "upgrade celery-rs or name another file"
             )
-        return True
+        return int(version)
     if tables or version or application:
         found = f"tables {tables}" if tables else f"application id {application}"
         raise ImproperlyConfigured(
             f"database {str(path)!r} belongs to another program (it has {found}); name a file of its own for celery-rs"
         )
-    return False
+    return 0
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Make the tables, inside the caller's transaction."""
-    for statement in _TABLES.split(";\n"):
+def bring_up_to_date(connection: sqlite3.Connection, version: int) -> None:
+    """Make the tables, or what they lack since `version`, inside the caller's transaction."""
+    if version == 0:
+        _run(connection, _TABLES)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    for older in range(max(version, 1), VERSION):
+        _run(connection, _UPGRADES[older])
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    for statement in script.split(";\n"):
         if statement.strip():
             connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -16,6 +16,7 @@ _ROWS = 1_000
 _CHORDS = 'SELECT "group" FROM chords WHERE expires <= :now ORDER BY expires LIMIT :rows'
 _EXPIRED = (
     "DELETE FROM results WHERE id IN (SELECT id FROM results WHERE expires <= :now LIMIT :rows)",
+    'DELETE FROM saved_groups WHERE "group" IN (SELECT "group" FROM saved_groups WHERE expires <= :now LIMIT :rows)',
     f'DELETE FROM chord_parts WHERE "group" IN ({_CHORDS})',
     f'DELETE FROM chords WHERE "group" IN ({_CHORDS})',
     "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE at <= :now - :once LIMIT :rows)",
