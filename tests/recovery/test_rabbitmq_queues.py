@@ -3,10 +3,7 @@
 import time
 from pathlib import Path
 
-import pytest
-
 from celery_rs.transports.amqp.topology import DEAD
-from tests.rabbitmq_server import OwnRabbitMQ
 from tests.rabbitmq_vhosts import Vhost
 from tests.recovery.rabbitmq_fleet import RabbitFleet, delete_queue
 from tests.recovery.redis_fleet import EARLY, LATE
@@ -14,16 +11,15 @@ from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
 LIMIT = 5
+LIMITED = {"task_queues": {"celery": {"queue_arguments": {"x-queue-type": "quorum", "x-delivery-limit": LIMIT}}}}
 RESTARTS = 20
 
 
-@pytest.mark.timeout(400)
 def test_nothing_is_dropped_by_a_delivery_limit_over_twenty_rolling_restarts(
-    tmp_path: Path, own_rabbitmq: OwnRabbitMQ, some_redis: OwnRedis
+    tmp_path: Path, some_rabbitmq: Vhost, some_redis: OwnRedis
 ) -> None:
-    own_rabbitmq.ctl("set_policy", "limit", "^celery$", f'{{"delivery-limit": {LIMIT}}}', "--apply-to", "queues")
-    with RabbitFleet(tmp_path, own_rabbitmq, some_redis, task_default_queue_type="quorum") as fleet:
-        ids = fleet.send_many(LATE, 40, 0.3) + fleet.send_many(EARLY, 40, 0.3)
+    with RabbitFleet(tmp_path, some_rabbitmq, some_redis, **LIMITED) as fleet:
+        ids = fleet.send_many(LATE, 40, 0.1) + fleet.send_many(EARLY, 40, 0.1)
         for n in range(RESTARTS):
             with fleet.worker(f"rolled{n}", "-c", "1", "--prefetch-multiplier", "100", ready=False):
                 before = len(fleet.started())
@@ -95,12 +91,10 @@ def test_a_worker_declares_a_queue_anew_that_is_deleted_under_it(
     assert fleet.read().repeated() == set()
 
 
-@pytest.mark.timeout(200)
 def test_what_a_killed_worker_held_too_often_is_not_dropped_by_a_delivery_limit(
-    tmp_path: Path, own_rabbitmq: OwnRabbitMQ, some_redis: OwnRedis
+    tmp_path: Path, some_rabbitmq: Vhost, some_redis: OwnRedis
 ) -> None:
-    own_rabbitmq.ctl("set_policy", "limit", "^celery$", f'{{"delivery-limit": {LIMIT}}}', "--apply-to", "queues")
-    with RabbitFleet(tmp_path, own_rabbitmq, some_redis, task_default_queue_type="quorum") as fleet:
+    with RabbitFleet(tmp_path, some_rabbitmq, some_redis, **LIMITED) as fleet:
         ids = fleet.send_many(LATE, 20, 0.5)
         for n in range(LIMIT + 3):
             with fleet.worker(f"killed{n}", "-c", "1", "--prefetch-multiplier", "100", ready=False) as worker:

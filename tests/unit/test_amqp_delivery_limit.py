@@ -1,12 +1,14 @@
 """What a quorum queue has taken back too often is published anew, before it could be dropped; with every message."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+from celery_rs.transports import Consumer
 from tests import rabbitmq_vhosts
-from tests.conformance.calls import call
+from tests.conformance.calls import call, ids
 from tests.conformance.rabbitmq import QuorumWorld
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ listens that obeys us")
@@ -22,21 +24,36 @@ class LimitedWorld(QuorumWorld):
     arguments = MappingProxyType({**QuorumWorld.arguments, "x-delivery-limit": LIMIT})
 
 
-def test_no_message_is_dropped_though_few_come_at_once_and_every_consumer_dies(tmp_path: Path) -> None:
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[LimitedWorld]:
+    """With a message of each number in its queue."""
     world = LimitedWorld(tmp_path)
     world.transport().publish([call(f"{n}", "q") for n in range(MANY)])
-    try:
-        for _ in range(2 * LIMIT):
-            dying = world.consume("q")
-            held = 0
-            while held < MANY and (deliveries := dying.receive(AT_ONCE, 2.0).deliveries):
-                held += len(deliveries)
-            world.kill(dying)
+    yield world
+    world.close()
 
-        last, left = world.consume("q"), set()
-        while len(left) < MANY and (deliveries := last.receive(AT_ONCE, 2.0).deliveries):
-            left |= {delivery.envelope.id for delivery in deliveries}
-    finally:
-        world.close()
 
-    assert left == {f"{n}" for n in range(MANY)}
+def test_no_message_is_dropped_though_few_come_at_once_and_every_consumer_dies(world: LimitedWorld) -> None:
+    for _ in range(2 * LIMIT):
+        dying = world.consume("q")
+        taken(dying)
+        world.kill(dying)
+
+    assert taken(world.consume("q")) == {f"{n}" for n in range(MANY)}
+
+
+def test_no_message_is_dropped_though_every_consumer_stops_before_it_has_begun_any(world: LimitedWorld) -> None:
+    for _ in range(7 * LIMIT):
+        stopping = world.consume("q")
+        taken(stopping)
+        stopping.close()
+
+    assert taken(world.consume("q")) == {f"{n}" for n in range(MANY)}
+
+
+def taken(consumer: Consumer) -> set[str]:
+    """Every message, if it comes."""
+    arrived: set[str] = set()
+    while len(arrived) < MANY and (deliveries := consumer.receive(AT_ONCE, 2.0).deliveries):
+        arrived.update(ids(deliveries))
+    return arrived
