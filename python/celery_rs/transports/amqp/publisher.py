@@ -27,7 +27,7 @@ from celery_rs.transports.amqp.unconfirmed import Publish, Ticket, Unconfirmed
 from celery_rs.transports.backoff import Backoff
 from celery_rs.transports.base import Route
 
-logger = logging.getLogger("celery.transports.amqp")
+logger = logging.getLogger("celery_rs.amqp")
 
 CHANNEL = 1
 _ADMIN = 2
@@ -62,6 +62,7 @@ class Publisher:
         self._broadcasts: Channel
         self._lost_ones: deque[Publish] = deque()
         """What nobody waits for, and no queue took."""
+        self._bringing_back = threading.Lock()
 
     # Publishing
 
@@ -156,16 +157,9 @@ class Publisher:
         for publish in returned:
             if publish.tries or not self._redeclare(publish, until):
                 raise Unroutable(_nowhere(publish.route))
-        self._again(returned)
         ticket.open = len(returned)
-        self._write(returned, until)
+        self._write([publish.again() for publish in returned], until)
         self._await(ticket, until)
-
-    @staticmethod
-    def _again(publishes: Iterable[Publish]) -> None:
-        for publish in publishes:
-            publish.tries += 1
-            publish.returned = None
 
     def _redeclare(self, publish: Publish, until: float) -> bool:
         """Whether there may be a queue now."""
@@ -243,15 +237,16 @@ class Publisher:
 
     def _bring_back(self, until: float) -> None:
         """Declare for what came back of what nobody waits for; what no queue takes becomes a dead letter."""
-        while self._lost_ones:
-            publish = self._lost_ones[0]
-            if not publish.tries and self._redeclare(publish, until):
-                self._again([publish])
-            else:
-                logger.error("%s; it became a dead letter", _nowhere(publish.route))
-                publish = self._as_dead(publish)
-            self._write([publish], until)
-            self._lost_ones.popleft()
+        with self._bringing_back:  # the tracker, and who flushes
+            while self._lost_ones:
+                publish = self._lost_ones[0]
+                if not publish.tries and self._redeclare(publish, until):
+                    publish = publish.again()
+                else:
+                    logger.error("%s; it became a dead letter", _nowhere(publish.route))
+                    publish = self._as_dead(publish)
+                self._write([publish], until)
+                self._lost_ones.popleft()
 
     def _as_dead(self, publish: Publish) -> Publish:
         assert publish.returned is not None

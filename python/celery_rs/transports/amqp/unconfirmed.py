@@ -35,6 +35,13 @@ class Publish:
         self.at = 0.0
         self.tries = 0
 
+    def again(self) -> "Publish":
+        """The same, to be tried once more."""
+        publish = Publish(self.frames, self.route, self.target)
+        publish.ticket = self.ticket
+        publish.tries = self.tries + 1
+        return publish
+
 
 class Unconfirmed:
     """By the numbers that the broker counts the publishes of a channel with."""
