@@ -7,6 +7,11 @@ from celery_rs.transports.amqp.location import places_of
 
 (PLACE,) = places_of("amqp://me:s3cret@rabbit/v")
 WHERE = "broker amqp://me:********@rabbit:5672/v"
+DOWN = "home node 'rabbit@host' of durable queue '%s' in vhost 'v' is down or inaccessible"
+FORGOTTEN = (
+    'rabbitmqctl eval \'rabbit_amqqueue:internal_delete(rabbit_misc:r(<<"v">>, queue, <<"celery_rs.facts">>), '
+    '<<"op">>).\''
+)
 INEQUIVALENT = "PRECONDITION_FAILED - inequivalent arg "
 
 
@@ -72,6 +77,8 @@ def test_what_was_declared_elsewhere_with_other_arguments_is_named_with_both(sai
         (403, "ACCESS_REFUSED - queue name 'amq.x' contains reserved prefix 'amq.*'", "use another name"),
         (404, "NOT_FOUND - no queue 'q' in vhost 'v'", "refused: no queue 'q' in vhost 'v' (it was deleted"),
         (404, "NOT_FOUND - no exchange 'e' in vhost 'v'", "name it in task_queues"),
+        (404, f"NOT_FOUND - {DOWN % 'q'}", f"refused: {DOWN % 'q'} (start that node of the broker again)"),
+        (404, f"NOT_FOUND - {DOWN % 'celery_rs.facts'}", f"start the workers again: {FORGOTTEN})"),
         (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'", "belongs to another connection"),
         (
             406,

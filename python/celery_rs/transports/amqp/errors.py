@@ -94,6 +94,10 @@ def _advised(code: int, said: str, place: Place) -> str:
 
 
 _GRANT = "rabbitmqctl set_permissions -p '{vhost}' '{user}' '.*' '.*' '.*'"
+_FORGET_FACTS = (
+    'rabbitmqctl eval \'rabbit_amqqueue:internal_delete(rabbit_misc:r(<<"{vhost}">>, queue, <<"celery_rs.facts">>), '
+    '<<"op">>).\''
+)
 _ENDS = (320, 501, 502, 503, 504, 505, 541)
 _ADVICE = (
     (311, "", "send less in one message: put the data elsewhere and send where it is"),
@@ -107,6 +111,15 @@ _ADVICE = (
         "",
         f"the user may not do that; widen its rights: {_GRANT}",
     ),
+    (
+        NOT_FOUND,
+        "home node .*'celery_rs.facts'",
+        (
+            "if it stays so while all its nodes run, the broker was killed before the stream was written down; "
+            f"have it forgotten, and start the workers again: {_FORGET_FACTS}"
+        ),
+    ),
+    (NOT_FOUND, "home node", "start that node of the broker again"),
     (NOT_FOUND, "no queue", "it was deleted, or never declared; a worker that consumes it declares it"),
     (NOT_FOUND, "no exchange", "it was deleted, or never declared; name it in task_queues, so that it is declared"),
     (NOT_FOUND, "", "it was deleted, or never declared"),
