@@ -1,4 +1,4 @@
-"""The tutorial once more, with a RabbitMQ as broker and results over it or in a Redis, in both languages."""
+"""The tutorial once more, with a RabbitMQ as broker and results over it or in a Redis."""
 
 import re
 from collections.abc import Iterator

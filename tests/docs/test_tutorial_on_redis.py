@@ -1,4 +1,7 @@
-"""The tutorial again, with a Redis for broker and results: one setting is all that changes, in both languages."""
+"""The tutorial again, with a Redis for broker and results: one setting is all that changes.
+
+In English: the Chinese pages have the same blocks (test_twins.py), and are typed in themselves (test_typed.py).
+"""
 
 import re
 from pathlib import Path
@@ -11,7 +14,7 @@ from tests.redis_server import OwnRedis, own_redis
 
 __all__ = ["own_redis"]  # a fixture
 
-TUTORIAL = [page for page in TYPED if "tutorial" in page.relative_to(DOCS.parent).parts]
+TUTORIAL = [page for page in TYPED if page.parent == DOCS / "tutorial"]
 _BROKER = re.compile(r"sqlite:///(?:/home/you/project/|\.\.\.)?(?:queue|celery-rs)\.sqlite3")
 """The embedded broker of the pages, as it is written and as it is shown."""
 

@@ -11,7 +11,8 @@ from tests.recovery.redis_fleet import EARLY, LATE
 from tests.redis_server import OwnRedis
 from tests.worker.process import eventually
 
-HEARTBEAT_S = 4
+HEARTBEAT_S = 2
+"""Either side gives a connection up after two of them."""
 
 
 def test_a_worker_whose_connections_hang_makes_new_ones(
@@ -45,7 +46,7 @@ def test_work_that_runs_while_its_connection_hangs_is_not_run_twice(
         fleet.worker("one", "-c", "4", broker=proxy.url),
         ExitStack() as stack,
     ):
-        ids = [fleet.linked(task, pause) for task in (LATE, EARLY) for pause in (9.0, 25.0)]
+        ids = [fleet.linked(task, pause) for task in (LATE, EARLY) for pause in (4.5, 12.0)]
         eventually(lambda: fleet.begun() == 4)
         proxy.stall()
         stack.enter_context(fleet.worker("two", "-c", "2"))
