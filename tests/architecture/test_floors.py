@@ -10,7 +10,7 @@ from tests.architecture.sources import EXTENSION, PACKAGE, Import, exports, modu
 
 # Top floor first. On a floor, a group may import those to its right; rooms of one group do not know each other.
 FLOORS = (
-    (("__main__",), ("cli",), ("drop_in",)),
+    (("__main__",), ("cli",), ("drop_in",), ("django",)),
     (("worker",),),
     (("result", "utils"), ("app",), ("events",), ("control",), ("execution",), ("canvas",), ("results",), ("context",)),
     (("backends",), ("transports",)),
@@ -36,7 +36,10 @@ LAZY = {
 
 # Adapters' doors. The room's own door does not re-export them, because importing one loads its client library;
 # a result store that lives in a broker's file or server shares that broker's connection.
-ADAPTERS = {f"{PACKAGE}.transports.{name}" for name in ("memory", "sqlite", "redis", "amqp")}
+ADAPTERS = {
+    *(f"{PACKAGE}.transports.{name}" for name in ("memory", "sqlite", "redis", "amqp")),
+    f"{PACKAGE}.backends.django",
+}
 
 
 def room(module: str) -> str:

@@ -14,6 +14,8 @@ _ADAPTERS: Mapping[str, str] = {
     "": "disabled",
     "cache": "cache",
     "disabled": "disabled",
+    "django-cache": "django.cache",
+    "django-db": "django.database",
     "file": "file",
     "memory": "memory",
     "redis": "redis",
@@ -28,11 +30,11 @@ _ADAPTERS: Mapping[str, str] = {
     "valkeys": "redis",
 }
 """Kind of URL → the module here whose `open_store` takes an `Opening`."""
-_WITHOUT_URL = frozenset({"", "cache", "disabled"})
+_WITHOUT_URL = frozenset({"", "cache", "disabled", "django-cache", "django-db"})
 """What is named only: settings of its own say the rest."""
 _NOT_YET = frozenset(
     {
-        "db", "database", "mongodb", "django-db", "django-cache",
+        "db", "database", "mongodb",
         "elasticsearch", "cassandra", "couchbase", "couchdb", "arangodb", "cosmosdbsql", "dynamodb", "s3", "gs",
         "azureblockblob", "consul", "etcd",
     }

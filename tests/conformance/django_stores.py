@@ -1,0 +1,187 @@
+"""Results in a Django project's database and caches."""
+
+import os
+import tempfile
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from celery_rs.backends import ResultBackend
+from celery_rs.backends.opening import Opening
+from celery_rs.wire import TaskResult
+from tests.conformance.promises import Promise
+from tests.conformance.store_world import StoreWorld, lacking
+
+
+class DjangoSqlite(StoreWorld):
+    """A file of its own for each test."""
+
+    def __init__(self, directory: Path) -> None:
+        from django.utils import timezone
+
+        from tests.django.configured import database
+
+        super().__init__(directory)
+        self._ends = ExitStack()
+        self.alias = self._ends.enter_context(database(self.description()))
+        before = timezone.now
+        self._ends.callback(setattr, timezone, "now", before)
+        timezone.now = lambda: datetime.fromtimestamp(self.clock(), UTC)
+
+    def description(self) -> dict[str, Any]:
+        from tests.django.configured import migrated_sqlite
+
+        return migrated_sqlite(self.directory / "results.sqlite3", _template())
+
+    def open(self, expires: float | None, failure_expires: float | None) -> ResultBackend:
+        from celery_rs.backends.django.database import DjangoDatabaseBackend
+
+        class Backend(DjangoDatabaseBackend):
+            def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
+                try:
+                    return super().store(records)
+                finally:
+                    _leave_thread()
+
+        return Backend(Opening("django-db", {}, {}, expires, failure_expires))
+
+    def close(self) -> None:
+        super().close()
+        self._ends.close()
+
+
+class DjangoPostgres(DjangoSqlite):
+    """A schema for each process; its tables are emptied for each test."""
+
+    def description(self) -> dict[str, Any]:
+        from tests.django.configured import database
+
+        described = postgres_schema()
+        with database(described) as alias:
+            from django.db import connections
+
+            with connections[alias].cursor() as cursor:
+                cursor.execute(
+                    "TRUNCATE django_celery_results_taskresult, django_celery_results_groupresult, "
+                    "django_celery_results_chordcounter"
+                )
+        return described
+
+
+class DjangoLocalCache(StoreWorld):
+    """A cache in this process."""
+
+    lacks: Mapping[Promise, str] = lacking(
+        {
+            "chords": "Django's caches cannot compare and set",
+            "clock": "a cache has a clock of its own",
+        }
+    )
+
+    def __init__(self, directory: Path) -> None:
+        from django.core.cache import CacheKeyWarning, caches
+
+        from tests.django.configured import set_up
+
+        super().__init__(directory)
+        set_up()
+        # No memcached takes the ids that some tests have, and Django says so for every cache.
+        warnings.filterwarnings("ignore", category=CacheKeyWarning)
+        self._ends = ExitStack()
+        caches.settings["results"] = self.description()
+        self._ends.callback(caches.settings.pop, "results")
+        self._ends.callback(caches.__delitem__, "results")
+        caches["results"].clear()
+
+    def description(self) -> dict[str, Any]:
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "results"}
+
+    def open(self, expires: float | None, failure_expires: float | None) -> ResultBackend:
+        from celery_rs.backends.django.cache import DjangoCacheBackend
+
+        settings = {"cache_backend": "results"}
+        return DjangoCacheBackend(Opening("django-cache", {}, settings, expires, failure_expires))
+
+    def close(self) -> None:
+        super().close()
+        self._ends.close()
+
+
+class DjangoFileCache(DjangoLocalCache):
+    """A cache in files, which processes share."""
+
+    def description(self) -> dict[str, Any]:
+        return {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": str(self.directory / "cache"),
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+
+
+@cache
+def _template() -> Path:
+    return Path(tempfile.mkdtemp(prefix="celery-rs-django-")) / "template.sqlite3"
+
+
+@cache
+def postgres_schema() -> dict[str, Any]:
+    """A schema with the tables in it, dropped at the end of the process."""
+    import atexit
+
+    import psycopg
+
+    from tests.django.configured import database, migrate
+
+    schema = f"django_{os.getpid()}"
+
+    def run(statement: str) -> None:
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(statement)
+
+    run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    run(f"CREATE SCHEMA {schema}")
+    atexit.register(run, f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    described = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "test",
+        "USER": "postgres",
+        "HOST": "127.0.0.1",
+        "OPTIONS": {"options": f"-c search_path={schema}"},
+    }
+    with database(described) as alias:
+        migrate(alias)
+    return described
+
+
+POSTGRES = "host=127.0.0.1 user=postgres dbname=test connect_timeout=3"
+
+
+def _leave_thread() -> None:
+    """A thread that ends leaves its connection to the garbage collector, which complains."""
+    from django.db import connections
+
+    if threading.current_thread() is not threading.main_thread():
+        connections.close_all()
+
+
+def _answers() -> bool:
+    import psycopg
+
+    try:
+        psycopg.connect(POSTGRES).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+STORES: dict[str, type[StoreWorld]] = {
+    "django-db-sqlite": DjangoSqlite,
+    **({"django-db-postgresql": DjangoPostgres} if _answers() else {}),
+    "django-cache-local": DjangoLocalCache,
+    "django-cache-files": DjangoFileCache,
+}
