@@ -99,7 +99,6 @@ MISSING = {
     "celery.canvas": "chain chord group chunks xmap xstarmap",
     "celery.concurrency.base": "BasePool",
     "celery.contrib.abortable": "AbortableTask AbortableAsyncResult",
-    "celery.contrib.django.task": "DjangoTask",
     "celery.contrib.migrate": "migrate_tasks move",
     "celery.contrib.pytest": "celery_app celery_worker",
     "celery.contrib.rdb": "set_trace",

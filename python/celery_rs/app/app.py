@@ -23,6 +23,7 @@ from celery_rs.app.builtins import BUILTINS
 from celery_rs.app.classes import LOGGING, PROGRAM, WORKER, resolve
 from celery_rs.app.current import task_in_use
 from celery_rs.app.declare import check_function, function_of, make_task, task_name, warn_of_misspelt, warn_of_twin
+from celery_rs.app.fixups import DJANGO
 from celery_rs.app.home import embedded_url, home_of_caller
 from celery_rs.app.later import CONSTRUCTOR, SENDING, StepTable, refuse_attribute, refuse_given
 from celery_rs.app.loaders import ALIASES, LOADER_VARIABLE, Loader, RunHooks, run_hooks
@@ -64,7 +65,7 @@ class Celery:
     events_cls: Any = Events
     log_cls: Any = LOGGING
     worker_cls: Any = WORKER
-    builtin_fixups: Sequence[Any] = ()
+    builtin_fixups: Sequence[Any] = (DJANGO,)
 
     SYSTEM = os.uname().sysname
     IS_macOS = SYSTEM == "Darwin"

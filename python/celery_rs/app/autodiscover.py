@@ -3,13 +3,12 @@
 A package without such a module is fine; an error inside one is the user's to see, and comes through.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from celery_rs.errors import ImproperlyConfigured, NotSupported
+from celery_rs.errors import ImproperlyConfigured
 
 Packages = Iterable[str] | Callable[[], Iterable[str]] | None
 
@@ -34,11 +33,6 @@ def _names(packages: Packages, fixups: Sequence[Any]) -> list[str]:
 
 def _names_from_fixups(fixups: Sequence[Any]) -> list[str]:
     asked = [fixup for fixup in fixups if hasattr(fixup, "autodiscover_tasks")]
-    if not asked and os.environ.get("DJANGO_SETTINGS_MODULE"):
-        raise NotSupported(
-            "autodiscover_tasks() of Django's INSTALLED_APPS",
-            "name the packages: app.autodiscover_tasks(lambda: settings.INSTALLED_APPS)",
-        )
     return [name for fixup in asked for name in fixup.autodiscover_tasks()]
 
 
