@@ -9,6 +9,7 @@ from celery_rs.backends import open_backend
 from celery_rs.backends.disabled import DisabledBackend
 from celery_rs.backends.memory import MemoryBackend
 from celery_rs.backends.redis import RedisBackend
+from celery_rs.backends.sql import SqlBackend
 from celery_rs.backends.sqlite import SqliteBackend
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import open_transport
@@ -42,6 +43,7 @@ def test_a_broker_is_chosen_by_its_scheme(url, kind):
         ("memory://x", MemoryBackend),
         ("sqlite:///x.sqlite3", SqliteBackend),
         ("redis://h/0", RedisBackend),
+        ("db+sqlite://", SqlBackend),
     ],
 )
 def test_a_result_store_is_chosen_by_its_scheme(url, kind):
@@ -54,7 +56,7 @@ def test_a_broker_that_celery_knows_is_refused_by_name(scheme):
         open_transport(f"{scheme}://user:secret@host//", {})
 
 
-@pytest.mark.parametrize("url", ["db+sqlite:///x", "mongodb://h/db", "s3://", "django-db"])
+@pytest.mark.parametrize("url", ["mongodb://h/db", "s3://", "django-db"])
 def test_a_store_that_celery_knows_is_refused_by_name(url):
     scheme = url.partition("://")[0]
     with pytest.raises(ImproperlyConfigured) as caught:

@@ -13,6 +13,8 @@ from celery_rs.transports import Transport
 _ADAPTERS: Mapping[str, str] = {
     "": "disabled",
     "cache": "cache",
+    "database": "sql",
+    "db": "sql",
     "disabled": "disabled",
     "django-cache": "django.cache",
     "django-db": "django.database",
@@ -30,11 +32,11 @@ _ADAPTERS: Mapping[str, str] = {
     "valkeys": "redis",
 }
 """Kind of URL → the module here whose `open_store` takes an `Opening`."""
-_WITHOUT_URL = frozenset({"", "cache", "disabled", "django-cache", "django-db"})
+_WITHOUT_URL = frozenset({"", "cache", "database", "db", "disabled", "django-cache", "django-db"})
 """What is named only: settings of its own say the rest."""
 _NOT_YET = frozenset(
     {
-        "db", "database", "mongodb",
+        "mongodb",
         "elasticsearch", "cassandra", "couchbase", "couchdb", "arangodb", "cosmosdbsql", "dynamodb", "s3", "gs",
         "azureblockblob", "consul", "etcd",
     }

@@ -5,7 +5,6 @@ from typing import Any
 from celery_rs.config.settings.row import NOT_YET, Setting, anything, flag, mapping, refused, seconds, text, whole
 
 _IN_THE_URL = "write it into result_backend, as in 'redis://user:password@host:6379/0'"
-_NO_SQL = "there is no store for SQLAlchemy; keep results in 'sqlite:///results.sqlite3'"
 _NO_MONGODB = "there is no store in MongoDB; keep results in 'sqlite:///results.sqlite3'"
 
 REDIS = (
@@ -88,16 +87,14 @@ DATABASE = (
         None,
         "CELERY_RESULT_DBURI",
         "URL without `db+`, for the store `database`",
-        state=NOT_YET,
-        why=_NO_SQL,
+        proof="tests/backends/test_sql_settings.py::test_database_url_is_where_the_store_database_is",
     ),
     mapping(
         "database_engine_options",
         {"pool_pre_ping": True, "pool_recycle": 3600},
         "CELERY_RESULT_ENGINE_OPTIONS",
         "arguments of create_engine",
-        state=NOT_YET,
-        why=_NO_SQL,
+        proof="tests/backends/test_sql_settings.py::test_database_engine_options_are_arguments_of_create_engine",
     ),
     anything(
         "database_engine_callback",
@@ -105,33 +102,35 @@ DATABASE = (
         None,
         "=",
         "function, or its import path, that is called with each engine",
-        state=NOT_YET,
-        why=_NO_SQL,
+        proof="tests/backends/test_sql_settings.py::test_database_engine_callback_is_called_with_the_engine",
     ),
     flag(
         "database_short_lived_sessions",
         False,
         "CELERY_RESULT_DB_SHORT_LIVED_SESSIONS",
-        "a session for each operation",
-        state=NOT_YET,
-        why=_NO_SQL,
+        "a connection for each operation, of which none is kept",
+        proof="tests/backends/test_sql_settings.py::test_database_short_lived_sessions_keep_no_connection",
     ),
-    mapping("database_table_schemas", None, "=", "schemas of `task` and `group`", state=NOT_YET, why=_NO_SQL),
+    mapping(
+        "database_table_schemas",
+        None,
+        "=",
+        "schemas of `task` and `group`",
+        proof="tests/backends/test_sql_settings.py::test_database_table_schemas_are_where_the_tables_are",
+    ),
     mapping(
         "database_table_names",
         None,
         "CELERY_RESULT_DB_TABLENAMES",
         "names of the tables of `task` and `group`",
-        state=NOT_YET,
-        why=_NO_SQL,
+        proof="tests/backends/test_sql_settings.py::test_database_table_names_name_the_tables",
     ),
     flag(
         "database_create_tables_at_setup",
         True,
         "=",
         "make the tables at once; off makes them at first use",
-        state=NOT_YET,
-        why=_NO_SQL,
+        proof="tests/backends/test_sql_settings.py::test_database_create_tables_at_setup_makes_them_before_they_are_used",
     ),
 )
 
