@@ -93,7 +93,6 @@ MISSING = {
     "celery": "chain chord group chunks xmap xstarmap local maybe_patch_concurrency",
     "celery.app": "AppPickler default_app",
     "celery.app.trace": "build_tracer",
-    "celery.backends.base": "BaseBackend KeyValueStoreBackend",
     "celery.beat": "Scheduler ScheduleEntry",
     "celery.bootsteps": "Step StartStopStep ConsumerStep",
     "celery.canvas": "chain chord group chunks xmap xstarmap",

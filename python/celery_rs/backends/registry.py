@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from celery_rs.backends.base import ResultBackend
 from celery_rs.backends.opening import Opening
-from celery_rs.config import load
+from celery_rs.backends.own import elsewhere, open_own, overridden
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import Transport
 
@@ -57,14 +57,14 @@ def open_backend(
 ) -> ResultBackend:
     """None and `disabled` keep no results; for the others see `Opening`.
 
-    `overrides` are stores of the user's own: kind of URL → class, or import path, that has an `open` like those here.
+    `overrides` are stores of the user's own: kind of URL → class, or import path (see `own/finding.py`).
     A store in the broker's own file shares the broker's connection, and is written in the broker's transactions.
     """
     opening = Opening(url or "", options, settings or {}, expires or None, failure_expires, app, transport, oid)
     kind = kind_of(opening.url)
-    own = (overrides or {}).get(opening.url.partition("://")[0])
-    if own is not None and url:
-        return _open_override(kind, own, opening)
+    own = overridden(opening.url, overrides or {})
+    if own is not None:
+        return open_own(own, opening)
     adapter = _ADAPTERS.get(kind)
     if adapter is not None and (kind in _WITHOUT_URL or "://" in opening.url):
         return cast(ResultBackend, import_module(f"celery_rs.backends.{adapter}").open_store(opening))
@@ -74,6 +74,9 @@ def open_backend(
             f"expected a redis://, sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
             "use 'sqlite:///results.sqlite3'"
         )
+    own = elsewhere(opening.url)
+    if own is not None:
+        return open_own(own, opening)
     raise ImproperlyConfigured(
         f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {opening.shown!r}"
     )
@@ -88,14 +91,3 @@ def kind_of(url: str) -> str:
 def is_rpc(url: str | None) -> bool:
     """Whether results are sent to who called, instead of being stored."""
     return url is not None and kind_of(url) == "rpc"
-
-
-def _open_override(kind: str, given: Any, opening: Opening) -> ResultBackend:
-    store = load(given) if isinstance(given, str) else given
-    if not callable(getattr(store, "open", None)):
-        raise ImproperlyConfigured(
-            f"override_backends: expected a result store with a class method `open(url, options, expires=...)` for "
-            f"{kind!r}, got {given!r}"
-        )
-    opened: ResultBackend = store.open(opening.url, opening.options, expires=opening.expires)
-    return opened

@@ -76,8 +76,8 @@ def read(source: Any, namespace: str | None = None, prepare: Prepare | None = No
     return _of_namespace(given, namespace, ours=ours) if namespace else _plain(given, ours=ours)
 
 
-def load(path: str) -> Any:
-    """The object at a dotted path; the working directory is searched too. Raises ImproperlyConfigured."""
+def load(path: str, what: str = "configuration") -> Any:
+    """The object at a dotted path; the working directory is searched too. Raises ImproperlyConfigured, of `what`."""
     module, _, attribute = path.partition(":")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -86,10 +86,10 @@ def load(path: str) -> Any:
             return getattr(import_module(module), attribute)
         return _load_dotted(module)
     except (ImportError, AttributeError) as error:
-        raise ImproperlyConfigured(f"configuration {path!r} cannot be loaded: {error}") from error
+        raise ImproperlyConfigured(f"{what} {path!r} cannot be loaded: {error}") from error
     except Exception as error:  # user code: importing it may raise anything
         raise ImproperlyConfigured(
-            f"configuration {path!r} cannot be loaded, it raises {type(error).__name__}: {error}; correct that first"
+            f"{what} {path!r} cannot be loaded, it raises {type(error).__name__}: {error}; correct that first"
         ) from error
 
 

@@ -37,6 +37,10 @@ NAMES: Mapping[str, Mapping[str, str]] = {
     "celery.app.task": {"celery_rs.app": "Task", "celery_rs.execution": "Context=Request"},
     "celery.app.utils": {"celery_rs.config": "Settings", "celery_rs.app": "bugreport"},
     "celery.backends": {},
+    "celery.backends.base": {
+        "celery_rs.backends": "BaseBackend Backend=BaseBackend BaseDictBackend=BaseBackend KeyValueStoreBackend "
+        "BaseKeyValueStoreBackend=KeyValueStoreBackend"
+    },
     "celery.canvas": {"celery_rs.canvas": "Signature signature subtask=signature maybe_signature"},
     "celery.concurrency": {},
     "celery.contrib": {},
