@@ -68,15 +68,15 @@ def open_backend(
     adapter = _ADAPTERS.get(kind)
     if adapter is not None and (kind in _WITHOUT_URL or "://" in opening.url):
         return cast(ResultBackend, import_module(f"celery_rs.backends.{adapter}").open_store(opening))
+    own = elsewhere(opening.url)
+    if own is not None:
+        return open_own(own, opening)
     if kind in _NOT_YET:
         scheme = opening.url.partition("://")[0]
         raise ImproperlyConfigured(
             f"expected a redis://, sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
             "use 'sqlite:///results.sqlite3'"
         )
-    own = elsewhere(opening.url)
-    if own is not None:
-        return open_own(own, opening)
     raise ImproperlyConfigured(
         f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {opening.shown!r}"
     )
