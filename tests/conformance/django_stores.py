@@ -1,6 +1,6 @@
 """Results in a Django project's database and caches."""
 
-import os
+import atexit
 import tempfile
 import threading
 import warnings
@@ -16,6 +16,7 @@ from celery_rs.backends.opening import Opening
 from celery_rs.wire import TaskResult
 from tests.conformance.promises import Promise
 from tests.conformance.store_world import StoreWorld, lacking
+from tests.django import postgres
 
 
 class DjangoSqlite(StoreWorld):
@@ -131,34 +132,15 @@ def _template() -> Path:
 @cache
 def postgres_schema() -> dict[str, Any]:
     """A schema with the tables in it, dropped at the end of the process."""
-    import atexit
-
-    import psycopg
-
     from tests.django.configured import database, migrate
+    from tests.django.postgres import postgres_database
 
-    schema = f"django_{os.getpid()}"
-
-    def run(statement: str) -> None:
-        with psycopg.connect(POSTGRES, autocommit=True) as connection:
-            connection.execute(statement)
-
-    run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    run(f"CREATE SCHEMA {schema}")
-    atexit.register(run, f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    described = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": "test",
-        "USER": "postgres",
-        "HOST": "127.0.0.1",
-        "OPTIONS": {"options": f"-c search_path={schema}"},
-    }
+    held = ExitStack()
+    described = held.enter_context(postgres_database("conformance"))
+    atexit.register(held.close)
     with database(described) as alias:
         migrate(alias)
     return described
-
-
-POSTGRES = "host=127.0.0.1 user=postgres dbname=test connect_timeout=3"
 
 
 def _leave_thread() -> None:
@@ -169,19 +151,9 @@ def _leave_thread() -> None:
         connections.close_all()
 
 
-def _answers() -> bool:
-    import psycopg
-
-    try:
-        psycopg.connect(POSTGRES).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
 STORES: dict[str, type[StoreWorld]] = {
     "django-db-sqlite": DjangoSqlite,
-    **({"django-db-postgresql": DjangoPostgres} if _answers() else {}),
+    **({"django-db-postgresql": DjangoPostgres} if postgres.answers() else {}),
     "django-cache-local": DjangoLocalCache,
     "django-cache-files": DjangoFileCache,
 }

@@ -103,6 +103,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "logging": "get_logger=getLogger",
     },
     "celery.utils.nodenames": {"celery_rs.wire": "worker_direct", "socket": "gethostname"},
+    "celery.utils.time": {"celery_rs.drop_in.stand_ins": "maybe_timedelta"},
     "celery.worker": {},
     "celery.worker.request": {"celery_rs.worker.request": "Request"},
     "celery.worker.control": {"celery_rs.worker.control": "control_command inspect_command"},

@@ -1,6 +1,7 @@
 """What other packages take from Celery and billiard as objects, where ours are something else."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from celery_rs.context import current_app
@@ -32,6 +33,11 @@ def dumps(value: object) -> str:
 def loads(text: str | bytes | bytearray | memoryview) -> Any:
     """The value in JSON text: `kombu.utils.json.loads`."""
     return JSON.loads(text.encode() if isinstance(text, str) else bytes(text))
+
+
+def maybe_timedelta(given: Any) -> Any:
+    """Seconds as a timedelta, anything else as it is: what the models of django-celery-results need of Celery."""
+    return timedelta(seconds=given) if isinstance(given, int | float) else given
 
 
 class ExceptionWithTraceback(Exception):

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from shop.models import Order
-from shop.tasks import add, fail, place, stubborn
+from shop.tasks import add, fail, finds_open, place, stubborn
 
 SECONDS = 60
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         said["after it"] = current_app.AsyncResult("on-commit").get(timeout=SECONDS)
         said["orders"] = sorted(order.name for order in Order.objects.all())
         said["zone"] = [current_app.conf.timezone, str(current_app.timezone)]
-        said["task class"] = type(add).__mro__[2].__name__
+        said["task class"] = "DjangoTask" in [kind.__name__ for kind in type(add).__mro__]
         current_app.autodiscover_tasks(force=True)
         said["found"] = sorted(name for name in current_app.tasks if name.startswith("shop."))
         if "django-db" in str(current_app.conf.result_backend):
@@ -62,4 +62,5 @@ class Command(BaseCommand):
                 ]
                 for row in rows
             ]
+        said["found open"] = any([finds_open.delay().get(timeout=SECONDS) for _ in range(3)])
         print(json.dumps(said))
