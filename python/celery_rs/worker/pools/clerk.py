@@ -128,7 +128,7 @@ class _Claim:
 
     def __init__(self, ask: Callable[..., Any], number: int, group: str, counted: Sequence[Any]) -> None:
         self.group = group
-        self.parts = [ChordPart(*part) for part in counted]
+        self.parts: Sequence[ChordPart] = [ChordPart(*part) for part in counted]
         self._ask = ask
         self._number = number
 
