@@ -5,104 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.celery_side import MODULE as PLAIN
 from tests.interop.celery_side import CeleryProject, OurProject, Project
-
-MODULE = (
-    PLAIN
-    + """
-
-@app.task(bind=True, max_retries=1)
-def put_off(self):
-    raise self.retry(exc=KeyError("k"), countdown=600)
-
-
-@app.task(bind=True, max_retries=1)
-def at_last(self):
-    if not self.request.retries:
-        raise self.retry(countdown=0)
-    return self.request.retries
-
-
-@app.task(bind=True)
-def tells(self):
-    self.update_state(state="PROGRESS", meta={"done": 3})
-    for _ in range(4000):
-        if os.path.exists(os.path.join(FOLDER, "go")):
-            return "told"
-        time.sleep(0.005)
-
-
-@app.task(ignore_result=True)
-def ignored():
-    return "nobody reads it"
-
-
-@app.task
-def parent():
-    return add.delay(2, 2).id
-"""
-)
-
-# Asks for one of each, and says what it is told.
-CLIENT = """
-import os, time
-
-def until(holds):
-    deadline = time.monotonic() + 40
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-def told(result):
-    value = result.result
-    error = [type(value).__name__, list(map(str, value.args))] if isinstance(value, Exception) else None
-    return [result.state, error or value, [child.id for child in result.children or ()]]
-
-progress = proj.tells.delay()
-until(lambda: progress.state == "PROGRESS")
-halfway = [progress.state, progress.info]
-open(os.path.join(os.environ["WORKER"], "go"), "w").close()
-assert progress.get(timeout=40) == "told"
-
-success, failure = proj.add.delay(20, 22), proj.fail.delay()
-value = success.get(timeout=40)
-try:
-    failure.get(timeout=40)
-except ValueError as error:
-    raised = list(error.args)
-expired = proj.add.apply_async((1, 1), expires=-1)
-until(expired.ready)
-retried = proj.put_off.delay()
-until(lambda: retried.state == "RETRY")
-later = proj.at_last.delay()
-nothing = proj.ignored.delay()
-in_group = proj.add.apply_async((1, 2), group_id="g")
-has_child = proj.parent.delay()
-child = has_child.get(timeout=40)
-assert later.get(timeout=40) == 1
-assert in_group.get(timeout=40) == 3
-assert app.AsyncResult(child).get(timeout=40) == 4
-fields = ("name", "args", "kwargs", "retries", "queue")
-say({
-    "halfway": halfway, "value": value, "raised": raised, "success": told(success), "failure": told(failure),
-    "traceback": failure.traceback, "expired": told(expired), "retried": told(retried)[:2], "ignored": nothing.state,
-    "children": told(has_child) == ["SUCCESS", child, [child]], "extended": [getattr(success, f) for f in fields],
-    "group": app.backend.get_task_meta(in_group.id)["group_id"] if hasattr(app.backend, "get_task_meta") else "g",
-})
-"""
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "extended, compressed, prefixed": {
-        "result_extended": True,
-        "result_compression": "gzip",
-        "result_backend_transport_options": {"global_keyprefix": "mine"},
-    },
-    "pickle": {"result_serializer": "pickle", "result_accept_content": ["pickle", "json"]},
-    "yaml": {"result_serializer": "yaml", "result_accept_content": ["yaml", "json"]},
-    "msgpack": {"result_serializer": "msgpack", "result_accept_content": ["msgpack", "json"]},
-}
+from tests.interop.stored import SETTINGS, reads_what_is_written, restores_what_is_saved
 
 
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
@@ -111,25 +15,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def test_what_one_has_stored_the_other_reads(
     writes: type[Project], settings: dict[str, Any], broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _reads_what_is_written(writes, broker, {"result_backend": broker, **settings}, tmp_path, monkeypatch)
-
-
-SAVER = """
-from {package}.result import GroupResult
-
-tasks = [proj.add.delay(1, n) for n in range(3)]
-inner = app.GroupResult("inner-" + KEY, tasks[2:])
-app.GroupResult("outer-" + KEY, [*tasks[:2], inner], parent=app.AsyncResult("up")).save()
-gone = app.GroupResult("gone-" + KEY, tasks)
-gone.save()
-GroupResult.restore("gone-" + KEY).delete()
-"""
-RESTORER = """
-from {package}.result import GroupResult
-
-found = GroupResult.restore("outer-" + KEY)
-say([found.id, found.parent.id, found.get(timeout=40), found[2].id, GroupResult.restore("gone-" + KEY)])
-"""
+    reads_what_is_written(writes, broker, {"result_backend": broker, **settings}, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
@@ -138,18 +24,7 @@ say([found.id, found.parent.id, found.get(timeout=40), found[2].id, GroupResult.
 def test_a_group_that_one_has_saved_the_other_restores(
     saves: type[Project], settings: dict[str, Any], broker: str, tmp_path: Path
 ) -> None:
-    restores = OurProject if saves is CeleryProject else CeleryProject
-    given = {"result_backend": broker, **settings}
-    key = f"KEY = {tmp_path.name!r}\n"
-    with (
-        saves(tmp_path / "saves", broker, given, MODULE) as saver,
-        restores(tmp_path / "restores", broker, given, MODULE) as restorer,
-    ):
-        saver.worker("-c", "1")
-        saver.python(key + SAVER.replace("{package}", saver.package))
-        said = restorer.python(key + RESTORER.replace("{package}", restorer.package))
-
-    assert said == [f"outer-{tmp_path.name}", "up", [1, 2, [3]], f"inner-{tmp_path.name}", None]
+    restores_what_is_saved(saves, broker, {"result_backend": broker, **settings}, tmp_path)
 
 
 @pytest.mark.parametrize("broker", ["rabbitmq"], indirect=True)
@@ -157,33 +32,4 @@ def test_a_group_that_one_has_saved_the_other_restores(
 def test_the_same_where_calls_go_over_a_rabbitmq(
     writes: type[Project], broker: str, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _reads_what_is_written(writes, broker, {"result_backend": store}, tmp_path, monkeypatch)
-
-
-def _reads_what_is_written(
-    writes: type[Project], broker: str, settings: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads = OurProject if writes is CeleryProject else CeleryProject
-    with (
-        writes(folder / "writes", broker, settings, MODULE) as worker,
-        reads(folder / "reads", broker, settings, MODULE) as client,
-    ):
-        monkeypatch.setenv("WORKER", str(worker.folder))
-        worker.worker("-c", "1")
-        said = client.python(CLIENT)
-
-    assert said["halfway"] == ["PROGRESS", {"done": 3}]
-    assert said["value"] == 42
-    assert said["raised"] == ["boom", 1]
-    assert said["success"] == ["SUCCESS", 42, []]
-    assert said["failure"] == ["FAILURE", ["ValueError", ["boom", "1"]], []]
-    assert said["traceback"].startswith("Traceback (most recent call last):\n")
-    assert said["traceback"].rstrip().endswith("ValueError: ('boom', 1)")
-    assert said["expired"] == ["REVOKED", ["TaskRevokedError", ["expired"]], []]
-    assert said["retried"] == ["RETRY", ["KeyError", ["k"]]]
-    assert said["ignored"] == "PENDING"
-    assert said["children"]
-    assert said["group"] == "g"
-    if settings.get("result_extended"):
-        name, args, kwargs, retries, queue = said["extended"]
-        assert [name, list(args), kwargs, retries, queue] == ["proj.add", [20, 22], {}, 0, "celery"]
+    reads_what_is_written(writes, broker, {"result_backend": store}, tmp_path, monkeypatch)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.interop.celery_side import CeleryProject, OurProject, Project
-from tests.interop.test_results import MODULE
+from tests.interop.stored import MODULE
 
 # Asks for one of each, and says what it is told.
 CLIENT = """
