@@ -10,6 +10,7 @@ import select
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from celery_rs.backends import ChordClaim, ResultWriter
@@ -45,7 +46,7 @@ class Clerk:
 
     def start(self) -> None:
         """Fork. Call it before any thread exists."""
-        self._nursery = Nursery(self._serve, [lambda: [prepare(self) for prepare in self._duties.before_fork]])
+        self._nursery = Nursery(self._serve, [partial(prepare, self) for prepare in self._duties.before_fork])
 
     def stop(self) -> None:
         """Let it finish what it does, for a second at most."""
