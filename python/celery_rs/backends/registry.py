@@ -32,7 +32,7 @@ _ADAPTERS: Mapping[str, str] = {
     "valkeys": "redis",
 }
 """Kind of URL → the module here whose `open_store` takes an `Opening`."""
-_WITHOUT_URL = frozenset({"", "cache", "database", "db", "disabled", "django-cache", "django-db"})
+_WITHOUT_URL = frozenset({"", "cache", "database", "db", "disabled", "django-cache", "django-db", "rpc"})
 """What is named only: settings of its own say the rest."""
 _NOT_YET = frozenset(
     {
