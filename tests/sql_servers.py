@@ -40,13 +40,18 @@ def fresh_database(server: str, driver: str | None = None) -> Iterator[str]:
     else:
         made, dropped = f"CREATE DATABASE {name}", f"DROP DATABASE {name}"
         url = url.set(database=name)
-    if driver is not None:
-        url = url.set(drivername=f"{url.get_backend_name()}+{driver}")
+    shown = url.render_as_string(hide_password=False)
     _tell(server, made)
     try:
-        yield url.render_as_string(hide_password=False)
+        yield shown if driver is None else by_driver(shown, driver)
     finally:
         _tell(server, dropped)
+
+
+def by_driver(url: str, driver: str) -> str:
+    """The same place, opened by another driver."""
+    parts = sa.make_url(url)
+    return parts.set(drivername=f"{parts.get_backend_name()}+{driver}").render_as_string(hide_password=False)
 
 
 def _tell(server: str, statement: str) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from celery_rs.backends.base import ChordClaim
-from celery_rs.backends.sql.alchemy import exc, sa
+from celery_rs.backends.sql.alchemy import sa
 from celery_rs.backends.sql.database import Database
 from celery_rs.backends.sql.expiry import Expiry
 from celery_rs.backends.sql.tables import Tables
+from celery_rs.backends.sql.upsert import insert_missing
 from celery_rs.wire import ChordPart
 
 
@@ -52,13 +53,8 @@ class Chords(NamedTuple):
         chords = self.tables.chords
         lasts = self.expiry.lasts()
         values |= {"expires": self.clock() + lasts if lasts else None}
-        update = sa.update(chords).where(chords.c.chord == group).values(values)
-        if not connection.execute(update).rowcount:
-            try:
-                with connection.begin_nested():
-                    connection.execute(sa.insert(chords), {"chord": group, **values})
-            except exc.IntegrityError:
-                connection.execute(update)
+        insert_missing(connection, chords, {"chord": group, "claimed_until": 0.0, "published": 0})
+        connection.execute(sa.update(chords).where(chords.c.chord == group).values(values))
 
     def _count(self, connection: sa.Connection, group: str, parts: Sequence[ChordPart]) -> None:
         """The first report of a member stands."""

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from celery_rs.backends.sql.alchemy import exc, sa
+from celery_rs.backends.sql.alchemy import sa
 from celery_rs.backends.sql.database import Database
 from celery_rs.backends.sql.expiry import Expiry, date_of
 from celery_rs.backends.sql.rows import RowCodec
 from celery_rs.backends.sql.tables import Tables
+from celery_rs.backends.sql.upsert import insert_missing
 from celery_rs.errors import ContentError
+from celery_rs.wire import ResultCodec, decode_group, encode_group
 
 
 class Groups(NamedTuple):
@@ -23,18 +25,12 @@ class Groups(NamedTuple):
 
     def save(self, group: str, meta: bytes) -> None:
         writes, groups = self.codec.writes, self.tables.groups
-        members = writes.loads(meta)["result"]
+        members = decode_group(meta, writes)
         row = {"taskset_id": group, "result": writes.dumps(members, "the group"), "date_done": date_of(self.clock())}
-        update = sa.update(groups).where(groups.c.taskset_id == group).values(row)
 
         def saved(connection: sa.Connection) -> None:
-            if connection.execute(update).rowcount:
-                return
-            try:
-                with connection.begin_nested():
-                    connection.execute(sa.insert(groups), row)
-            except exc.IntegrityError:
-                connection.execute(update)
+            insert_missing(connection, groups, row)
+            connection.execute(sa.update(groups).where(groups.c.taskset_id == group).values(row))
 
         self.database.ask(saved, *self.tables.of_results)
 
@@ -50,7 +46,7 @@ class Groups(NamedTuple):
         if found is None:
             return None
         try:
-            return self.codec.writes.dumps({"result": self.codec.value(found)})
+            return encode_group(self.codec.value(found), ResultCodec(self.codec.writes))
         except ContentError:
             return bytes(found)  # whoever reads it says what is wrong with it
 

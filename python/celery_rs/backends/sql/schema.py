@@ -5,6 +5,8 @@ Several processes may do so at once: who comes too late looks again.
 
 import random
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from celery_rs.backends.sql.alchemy import exc, sa
 from celery_rs.backends.sql.troubles import is_lost, reason
@@ -38,7 +40,7 @@ def _complete(engine: sa.Engine, table: sa.Table) -> None:
     there = _columns(engine, table)
     for column in table.columns:
         if column.name in there:
-            _check(table, column, there[column.name])
+            _check(table, column, there[column.name]["type"])
         elif column.name in _NEEDED:
             raise WrongShape(
                 f"the table {table.fullname!r} has no column {column.name!r}, so that it is not one of results; "
@@ -46,12 +48,32 @@ def _complete(engine: sa.Engine, table: sa.Table) -> None:
             )
         else:
             _add(engine, table, column)
+        if column.unique and not _is_unique(engine, table, column):
+            raise WrongShape(
+                f"the column {column.name!r} of the table {table.fullname!r} must be unique; make it so, or name "
+                "another table in database_table_names"
+            )
+    if "id" in there:
+        _number_rows(engine, table, there["id"])
+
+
+def _number_rows(engine: sa.Engine, table: sa.Table, there: Mapping[str, Any]) -> None:
+    """By the sequence that Celery uses; by the table itself, where somebody has made it so."""
+    sequence = table.c.id.default
+    if not isinstance(sequence, sa.Sequence) or not engine.dialect.supports_sequences:
+        return
+    if sa.inspect(engine).has_sequence(sequence.name, schema=sequence.schema):
+        return
+    if there.get("default") or there.get("identity") or there.get("autoincrement") is True:
+        table.c.id.default = None
+    else:
+        sequence.create(engine)
 
 
 _NEEDED = frozenset({"id", "task_id", "taskset_id", "status", "result", "date_done", "chord", "state"})
 
 
-def _add(engine: sa.Engine, table: sa.Table, column: sa.Column[object]) -> None:
+def _add(engine: sa.Engine, table: sa.Table, column: sa.Column[Any]) -> None:
     quoted = engine.dialect.identifier_preparer
     kind = column.type.compile(engine.dialect)
     todo = f"ALTER TABLE {quoted.format_table(table)} ADD COLUMN {quoted.format_column(column)} {kind}"
@@ -68,7 +90,7 @@ def _add(engine: sa.Engine, table: sa.Table, column: sa.Column[object]) -> None:
             ) from None
 
 
-def _check(table: sa.Table, column: sa.Column[object], there: sa.types.TypeEngine[object]) -> None:
+def _check(table: sa.Table, column: sa.Column[Any], there: sa.types.TypeEngine[Any]) -> None:
     expected, found = _kind(column.type), _kind(there)
     if expected is not None and found is not None and expected is not found:
         raise WrongShape(
@@ -77,7 +99,7 @@ def _check(table: sa.Table, column: sa.Column[object], there: sa.types.TypeEngin
         )
 
 
-def _kind(type_: sa.types.TypeEngine[object]) -> type | None:
+def _kind(type_: sa.types.TypeEngine[Any]) -> type | None:
     """None where it cannot be told, or does not matter."""
     try:
         kind = type_.python_type
@@ -86,13 +108,27 @@ def _kind(type_: sa.types.TypeEngine[object]) -> type | None:
     return kind if kind in _KINDS else None
 
 
+def _is_unique(engine: sa.Engine, table: sa.Table, column: sa.Column[Any]) -> bool:
+    inspector = sa.inspect(engine)
+    constraints = inspector.get_unique_constraints(table.name, schema=table.schema)
+    # SQLite makes one for what a column says of itself.
+    hidden = {"include_auto_indexes": True} if engine.dialect.name == "sqlite" else {}
+    indexes = inspector.get_indexes(table.name, schema=table.schema, **hidden)
+    alone = [column.name]
+    return (
+        inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"] == alone
+        or any(each["column_names"] == alone for each in constraints)
+        or any(each["unique"] and each["column_names"] == alone for each in indexes)
+    )
+
+
 def _is_whole(engine: sa.Engine, table: sa.Table) -> bool:
     there = _columns(engine, table)
     return all(column.name in there for column in table.columns)
 
 
-def _columns(engine: sa.Engine, table: sa.Table) -> dict[str, sa.types.TypeEngine[object]]:
+def _columns(engine: sa.Engine, table: sa.Table) -> dict[str, Mapping[str, Any]]:
     inspector = sa.inspect(engine)
     if not inspector.has_table(table.name, schema=table.schema):
         return {}
-    return {column["name"]: column["type"] for column in inspector.get_columns(table.name, schema=table.schema)}
+    return {column["name"]: column for column in inspector.get_columns(table.name, schema=table.schema)}

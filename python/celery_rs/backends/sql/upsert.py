@@ -95,6 +95,23 @@ def _write_one(connection: sa.Connection, tasks: sa.Table, update: sa.Update, ro
         return bool(connection.execute(update, given).rowcount)
 
 
+def insert_missing(connection: sa.Connection, table: sa.Table, row: Row) -> None:
+    """A row, unless there is one that is the same by what is unique."""
+    name = connection.dialect.name
+    if name in ("postgresql", "sqlite"):
+        into: Any = postgresql.insert(table) if name == "postgresql" else sqlite.insert(table)
+        connection.execute(into.on_conflict_do_nothing(), row)
+    elif name in ("mysql", "mariadb"):
+        same = {key: table.c[key] for key in row}
+        connection.execute(mysql.insert(table).on_duplicate_key_update(same), row)
+    else:
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.insert(table), row)
+        except exc.IntegrityError:
+            pass
+
+
 _WRITES = {
     "postgresql": _write_or_leave,
     "sqlite": _write_or_leave,
