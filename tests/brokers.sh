@@ -14,6 +14,7 @@ missing=()
 redis_port=6379
 rabbitmq_port=5672
 memcached_port=11211
+mongodb_port=27017
 
 listens() {
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
@@ -42,7 +43,7 @@ install_package() {
 
 find_program() {
   # Debian's rabbitmq-server in /usr/sbin is a wrapper that only root may use; the real one is in the library.
-  PATH="/usr/lib/rabbitmq/bin:$PATH:/usr/sbin:/usr/local/sbin" command -v "$1"
+  PATH="/usr/lib/rabbitmq/bin:$PATH:/usr/sbin:/usr/local/sbin:$PWD/.venv/bin" command -v "$1"
 }
 
 start_redis() {
@@ -65,9 +66,14 @@ start_memcached() {
   setsid "$1" -l 127.0.0.1 -p "$memcached_port" -U 0 -u nobody >"$scratch/memcached.log" 2>&1 &
 }
 
+start_mongodb() {
+  setsid "$1" --host 127.0.0.1 --port "$mongodb_port" --storage-path "$scratch/mongodb" --standalone \
+    --log-level WARNING >"$scratch/mongodb.log" 2>&1 &
+}
+
 program_of() {
-  # The program and its package have the same name.
-  case $1 in memcached) echo memcached ;; *) echo "$1-server" ;; esac
+  # The program and its package have the same name. MongoDB's is no system package: the tests' Python has a stand-in.
+  case $1 in memcached) echo memcached ;; mongodb) echo secantusd-py ;; *) echo "$1-server" ;; esac
 }
 
 provide() {
@@ -99,8 +105,8 @@ trap 'exit 143' TERM
 scratch=$(mktemp -d)
 for broker in ${BROKERS:-}; do
   case $broker in
-    redis | rabbitmq | memcached) provide "$broker" || missing+=("$broker") ;;
-    *) echo "BROKERS must name redis, rabbitmq or memcached, got '$broker'" >&2 && exit 2 ;;
+    redis | rabbitmq | memcached | mongodb) provide "$broker" || missing+=("$broker") ;;
+    *) echo "BROKERS must name redis, rabbitmq, memcached or mongodb, got '$broker'" >&2 && exit 2 ;;
   esac
 done
 

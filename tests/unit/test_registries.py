@@ -8,6 +8,7 @@ import pytest
 from celery_rs.backends import open_backend
 from celery_rs.backends.disabled import DisabledBackend
 from celery_rs.backends.memory import MemoryBackend
+from celery_rs.backends.mongodb import MongoBackend
 from celery_rs.backends.redis import RedisBackend
 from celery_rs.backends.sql import SqlBackend
 from celery_rs.backends.sqlite import SqliteBackend
@@ -44,6 +45,8 @@ def test_a_broker_is_chosen_by_its_scheme(url, kind):
         ("sqlite:///x.sqlite3", SqliteBackend),
         ("redis://h/0", RedisBackend),
         ("db+sqlite://", SqlBackend),
+        ("mongodb://h/db", MongoBackend),
+        ("mongodb+srv://h.example.com/db", MongoBackend),
     ],
 )
 def test_a_result_store_is_chosen_by_its_scheme(url, kind):
@@ -56,7 +59,7 @@ def test_a_broker_that_celery_knows_is_refused_by_name(scheme):
         open_transport(f"{scheme}://user:secret@host//", {})
 
 
-@pytest.mark.parametrize("url", ["mongodb://h/db", "s3://", "consul://h"])
+@pytest.mark.parametrize("url", ["couchdb://h/db", "s3://", "consul://h"])
 def test_a_store_that_celery_knows_is_refused_by_name(url):
     scheme = url.partition("://")[0]
     with pytest.raises(ImproperlyConfigured) as caught:

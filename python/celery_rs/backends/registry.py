@@ -20,6 +20,7 @@ _ADAPTERS: Mapping[str, str] = {
     "django-db": "django.database",
     "file": "file",
     "memory": "memory",
+    "mongodb": "mongodb",
     "redis": "redis",
     "redis+socket": "redis",
     "rediss": "redis",
@@ -32,11 +33,10 @@ _ADAPTERS: Mapping[str, str] = {
     "valkeys": "redis",
 }
 """Kind of URL → the module here whose `open_store` takes an `Opening`."""
-_WITHOUT_URL = frozenset({"", "cache", "database", "db", "disabled", "django-cache", "django-db", "rpc"})
+_WITHOUT_URL = frozenset({"", "cache", "database", "db", "disabled", "django-cache", "django-db", "mongodb", "rpc"})
 """What is named only: settings of its own say the rest."""
 _NOT_YET = frozenset(
     {
-        "mongodb",
         "elasticsearch", "cassandra", "couchbase", "couchdb", "arangodb", "cosmosdbsql", "dynamodb", "s3", "gs",
         "azureblockblob", "consul", "etcd",
     }

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from celery_rs.config.settings.row import NOT_YET, Setting, anything, flag, mapping, refused, seconds, text, whole
+from celery_rs.config.settings.row import Setting, anything, flag, mapping, refused, seconds, text, whole
 
 _IN_THE_URL = "write it into result_backend, as in 'redis://user:password@host:6379/0'"
-_NO_MONGODB = "there is no store in MongoDB; keep results in 'sqlite:///results.sqlite3'"
 
 REDIS = (
     mapping(
@@ -154,8 +153,7 @@ OTHER_STORES = (
         None,
         "CELERY_MONGODB_BACKEND_SETTINGS",
         "database, collections, options",
-        state=NOT_YET,
-        why=_NO_MONGODB,
+        proof="tests/backends/test_mongodb_settings.py::test_mongodb_backend_settings_name_database_and_collections",
     ),
 )
 

@@ -1,0 +1,83 @@
+"""MongoDB for the tests: the server that CELERY_RS_TEST_MONGODB names, on its usual port otherwise; and servers of a
+test's own.
+
+What the tests bring along is SecantusDB, a server of MongoDB's protocol over WiredTiger that comes as a Python package:
+no mongod is to be had from package registries. Whoever has one names it.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pymongo
+import pytest
+from pymongo.errors import PyMongoError
+
+from tests.redis_server import free_port
+
+URL = os.environ.get("CELERY_RS_TEST_MONGODB", "mongodb://127.0.0.1:27017")
+PROGRAM = Path(sys.executable).with_name("secantusd-py")
+
+
+def answers(url: str = URL, seconds: float = 1.0) -> bool:
+    client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(
+        url, serverSelectionTimeoutMS=round(seconds * 1000)
+    )
+    try:
+        client.admin.command("ping")
+    except PyMongoError:
+        return False
+    finally:
+        client.close()
+    return True
+
+
+class OwnMongo:
+    """`url` stays the same over restarts, and so does what has been acknowledged."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"mongodb://127.0.0.1:{self.port}/"
+        self._command = [
+            str(PROGRAM), "--host", "127.0.0.1", "--port", str(self.port), "--storage-path", str(directory / "mongodb"),
+            "--standalone", "--sync-on-commit", "--log-level", "WARNING", *options,
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not self._listens():
+            assert self._process.poll() is None, "the server of MongoDB's protocol did not start"
+            assert time.monotonic() < deadline, "it does not answer"
+
+    def _listens(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return True
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@contextmanager
+def own_mongo(directory: Path, *options: str) -> Iterator[OwnMongo]:
+    if not PROGRAM.exists():
+        pytest.skip("there is no server of MongoDB's protocol; pip install secantusdb")
+    server = OwnMongo(directory, *options)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
