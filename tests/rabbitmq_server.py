@@ -17,6 +17,7 @@ import pytest
 
 from tests import rabbitmq_vhosts
 from tests.redis_server import free_port
+from tests.stopping import stop
 
 _PATH = f"/usr/lib/rabbitmq/bin:{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 """Debian's rabbitmq-server in /usr/sbin is a wrapper that only root may use; the real one is in the library."""
@@ -100,7 +101,8 @@ class OwnRabbitMQ:
 
     def pause(self) -> None:
         """It does not answer any more, though its port is open; `resume`, or what ends it, undoes that."""
-        self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        stop(self._process.pid, group=True)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

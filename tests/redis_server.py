@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from celery_rs.transports.redis import RedisOptions, Server
+from tests.stopping import stop
 
 DATABASES = 1000
 """So many has one that is shared by many tests."""
@@ -82,7 +83,7 @@ class OwnRedis:
     def pause(self) -> None:
         """It does not answer any more, though its port is open; `resume`, or what ends it, undoes that."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        stop(self._process.pid)
 
     def resume(self) -> None:
         assert self._process is not None

@@ -23,9 +23,9 @@ def told(result):
     error = [type(value).__name__, list(map(str, value.args))] if isinstance(value, Exception) else None
     return [result.state, error or value, [child.id for child in result.children or ()]]
 
-def raised(result):
+def raised(result, timeout=40):
     try:
-        result.get(timeout=40)
+        result.get(timeout=timeout)
     except Exception as error:
         return [type(error).__name__, list(map(str, error.args))]
 
@@ -41,7 +41,7 @@ assert progress.get(timeout=40) == "told"
 success, failure = proj.add.delay(20, 22), proj.fail.delay()
 value = [success.get(timeout=40), success.get(timeout=40)]
 failed = raised(failure)
-expired = raised(proj.add.apply_async((1, 1), expires=-1))
+expired = raised(proj.add.apply_async((1, 1), expires=-1), 10)
 later = proj.at_last.delay()
 nothing = proj.ignored.delay()
 in_group = proj.add.apply_async((1, 2), group_id="g")
@@ -104,7 +104,8 @@ def test_what_one_sends_the_other_is_told(
     assert said["success"] == ["SUCCESS", 42, []]
     assert said["failure"] == ["FAILURE", ["ValueError", ["boom", "1"]], []]
     assert said["traceback"].rstrip().endswith("ValueError: ('boom', 1)")
-    assert said["expired"] == ["TaskRevokedError", ["expired"]]
+    if not broker.startswith("amqp"):  # RabbitMQ may drop it itself, and tells nobody
+        assert said["expired"] == ["TaskRevokedError", ["expired"]]
     assert said["ignored"] == "PENDING"
     assert said["children"]
 

@@ -14,6 +14,7 @@ from celery_rs.errors import WorkerLostError
 from tests.chaos import processes
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet, end
 from tests.redis_server import OwnRedis
+from tests.stopping import stop
 from tests.worker.process import eventually
 
 RETURNED = "returned 999 message(s) of dead workers to their queues"
@@ -72,7 +73,7 @@ def test_a_worker_that_is_stopped_past_its_lease_commits_nothing_that_another_ha
         late = [fleet.linked(LATE, 1.0) for _ in range(6)]
         early = [fleet.linked(EARLY, 1.0) for _ in range(2)]
         eventually(lambda: len(fleet.started()) == 2 and fleet.queue().held == 8)
-        one.send_signal(signal.SIGSTOP)
+        stop(one.pid)
         with fleet.worker("two", "-c", "4"):
             fleet.wait_for(late)
             eventually(lambda: len(fleet.followed()) >= 6)
