@@ -46,7 +46,7 @@ class DjangoProject:
         own = {name: value for name, value in os.environ.items() if "CELERY" not in name and name != "PYTHONPATH"}
         project = {"PROJ_BROKER": broker, "PROJ_RESULTS_APP": program.app}
         project |= {f"PROJ_{name.upper()}": value for name, value in settings.items()}
-        self.env = own | project | program.env
+        self.env: dict[str, str] = {**own, **project, **program.env}
         self._started = ExitStack()
 
     def manage(self, *words: str) -> str:

@@ -104,8 +104,9 @@ def _load_dotted(path: str) -> Any:
 
 
 def _public(source: Any) -> Iterator[tuple[str, Any]]:
+    """What an object has; one may list more than that, as Django's settings do where `settings.configure` made them."""
     for name in dir(source):
-        if not name.startswith("_"):
+        if not name.startswith("_") and hasattr(source, name):
             yield name, getattr(source, name)
 
 

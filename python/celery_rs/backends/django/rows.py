@@ -90,7 +90,7 @@ def _told(
     beside = _value(row["meta"], encoding, read_by) or {}
     if not isinstance(beside, dict):
         raise ContentError(f"expected the column meta to be an object, got {str(row['meta'])[:80]!r}")
-    attempt = beside.pop("attempt", None) or beside.get("retries") or 0
+    attempt = beside.pop("attempt", 0)
     ready = row["status"] in states.READY_STATES
     told = {
         "status": row["status"],

@@ -25,3 +25,4 @@ CELERY_RESULT_BACKEND = os.environ.get("PROJ_RESULTS", "django-db")
 CELERY_CACHE_BACKEND = "results"
 CELERY_RESULT_EXTENDED = True
 CELERY_TASK_TRACK_STARTED = True
+globals().update(json.loads(os.environ.get("PROJ_MORE", "{}")))

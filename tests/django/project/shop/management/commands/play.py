@@ -62,5 +62,5 @@ class Command(BaseCommand):
                 ]
                 for row in rows
             ]
-        said["found open"] = any([finds_open.delay().get(timeout=SECONDS) for _ in range(3)])
+        said["found open"] = [finds_open.delay().get(timeout=SECONDS) for _ in range(3)]
         print(json.dumps(said))
