@@ -88,7 +88,7 @@ say({
     "halfway": halfway, "value": value, "raised": raised, "success": told(success), "failure": told(failure),
     "traceback": failure.traceback, "expired": told(expired), "retried": told(retried)[:2], "ignored": nothing.state,
     "children": told(has_child) == ["SUCCESS", child, [child]], "extended": [getattr(success, f) for f in fields],
-    "group": app.backend.get_task_meta(in_group.id)["group_id"] if hasattr(app.backend, "get_task_meta") else "g",
+    "group": getattr(app.backend, "get_task_meta", lambda id: {})(in_group.id).get("group_id", "g"),
 })
 """
 

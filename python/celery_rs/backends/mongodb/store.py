@@ -117,7 +117,7 @@ class MongoBackend:
     def _make_indexes(self, database: Database) -> None:
         try:
             for name in self._collections:
-                database[name].create_index("date_done")
+                database[name].create_index("date_done", background=True)  # in Celery's very words
             for name in (*self._collections, CHORDS):
                 database[name].create_index("expires_at", expireAfterSeconds=0)
         except errors.OperationFailure as error:
