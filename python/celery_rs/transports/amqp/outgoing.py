@@ -10,10 +10,13 @@ from celery_rs.transports.amqp.publisher import CHANNEL, FRAME_MAX, Publisher, l
 from celery_rs.transports.amqp.topology import Topology
 from celery_rs.transports.amqp.unconfirmed import Publish
 from celery_rs.transports.base import Outgoing, Route
+from celery_rs.wire import Message
 
 _ETA = b"\x03etaS"
 """A header `eta` that is text, as it stands in a header table."""
 
+_LONGEST_MS = 2**32 - 1
+"""A RabbitMQ may refuse a message that is to live for longer."""
 _REMEMBERED = 10_000
 
 
@@ -66,7 +69,9 @@ class Sender:
             targets.append(target)
         # What has a time to live would fall off the ladder when that is over; its `expires` says the same to workers.
         messages = [
-            each.message if route is each.route else each.message._replace(expiration=None)
+            each.message
+            if route is each.route and _may_expire(each.message)
+            else each.message._replace(expiration=None)
             for each, route in zip(batch, routes, strict=True)
         ]
         fanouts = [bool(route.exchange) and self._known.is_fanout(route.exchange) for route in routes]
@@ -115,6 +120,11 @@ class Sender:
         dead = letter_of(properties, outgoing.route.routing_key, "unroutable", why)
         route = Route("", topology.DEAD)
         return Publish(amqp_content(CHANNEL, FRAME_MAX, *route, True, dead, body), route, topology.DEAD)
+
+
+def _may_expire(message: Message) -> bool:
+    text = message.expiration
+    return text is None or (text.isdecimal() and int(text) <= _LONGEST_MS)
 
 
 def parts_of(frames: bytes) -> tuple[bytes, bytes]:

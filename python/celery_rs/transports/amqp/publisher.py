@@ -3,7 +3,8 @@
 `written` returns once a message is in the kernel's hands; a thread of the publisher's own sees to it that it is
 confirmed, and publishes again what a lost connection, or five seconds of silence, left open. `stored` waits for the
 confirm. Each message is `mandatory`, but for those to a fanout: one that no queue takes comes back, its queue is
-declared, and it is tried once more.
+declared, and it is tried once more. One that the broker refuses ends the channel, and with it all that was open on
+it: that is published again one by one, until it is known which it was.
 """
 
 import logging
@@ -145,6 +146,8 @@ class Publisher:
             if ticket.open and monotonic() >= until:
                 what = f"did not confirm {ticket.open} message(s) in time"
                 raise OperationalError(f"{self._server.words()} {what}; they may be there all the same")
+        if ticket.failed is not None:
+            raise ticket.failed
         if ticket.refused:
             words = f"{self._server.words()} refused {ticket.refused} message(s): a queue of theirs is full"
             raise OperationalError(f"{words} (x-max-length with overflow reject-publish)")
@@ -183,7 +186,7 @@ class Publisher:
                     self._confirmed(publish)
             case "nack":
                 for publish in self._open.confirm(item[2], item[3], monotonic()):
-                    self._refused(publish)
+                    self._overflowed(publish)
             case "return":
                 self._open.mark_returned(item[6], item[7])
             case _:
@@ -198,12 +201,20 @@ class Publisher:
         elif publish.returned is not None:
             self._lost_ones.append(publish)
 
-    def _refused(self, publish: Publish) -> None:
+    def _refused(self, publish: Publish, error: Refused) -> None:
+        if publish.ticket is not None:
+            publish.ticket.failed = error
+            publish.ticket.open -= 1
+        else:
+            logger.error("%s; the message for %s is lost", error, _where(publish.route))
+
+    def _overflowed(self, publish: Publish) -> None:
         if publish.ticket is not None:
             publish.ticket.refused += 1
             publish.ticket.open -= 1
         else:
-            logger.error("%s refused a message for %s: its queue is full", self._server.words(), publish.route)
+            where = _where(publish.route)
+            logger.error("%s refused a message for %s: its queue is full", self._server.words(), where)
 
     def flush(self, deadline: float) -> int:
         """Wait until everything is confirmed; returns how much is not. `deadline` is seconds from now."""
@@ -309,13 +320,44 @@ class Publisher:
                 return  # somebody else has been here
             except LinkLost:
                 pass
-            link, channel = self._connect(until)
-            self._link, self._channel = link, channel
-            self._drop_impossible(until)
-            publishes = self._open.take_all()
-            self._open.add(publishes, monotonic())
-            if publishes:
-                link.send(b"".join([each.frames for each in publishes]), max(until - monotonic(), 0.1))
+            refused = self._channel is not None and self._channel.closed is not None
+            self._renew(until)
+            if not refused:
+                self._republish_all(until)
+                return
+            while not self._republish_one_by_one(until):
+                self._renew(until)
+
+    def _renew(self, until: float) -> None:
+        self._link, self._channel = self._connect(until)
+        self._drop_impossible(until)
+
+    def _republish_all(self, until: float) -> None:
+        publishes = self._open.take_all()
+        self._open.add(publishes, monotonic())
+        if publishes:
+            self._alive().send(b"".join([each.frames for each in publishes]), max(until - monotonic(), 0.1))
+
+    def _republish_one_by_one(self, until: float) -> bool:
+        """False once the broker has refused one: that one is done with, and the channel is gone."""
+        link, channel = self._alive(), self._channel
+        assert channel is not None
+        waiting = deque(self._open.take_all())
+        try:
+            while waiting:
+                publish = waiting.popleft()
+                self._open.add([publish], monotonic())
+                link.send(publish.frames, max(until - monotonic(), 0.1))
+                if not link.wait(lambda: channel.closed or not len(self._open), max(until - monotonic(), 0.1)):
+                    link.fail(LinkLost(f"{link.place.words()} confirms too slowly"))
+                if channel.closed is not None:
+                    self._open.drop([publish])
+                    self._refused(publish, channel.closed)
+                    link.forget()
+                    return False
+            return True
+        finally:
+            self._open.add(waiting, monotonic())
 
     def _drop_impossible(self, until: float) -> None:
         """Those that there is no exchange for any more. Where the connection is lost over it, the others stay open."""
@@ -408,7 +450,7 @@ class Publisher:
             queue_type = self._server.options.native_delayed_delivery_queue_type
             self._declare(native_delay.declarations(queues, queue_type), until)
         elif exchange and not exchange.startswith(BEGUN):
-            self._prepare_exchange(exchange, until)
+            self._prepare_exchange(publish.route, until)
         elif target is not None:
             self._prepare_queue(target, until)
 
@@ -426,18 +468,18 @@ class Publisher:
             self._ensured.add(ladder.name)
         self._declare([*topology.queue_of(self._known.queue(target)), ladder.binding(target)], until)
 
-    def _prepare_exchange(self, exchange: str, until: float) -> None:
-        queues = self._known.bound_to(exchange)
+    def _prepare_exchange(self, route: Route, until: float) -> None:
+        queues = self._known.bound_to(route.exchange)
         for queue in queues:
             methods = topology.exchanges_of(queue) if queue.is_fleeting else topology.queue_of(queue)
             self._declare(methods, until)
         if not queues:
             try:
-                self._declare([spec.Exchange.Declare(exchange=exchange, passive=True)], until)
+                self._declare([spec.Exchange.Declare(exchange=route.exchange, passive=True)], until)
             except Refused as error:
                 if error.code != NOT_FOUND:
                     raise
-                raise Unroutable(f"{_nowhere(Route(exchange, ''))} ({error})") from None
+                raise Unroutable(f"{_nowhere(route)} ({error})") from None
 
     # Announcing
 
@@ -472,7 +514,10 @@ def letter_of(properties: bytes, queue: str, reason: str, detail: str) -> bytes:
 
 
 def _nowhere(route: Route) -> str:
-    where = (
-        f"exchange {route.exchange!r} by the key {route.routing_key!r}" if route.exchange else f"{route.routing_key!r}"
-    )
-    return f"no queue takes what is sent to {where}; declare a queue that is bound there"
+    return f"no queue takes what is sent to {_where(route)}; declare a queue that is bound there"
+
+
+def _where(route: Route) -> str:
+    if not route.exchange:
+        return repr(route.routing_key)
+    return f"exchange {route.exchange!r} by the key {route.routing_key!r}"

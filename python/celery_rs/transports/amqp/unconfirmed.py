@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 
+from celery_rs.errors import OperationalError
 from celery_rs.transports.base import Route
 
 Content = tuple[bytes, bytes]
@@ -12,11 +13,12 @@ Content = tuple[bytes, bytes]
 class Ticket:
     """What one call has published: how much of it is open, and what the broker did not take."""
 
-    __slots__ = ("open", "refused", "returned")
+    __slots__ = ("failed", "open", "refused", "returned")
 
     def __init__(self) -> None:
         self.open = 0
         self.refused = 0
+        self.failed: OperationalError | None = None
         self.returned: list[Publish] = []
 
 
