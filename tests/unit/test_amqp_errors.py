@@ -89,6 +89,7 @@ def test_what_was_declared_elsewhere_with_other_arguments_is_named_with_both(sai
         (406, "PRECONDITION_FAILED - message size 99 is larger than configured max size 9", "put the data elsewhere"),
         (320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'", "opened again"),
         (501, "FRAME_ERROR - type 9, all octets", "is this its port for amqp:// or for amqps://?"),
+        (503, "COMMAND_INVALID - unknown exchange type 'x-delayed-message'", "a plugin of the broker brings it"),
         (504, "CHANNEL_ERROR - expected 'channel.open'", "opened again"),
         (506, "RESOURCE_ERROR - no room", "short of memory, disk or file handles"),
         (530, "NOT_ALLOWED - vhost v not found", "rabbitmqctl add_vhost 'v'"),

@@ -143,6 +143,11 @@ _ADVICE = (
         "something in between changed the bytes, or it expects TLS; is this its port for amqp:// or for amqps://?",
     ),
     (502, "", "this is a fault of celery-rs, or something in between changed the bytes"),
+    (
+        503,
+        "unknown exchange type",
+        "a plugin of the broker brings it, see rabbitmq-plugins; or use direct, topic, fanout or headers",
+    ),
     (503, "", "this is a fault of celery-rs"),
     (504, "", "this is a fault of celery-rs; the connection is opened again"),
     (505, "", "this is a fault of celery-rs; the connection is opened again"),
