@@ -397,6 +397,14 @@ def test_what_ends_without_a_run_counts_as_in_hand_until_it_is_settled(world: Wo
     assert seen == [1, 0]
 
 
+def test_work_of_a_dead_worker_that_is_not_run_again_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.play(world.post(Orphaned([delivery(tag="a.1.1")])))
+
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+    assert line.startswith("Task proj.add[")
+    assert "] is not run again: the worker that ran it died; it had acknowledged the message" in line
+
+
 def test_dead_letters_take_no_time_and_widen_the_window(world: World) -> None:
     before = world.window.size
 

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from celery_rs._core import Envelope
+from celery_rs.errors import WorkerLostError
 from celery_rs.execution import Outcome
+from celery_rs.transports import Delivery
 from celery_rs.worker.deadlines import Overrun
 from celery_rs.worker.dispatcher import Dead, Entry, Revoked
 from celery_rs.worker.lifecycle import Phase
@@ -114,6 +116,14 @@ def lost(entry: Entry, event: Lost) -> None:
     if event.by_us is None:
         data = _data(entry) | {"pid": event.pid, "how": event.how}
         _write(logger, logging.ERROR, "Task %(name)s[%(id)s]: its process %(pid)d died (%(how)s)", data)
+
+
+def orphaned(delivery: Delivery, error: WorkerLostError) -> None:
+    """Work of a dead worker that is not run again."""
+    envelope = delivery.envelope
+    if isinstance(envelope, Envelope):
+        data = {"name": envelope.shadow or envelope.task, "id": envelope.id, "exc": str(error)}
+        _write(logger, logging.ERROR, "Task %(name)s[%(id)s] is not run again: %(exc)s", data)
 
 
 def shutting_down(before: Phase, after: Phase, number: int | None = None, soft_timeout: float = 0.0) -> None:

@@ -373,6 +373,7 @@ class Loop:
         for delivery in upgraded(event.deliveries, self.app):
             self.dispatcher.bury([delivery.tag])
             self._completer.order(self._endings.orphan(delivery))
+            journal.orphaned(delivery, orphaned())
             if self.bulletin.tasks:
                 self.bulletin.dead(delivery.envelope, orphaned())
 
