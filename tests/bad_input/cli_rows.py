@@ -118,6 +118,7 @@ SETTINGS = (
 )
 BROKERS = (
     _broker("unknown scheme", "carrier-pigeon://x", "expected a broker URL such as 'sqlite:///tasks.sqlite3'"),
+    _broker("misspelt scheme", "ampq://u:hunter2@h", "did you mean amqp://?"),
     _broker("not there yet", "sqs://u:hunter2@h", "sqs:// are not supported yet"),
     _broker("no scheme", "tasks.sqlite3", "expected a broker URL such as", "'tasks.sqlite3'"),
     _broker("directory", "sqlite:///folder", "is a directory; name a file in it"),

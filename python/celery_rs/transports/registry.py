@@ -1,5 +1,6 @@
 """URL → transport. Adapters are imported on first use: each loads its client library."""
 
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -68,4 +69,11 @@ def open_transport(
             f"expected an amqp://, redis://, sqlite:// or memory:// broker, brokers like {scheme}:// are not supported "
             "yet; use 'sqlite:///tasks.sqlite3'"
         )
-    raise ImproperlyConfigured(f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {mask_url(url)!r}")
+    raise ImproperlyConfigured(
+        f"expected a broker URL such as 'sqlite:///tasks.sqlite3', got {mask_url(url)!r}{_nearest(scheme)}"
+    )
+
+
+def _nearest(scheme: str) -> str:
+    close = difflib.get_close_matches(scheme.lower(), [*_AMQP, *_REDIS, "sqlite", "memory"], 1)
+    return f"; did you mean {close[0]}://?" if close else ""

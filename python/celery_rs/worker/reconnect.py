@@ -101,9 +101,15 @@ class Tries:
             raise error
         delay = self._delays.next()
         most = "" if self._most is None else f"/{self._most}"
-        data = {"url": self._broker, "reason": self._reason(error), "delay": delay, "tries": f"{self._failed}{most}"}
+        reason = self._reason(error)
+        data = {
+            "url": self._broker,
+            "reason": reason if reason.endswith("?") else f"{reason}.",
+            "delay": delay,
+            "tries": f"{self._failed}{most}",
+        }
         logger.error(
-            "consumer: Cannot connect to %(url)s: %(reason)s. Trying again in %(delay).2f seconds... (%(tries)s)",
+            "consumer: Cannot connect to %(url)s: %(reason)s Trying again in %(delay).2f seconds... (%(tries)s)",
             data,
             extra={"data": data},
         )
