@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = ("asyncio", "click", "hiredis", "multiprocessing", "pika", "redis", "sqlite3")
+HEAVY = ("asyncio", "click", "django", "hiredis", "multiprocessing", "pika", "redis", "sqlite3")
 
 
 def loaded_by(code: str) -> set[str]:
