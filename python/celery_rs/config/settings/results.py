@@ -170,7 +170,7 @@ RESULTS = (
         "result_backend_thread_safe",
         None,
         "",
-        "one store object for all threads, which is so in any case",
+        "one object for all threads where the store is a class of your own; ours are shared in any case",
         proof="tests/settings/test_effects.py::test_threads_share_one_result_store",
     ),
 )
