@@ -8,8 +8,8 @@ import pytest
 
 from tests import sql_servers
 from tests.interop.celery_side import CeleryProject, OurProject, Project
-from tests.interop.test_results import CLIENT as ON_REDIS
-from tests.interop.test_results import MODULE, RESTORER, SAVER
+from tests.interop.stored import CLIENT as ON_REDIS
+from tests.interop.stored import MODULE, RESTORER, SAVER
 
 # A row of Celery's has no place for the group.
 CLIENT = ON_REDIS.replace('app.backend.get_task_meta(in_group.id)["group_id"]', '"g"')
