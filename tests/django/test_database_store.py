@@ -137,14 +137,30 @@ def test_when_a_task_started_is_kept(open_store, tasks):
     assert tasks.get().date_started == started
 
 
-@pytest.mark.parametrize("long", [record("i" * 300), record(state="S" * 60)], ids=["id", "state"])
-def test_a_record_that_the_table_has_no_room_for_is_dropped_with_a_line(open_store, tasks, caplog, long):
+@pytest.mark.parametrize(
+    "odd",
+    [record("i" * 300), record(state="S" * 60), record("a\0b"), record("\ud800")],
+    ids=["long id", "long state", "NUL", "half a character"],
+)
+def test_a_record_that_the_table_cannot_have_is_dropped_with_a_line(open_store, tasks, caplog, odd):
+    store = open_store()
     with caplog.at_level(logging.ERROR):
-        written = open_store().store([long, record("b")])
+        written = store.store([odd, record("b")])
 
     assert written == [False, True]
     assert [row.task_id for row in tasks.all()] == ["b"]
-    assert "characters" in caplog.text
+    assert "a record is dropped, its" in caplog.text
+    assert store.fetch([odd.task_id, "b"]).keys() == {"b"}
+    store.forget([odd.task_id])
+
+
+def test_a_traceback_may_have_anything_in_it(open_store, tasks):
+    store = open_store()
+
+    store.store([record(traceback="a\0b\ud800")])
+
+    assert tasks.get().traceback == "a\\x00b\\ud800"
+    assert store.fetch(["a"])["a"].state == "SUCCESS"
 
 
 def test_who_listens_to_post_save_hears_of_each_record(open_store, tasks):

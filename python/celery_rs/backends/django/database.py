@@ -18,7 +18,7 @@ from celery_rs.backends.base import ChordClaim
 from celery_rs.backends.chord_book import ChordBook, Step
 from celery_rs.backends.django.inherited import forget_inherited
 from celery_rs.backends.django.needed import of_django
-from celery_rs.backends.django.rows import attempt_of, columns_of, group_columns, group_meta, record_of
+from celery_rs.backends.django.rows import attempt_of, columns_of, group_columns, group_meta, is_text, record_of
 from celery_rs.backends.django.tables import apps, db, flaw, model
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.opening import Opening
@@ -71,11 +71,9 @@ class DjangoDatabaseBackend:
         """None for a record that the table has no room for: it would be refused again and again."""
         for field, value in (("task_id", record.task_id), ("status", record.state)):
             most = tasks._meta.get_field(field).max_length
-            if most is not None and len(value) > most:
-                logger.error(
-                    "%s: the record of task %s is dropped: its %s has more than %d characters",
-                    self.describe(), record.task_id, field, most,
-                )  # fmt: skip
+            if len(value) > most or not is_text(value):
+                what = f"its {field} is no text of at most {most} characters: {value[:80]!a}"
+                logger.error("%s: a record is dropped, %s", self.describe(), what)
                 return None
         started = {"date_started": timezone.now()} if record.state == states.STARTED else {}
         return columns_of(record, self._own) | started
@@ -85,7 +83,8 @@ class DjangoDatabaseBackend:
     ) -> list[bool]:
         heard = _is_heard_of(tasks)
         with db.transaction.atomic(using=alias):
-            rows = {row.task_id: row for row in self._locked(alias, tasks, {one.task_id for one in records}, heard)}
+            ids = {record.task_id for record, given in zip(records, columns, strict=True) if given is not None}
+            rows = {row.task_id: row for row in self._locked(alias, tasks, ids, heard)}
             written, fresh = self._decide(rows, records, columns)
             if heard:
                 _save(alias, tasks, rows, fresh)
@@ -126,7 +125,8 @@ class DjangoDatabaseBackend:
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
         tasks = model("TaskResult")
-        rows = self._ask(tasks, db.router.db_for_read(tasks), lambda alias: self._rows(alias, tasks, list(ids)))
+        there = [id for id in ids if is_text(id)]
+        rows = self._ask(tasks, db.router.db_for_read(tasks), lambda alias: self._rows(alias, tasks, there))
         return {row["task_id"]: self._record(row) for row in rows}
 
     def _rows(self, alias: str, tasks: Any, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -143,7 +143,8 @@ class DjangoDatabaseBackend:
         return watch_by_looking(self.fetch, ids, timeout, time.sleep)
 
     def forget(self, ids: Collection[str]) -> None:
-        self._change("TaskResult", lambda rows: rows.filter(task_id__in=list(ids)).delete())
+        there = [id for id in ids if is_text(id)]
+        self._change("TaskResult", lambda rows: rows.filter(task_id__in=there).delete())
 
     # groups
 

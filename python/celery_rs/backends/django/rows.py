@@ -39,7 +39,7 @@ def columns_of(record: TaskResult, own: Serializer) -> dict[str, Any]:
         "result": _text(told.get("result"), own),
         "content_type": own.content_type,
         "content_encoding": own.content_encoding,
-        "traceback": _without_nul(told.get("traceback")),
+        "traceback": _as_text(told.get("traceback")),
         "meta": _text(meta, own),
         "task_name": _cut(told.get("name"), _MOST["name"]),
         "task_args": _argument_text(told["args"], own) if "args" in told else None,
@@ -172,9 +172,14 @@ def _argument_text(value: Any, own: Serializer) -> str:
 
 
 def _cut(text: str | None, most: int) -> str | None:
-    return None if text is None else _without_nul(text[:most])
+    return None if text is None else _as_text(text[:most])
 
 
-def _without_nul(text: str | None) -> str | None:
-    """PostgreSQL keeps no NUL in a text."""
-    return None if text is None else text.replace("\0", "\\x00")
+def _as_text(text: str | None) -> str | None:
+    """What a database takes for text: PostgreSQL keeps no NUL, and nobody half a character."""
+    return None if text is None else text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
+def is_text(text: str) -> bool:
+    """Whether a database takes it as it is."""
+    return _as_text(text) == text
