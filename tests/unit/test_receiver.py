@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from queue import Queue
 from typing import Any
 
 import pytest
 
-from celery_rs.errors import OperationalError
-from celery_rs.transports import Received
+from celery_rs.errors import ImproperlyConfigured, NotSupported, OperationalError
+from celery_rs.transports import Features, QueueRefused, Received
+from celery_rs.wire import Queue as WireQueue
 from celery_rs.worker.inbox import Delivered, Inbox, ThreadDied
 from celery_rs.worker.receiver import Receiver
 from celery_rs.worker.reconnect import Patience, Rising, Tries
@@ -118,3 +119,39 @@ def test_a_broker_that_does_not_answer_is_not_waited_for_without_end(consumer: A
 
     assert time.monotonic() - began < SECONDS / 2
     consumer.answers.put(Received(()))
+
+
+class ChoosyTransport:
+    """Refuses some queues for good."""
+
+    features = Features(delays=True, facts=False, browse=False, once=False, ages=False)
+
+    def __init__(self, refused: dict[str, Exception]) -> None:
+        self._refused = refused
+
+    def declare(self, queues: Sequence[WireQueue]) -> None:
+        for queue in queues:
+            if queue.name in self._refused:
+                raise self._refused[queue.name]
+
+
+@pytest.mark.parametrize(
+    "error", [QueueRefused("it is another"), ImproperlyConfigured("too long"), NotSupported("a", "b")]
+)
+def test_a_queue_that_the_broker_does_not_let_be_used_is_passed_over(
+    consumer: Any, box: Inbox, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    listened: list[Sequence[str]] = []
+    consumer.listen_to = lambda add, drop: listened.append(add)
+    transport: Any = ChoosyTransport({"bad": error})
+    receiver = Receiver(consumer, box, Tries("memory://"), transport)
+    refused: list[str] = []
+
+    receiver.listen(add=[WireQueue("bad")], refused=lambda: refused.append("bad"))
+    receiver.listen(add=[WireQueue("good")], refused=lambda: refused.append("good"))
+    receiver.start()
+    eventually(lambda: listened)
+    receiver.stop()
+
+    assert (listened, refused) == ([["good"]], ["bad"])
+    assert [record.getMessage() for record in caplog.records] == [f"consumer: not consuming from 'bad': {error}"]

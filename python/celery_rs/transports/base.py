@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from celery_rs._core import DecodeError, Envelope
+from celery_rs.errors import OperationalError
 from celery_rs.wire import ChordPart, Exchange, Message, Queue, TaskResult
 
 Tag = str
 """A held delivery: `<consumer>.<epoch>.<n>`, opaque, never reused."""
 Tags = Collection[Tag]
 Wait = Literal["written", "stored"]
+
+
+class QueueRefused(OperationalError):
+    """The broker does not let a queue be used as it was asked for. Trying again changes nothing."""
 
 
 class Route(NamedTuple):
@@ -282,7 +287,10 @@ class Consumer(Protocol):
         """Take back what consumers that have died still held."""
         ...
 
-    def listen_to(self, add: Sequence[str] = (), drop: Sequence[str] = ()) -> None: ...
+    def listen_to(self, add: Sequence[str] = (), drop: Sequence[str] = ()) -> None:
+        """Raises QueueRefused: then it goes on with the queues that it had."""
+        ...
+
     def wake(self) -> None:
         """End a `receive` that waits."""
         ...
@@ -299,7 +307,10 @@ class Transport(Protocol):
     facts: Facts
     dead: DeadLetters
 
-    def declare(self, queues: Sequence[Queue]) -> None: ...
+    def declare(self, queues: Sequence[Queue]) -> None:
+        """Raises QueueRefused, and ImproperlyConfigured or NotSupported for what no broker of its kind takes."""
+        ...
+
     def publish(self, batch: Sequence[Outgoing], *, wait: Wait = "stored", deadline: float = 5.0) -> None:
         """All of the batch or none. `deadline` is seconds from now."""
         ...

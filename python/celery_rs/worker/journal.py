@@ -122,7 +122,7 @@ def orphaned(delivery: Delivery, error: WorkerLostError) -> None:
     """Work of a dead worker that is not run again."""
     envelope = delivery.envelope
     if isinstance(envelope, Envelope):
-        data = {"name": envelope.shadow or envelope.task, "id": envelope.id, "exc": str(error)}
+        data: dict[str, object] = {"name": envelope.shadow or envelope.task, "id": envelope.id, "exc": str(error)}
         _write(logger, logging.ERROR, "Task %(name)s[%(id)s] is not run again: %(exc)s", data)
 
 

@@ -5,20 +5,31 @@ Losing the broker is its business alone: it tries again with backoff, as often a
 ends.
 """
 
+import logging
+import reprlib
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from celery_rs.errors import OperationalError
-from celery_rs.transports import Consumer, Transport
+from celery_rs.errors import ImproperlyConfigured, NotSupported, OperationalError
+from celery_rs.transports import Consumer, QueueRefused, Transport
 from celery_rs.wire import Queue
 from celery_rs.worker.inbox import Delivered, FactsLearnt, Inbox, ThreadDied
 from celery_rs.worker.reconnect import Tries
 from celery_rs.worker.threads import thread
 
+logger = logging.getLogger("celery.worker.consumer")
+
 WAIT_S = 5.0
 """The longest single wait in the broker."""
 STOP_S = 5.0
+
+
+class _Change(NamedTuple):
+    add: Sequence[Queue]
+    drop: Sequence[str]
+    refused: Callable[[], None]
 
 
 class Receiver:
@@ -31,7 +42,7 @@ class Receiver:
         self._tries = tries
         self._transport = transport
         self._facts = -1 if transport is not None and transport.features.facts else None
-        self._changes: deque[tuple[Sequence[Queue], Sequence[str]]] = deque()
+        self._changes: deque[_Change] = deque()
         self._allowed = 0
         self._posted = 0
         self._stopping = False
@@ -53,10 +64,15 @@ class Receiver:
                 self._allowed = limit
                 self._changed.notify()
 
-    def listen(self, add: Sequence[Queue] = (), drop: Sequence[str] = ()) -> None:
-        """Receive from these queues too (they are declared first), and from those no more; as soon as it can be."""
+    def listen(
+        self, add: Sequence[Queue] = (), drop: Sequence[str] = (), *, refused: Callable[[], None] = lambda: None
+    ) -> None:
+        """Receive from these queues too (they are declared first), and from those no more; as soon as it can be.
+
+        `refused` is called by the receiver's thread where the broker does not let these queues be used.
+        """
         with self._changed:
-            self._changes.append((add, drop))
+            self._changes.append(_Change(add, drop, refused))
             self._changed.notify()
         self._consumer.wake()
 
@@ -98,11 +114,15 @@ class Receiver:
                 self._inbox.post(Delivered(received.deliveries, received.lost))
 
     def _change_queues(self) -> None:
-        """A change that fails is made again."""
+        """A change that fails is made again, unless it always would."""
         while self._changes and self._transport is not None:
-            add, drop = self._changes[0]
-            self._transport.declare(add)
-            self._consumer.listen_to([queue.name for queue in add], drop)
+            change = self._changes[0]
+            try:
+                self._transport.declare(change.add)
+                self._consumer.listen_to([queue.name for queue in change.add], change.drop)
+            except (QueueRefused, ImproperlyConfigured, NotSupported) as error:
+                logger.error("consumer: not consuming from %s: %s", _names(change.add), error)
+                change.refused()
             self._changes.popleft()
 
     def _learn(self, version: int) -> None:
@@ -128,3 +148,7 @@ class Receiver:
     def _pause(self, delay: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._stopping, timeout=delay)
+
+
+def _names(queues: Sequence[Queue]) -> str:
+    return ", ".join(reprlib.repr(queue.name) for queue in queues)

@@ -148,8 +148,8 @@ class State:
         return self._configured(queue)
 
     def consume(self, queue: Queue) -> None:
-        self._receiver.listen(add=[queue])
         self._queues.append(queue)
+        self._receiver.listen(add=[queue], refused=lambda: self._queues.remove(queue))
 
     def cancel(self, queue: str) -> None:
         """By name or alias."""

@@ -274,15 +274,20 @@ class AmqpConsumer:
         with self._receiving:
             session = self._connected()
             try:
+                session.check()
                 session.unsubscribe(drop)
                 session.refuse(drop)
-                self._queues = [queue for queue in self._queues if queue not in drop]
-                new = [queue for queue in add if queue not in self._queues]
-                self._queues += new
+            except OperationalError as error:
+                self._lose(session)
+                raise LinkLost(str(error)) from None
+            self._queues = [queue for queue in self._queues if queue not in drop]
+            new = [queue for queue in add if queue not in self._queues]
+            try:
                 session.subscribe(new)
             except OperationalError:
                 self._lose(session)
                 raise
+            self._queues += new
 
     # The connection
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from celery_rs.errors import OperationalError
 from celery_rs.transports.amqp.location import Place
 from celery_rs.transports.amqp.tls import tls_reason
+from celery_rs.transports.base import QueueRefused
 
 ACCESS_REFUSED = 403
 NOT_FOUND = 404
@@ -31,9 +32,13 @@ class Refused(OperationalError):
     code = 0
 
 
-def refusal(code: int, text: str | bytes, place: Place) -> Refused:
+class ChannelRefused(Refused, QueueRefused):
+    """What was asked for on a channel; its connection lives."""
+
+
+def refusal(code: int, text: str | bytes, place: Place) -> ChannelRefused:
     """A close of a channel as an error."""
-    error = Refused(words_of(code, text, place))
+    error = ChannelRefused(words_of(code, text, place))
     error.code = code
     return error
 

@@ -5,9 +5,11 @@ waits for every confirm. Any thread may send. Of those who wait for something on
 it is for: a thread that waits alone is told without a hand-off between threads.
 """
 
+import reprlib
 import select
 import socket
 import ssl
+import struct
 import threading
 import weakref
 from collections import deque
@@ -16,8 +18,10 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from pika import frame, spec
+from pika.exceptions import AMQPError
 
 from celery_rs._core import FrameReader
+from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports.amqp.errors import LinkLost, Refused, refusal, words_of
 from celery_rs.transports.amqp.location import Place
 
@@ -315,7 +319,7 @@ class Channel:
 
     def post(self, *methods: Any) -> None:
         """Send methods that are not answered."""
-        self.link.send(b"".join(frame.Method(self.number, method).marshal() for method in methods))
+        self.link.send(b"".join(_marshalled(self.number, method) for method in methods))
 
     def call(self, method: Any, deadline: float) -> Any:
         """Send a method and wait for its answer; `deadline` is seconds from now. Raises LinkLost, Refused."""
@@ -380,6 +384,18 @@ class Channel:
                     self.on_item(("cancelled", self.number, method.consumer_tag))
             case _:
                 self.answers.append(method)
+
+
+def _marshalled(channel: int, method: Any) -> bytes:
+    """Raises ImproperlyConfigured for what has no place in AMQP: only names and arguments of users may be such."""
+    try:
+        return bytes(frame.Method(channel, method).marshal())
+    except (AMQPError, struct.error, ValueError) as error:
+        given = getattr(method, "queue", None) or getattr(method, "exchange", "")
+        raise ImproperlyConfigured(
+            f"{reprlib.repr(given)}: expected names of 255 bytes at most, and arguments that are texts, whole numbers, "
+            f"booleans, lists and dicts of them, got what cannot be sent ({type(error).__name__})"
+        ) from None
 
 
 def _reply(link: Link, channel: int, method: Any) -> None:
