@@ -88,3 +88,24 @@ def test_a_cache_that_refuses_a_record_is_an_error(cache, monkeypatch):
 
     with pytest.raises(BackendError, match=r"refused 1 record\(s\)"):
         open_store().store([record()])
+
+
+def test_a_result_too_large_for_the_cache_is_a_failure_that_says_so(cache, monkeypatch):
+    from django.core.cache.backends.locmem import LocMemCache
+
+    def set_many(self, data, timeout=None, version=None):
+        for key, value in data.items():
+            if len(str(value)) > 1_000_000:
+                raise OSError("object too large for cache")
+            self.set(key, value, timeout)
+        return []
+
+    monkeypatch.setattr(LocMemCache, "set_many", set_many, raising=False)
+    store = open_store()
+    large = TaskResult("large", "SUCCESS", 1, encode_meta("large", "SUCCESS", "x" * 2_000_000, now=0.0))
+
+    assert store.store([large, record()]) == [False, True]
+
+    found = store.fetch(["large", "a"])
+    assert (found["large"].state, found["large"].attempt, found["a"].state) == ("FAILURE", 1, "SUCCESS")
+    assert "too large" in read_meta(found["large"].meta)["result"]["exc_message"][0]

@@ -154,6 +154,25 @@ def test_a_record_that_the_table_cannot_have_is_dropped_with_a_line(open_store, 
     store.forget([odd.task_id])
 
 
+def test_a_result_too_large_for_the_database_is_a_failure_that_says_so(open_store, tasks, alias):
+    import sqlite3
+
+    from django.db import connections
+
+    connections[alias].ensure_connection()
+    connections[alias].connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 50_000)
+    store = open_store()
+
+    written = store.store([record("a"), record("large", result="x" * 100_000, attempt=1), record("b")])
+
+    assert written == [True, False, True]
+    found = store.fetch(["a", "large", "b"])
+    assert (found["large"].state, found["large"].attempt, found["b"].state) == ("FAILURE", 1, "SUCCESS")
+    (said,) = read_meta(found["large"].meta)["result"]["exc_message"]
+    assert "too big; it has 100" in said
+    assert store.store([record("progress", "PROGRESS", "x" * 100_000)]) == [False]
+
+
 def test_a_traceback_may_have_anything_in_it(open_store, tasks):
     store = open_store()
 

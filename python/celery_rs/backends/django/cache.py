@@ -4,6 +4,7 @@ A record lies there as an object, as django-celery-results keeps it; how it is w
 caches cannot compare and set: the rule is applied to what has just been read, under a lock of this process only.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,7 +16,14 @@ from celery_rs.backends.django.inherited import forget_inherited
 from celery_rs.backends.django.needed import of_django
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.opening import Opening
-from celery_rs.errors import BackendError, CeleryError, ContentError, ImproperlyConfigured, NotSupported
+from celery_rs.errors import (
+    BackendError,
+    BackendStoreError,
+    CeleryError,
+    ContentError,
+    ImproperlyConfigured,
+    NotSupported,
+)
 from celery_rs.serializers import Serializer
 from celery_rs.wire import ChordPart, TaskResult, encode_failure, encode_meta, read_meta, supersedes
 
@@ -23,6 +31,10 @@ _caches = of_django("django.core.cache")
 
 T = TypeVar("T")
 
+logger = logging.getLogger("celery.backends.django")
+
+_LARGE = 500_000
+"""Bytes: a memcached takes a megabyte unless told otherwise."""
 _RECORD = "celery-task-meta-"
 _GROUP = "celery-taskset-meta-"
 
@@ -42,7 +54,27 @@ class DjangoCacheBackend:
 
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         with self._lock:
-            return self._ask(lambda cache: self._store(cache, records))
+            try:
+                return self._ask(lambda cache: self._store(cache, records))
+            except BackendError:
+                if all(len(record.meta) < _LARGE for record in records):
+                    raise
+            # The cache is down, or one of them is too large for it.
+            return [self._store_alone(record) for record in records]
+
+    def _store_alone(self, record: TaskResult) -> bool:
+        """A result that is too large is a failure that says so; progress that is too large is not kept."""
+        try:
+            return self._ask(lambda cache: self._store(cache, [record])[0])
+        except BackendError as error:
+            if len(record.meta) < _LARGE:
+                raise
+            problem = f"{error}: the record of task {record.task_id} has {len(record.meta)} bytes"
+        if record.state in states.READY_STATES:
+            failed = self._failure(record.task_id, BackendStoreError(problem))._replace(attempt=record.attempt)
+            self._ask(lambda cache: self._store(cache, [failed]))
+        logger.error("%s", problem)
+        return False
 
     def _store(self, cache: Any, records: Sequence[TaskResult]) -> list[bool]:
         known = cache.get_many([_RECORD + record.task_id for record in records])
@@ -82,9 +114,12 @@ class DjangoCacheBackend:
                 told["attempt"] = attempt
             return TaskResult(task_id, told["status"], attempt, self._own.dumps(told, "the record"))
         except CeleryError as error:
-            failure = encode_failure(error, self._own)
-            meta = encode_meta(task_id, states.FAILURE, failure, now=time.time(), codec=self._codec)
-            return TaskResult(task_id, states.FAILURE, 0, meta)
+            return self._failure(task_id, error)
+
+    def _failure(self, task_id: str, error: Exception) -> TaskResult:
+        failure = encode_failure(error, self._own)
+        meta = encode_meta(task_id, states.FAILURE, failure, now=time.time(), codec=self._codec)
+        return TaskResult(task_id, states.FAILURE, 0, meta)
 
     def watch(self, ids: Collection[str], timeout: float | None) -> Iterator[TaskResult]:
         return watch_by_looking(self.fetch, ids, timeout, time.sleep)

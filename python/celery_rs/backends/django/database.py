@@ -22,8 +22,8 @@ from celery_rs.backends.django.rows import attempt_of, columns_of, group_columns
 from celery_rs.backends.django.tables import apps, db, flaw, model
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.opening import Opening
-from celery_rs.errors import BackendError
-from celery_rs.wire import ChordPart, TaskResult, supersedes
+from celery_rs.errors import BackendError, BackendStoreError
+from celery_rs.wire import ChordPart, TaskResult, encode_failure, encode_meta, supersedes
 
 logger = logging.getLogger("celery.backends.django")
 
@@ -35,12 +35,18 @@ T = TypeVar("T")
 _IDS_AT_ONCE = 500
 _TRIES = 10
 """How often a batch is written anew because somebody else was quicker."""
+_SHORT = 10_000
+"""A record of fewer bytes is not refused for its size: saying so would be refused as well."""
 _FIRST_MINUTE = 1_000_000
 """What is less is a count of Celery's."""
 _FETCHED = (
     "task_id", "status", "result", "content_type", "content_encoding", "date_done", "traceback", "meta", "task_name",
     "task_args", "task_kwargs", "worker",
 )  # fmt: skip
+
+
+class _RowRefused(BackendError):
+    """The database takes no such value."""
 
 
 class DjangoDatabaseBackend:
@@ -63,9 +69,32 @@ class DjangoDatabaseBackend:
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         tasks = model("TaskResult")
         columns = [self._columns(tasks, record) for record in records]
-        return self._ask(
-            tasks, db.router.db_for_write(tasks), lambda alias: self._store(alias, tasks, records, columns)
-        )
+        alias = db.router.db_for_write(tasks)
+        try:
+            return self._ask(tasks, alias, lambda alias: self._store(alias, tasks, records, columns))
+        except _RowRefused as error:
+            if len(records) > 1:
+                return [written for record in records for written in self.store([record])]
+            return self._store_instead(records[0], error)
+
+    def _store_instead(self, refused: TaskResult, error: BackendError) -> list[bool]:
+        """A result that the database can never take is a failure that says so; progress is not kept."""
+        logger.error("%s: the record of task %s is refused", error, refused.task_id)
+        if refused.state in states.READY_STATES:
+            if len(refused.meta) < _SHORT:
+                raise error
+            own = self._codec.serializer
+            failure = encode_failure(BackendStoreError(f"{error}; it has {len(refused.meta)} bytes"), own)
+            meta = encode_meta(
+                refused.task_id,
+                states.FAILURE,
+                failure,
+                now=_aware(timezone.now()).timestamp(),
+                codec=self._codec,
+                attempt=refused.attempt,
+            )
+            self.store([refused._replace(state=states.FAILURE, meta=meta)])
+        return [False]
 
     def _columns(self, tasks: Any, record: TaskResult) -> dict[str, Any] | None:
         """None for a record that the table has no room for: it would be refused again and again."""
@@ -245,7 +274,8 @@ class DjangoDatabaseBackend:
     def _give_up(self, of: Any, alias: str, error: Exception) -> NoReturn:
         is_connected = db.connections[alias].connection is not None
         reason = (flaw(of, alias) if is_connected else None) or str(error).strip().partition("\n")[0]
-        raise BackendError(f"django-db://{alias}: {reason}") from error
+        kind = _RowRefused if isinstance(error, db.DataError) else BackendError
+        raise kind(f"django-db://{alias}: {reason}") from error
 
     # the rest
 
