@@ -248,3 +248,11 @@ def test_an_exception_of_a_record_that_names_no_exception_is_shown_not_made() ->
         assert read_meta(app.backend.fetch(["a"])["a"].meta)["result"] == evil
         assert "os.system" in str(decode_failure(evil))
         assert type(app.AsyncResult("a").result).__name__ == "RemoteError"
+
+
+def test_a_class_may_be_named_by_itself() -> None:
+    with closing(Celery("proj", broker="memory://own-stores", backend=own_stores.Dict, set_as_current=False)) as app:
+        assert app.conf.result_backend == f"{HERE}:Dict"
+        assert app.backend.describe() == f"{HERE}:Dict://"
+        app.conf.result_backend = own_stores.Rows
+        assert app.conf.result_backend == f"{HERE}:Rows"

@@ -80,7 +80,7 @@ class Celery:
         self,
         main: str | None = None,
         loader: Any = None,
-        backend: str | None = None,
+        backend: str | type[Any] | None = None,
         amqp: None = None,
         events: None = None,
         log: Any = None,

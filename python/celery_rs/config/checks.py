@@ -68,6 +68,11 @@ def seconds(value: Any) -> float:
     return length
 
 
+def text_or_class(value: Any) -> str:
+    """A class stands for its import path."""
+    return f"{value.__module__}:{value.__qualname__}" if isinstance(value, type) else text(value)
+
+
 def text(value: Any) -> str:
     if isinstance(value, str):
         return value

@@ -14,15 +14,16 @@ from celery_rs.config.settings.row import (
     mapping,
     refused,
     seconds,
-    text,
     whole,
 )
 
 _NO_CHORDS = "there are no chords"
 
 RESULTS = (
-    text(
+    Setting(
         "result_backend",
+        "string",
+        checks.text_or_class,
         None,
         "CELERY_RESULT_BACKEND",
         "where results go; None keeps none once a broker is named",
