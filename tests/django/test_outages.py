@@ -1,6 +1,7 @@
 """The database is away, or its tables are: the log says it in a line, and no task is lost."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def own_database() -> Iterator[str]:
     """The name of a database that a test may close to everybody."""
     if not postgres.answers():
         pytest.skip("no PostgreSQL answers on 127.0.0.1:5432")
-    name = "django_outages"
+    name = f"django_outages_{os.getpid()}"
     postgres.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     postgres.run(f"CREATE DATABASE {name}")
     yield name
