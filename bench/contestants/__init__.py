@@ -1,6 +1,6 @@
 """Who takes part."""
 
-from bench.contestants import celery_filesystem, celery_rs_sqlite, rabbitmq_broker, redis_broker
+from bench.contestants import celery_filesystem, celery_rs_sqlite, rabbitmq_broker, redis_broker, sql_results
 from bench.contestants.base import CONCURRENCY, ROOT, Contestant, ContestantError
 
 __all__ = ["CONCURRENCY", "CONTESTANTS", "DEFAULT", "ROOT", "Contestant", "ContestantError"]
@@ -17,6 +17,8 @@ CONTESTANTS: dict[str, Contestant] = {
         rabbitmq_broker.CELERY,
         rabbitmq_broker.CONFIRMED,
         rabbitmq_broker.DRAMATIQ,
+        sql_results.CELERY_RS,
+        sql_results.CELERY,
     )
 }
 DEFAULT = (
