@@ -1,5 +1,6 @@
 """A memcached that is down, slow, full or of several servers, and values that it does not take."""
 
+import os
 import socket
 import threading
 import time
@@ -86,6 +87,17 @@ def test_a_result_that_is_too_large_is_a_failure_that_says_so(opened: Open, serv
     assert f"{server.server}/ takes no value as large as the record of task a, which has 1048" in said
 
 
+def test_of_several_records_in_a_batch_the_one_that_is_too_large_is_replaced(
+    opened: Open, server: OwnMemcached
+) -> None:
+    backend = opened(server.server)
+    batch = [record("a", "STARTED"), record("a", result="x" * 2**20), record("a", "RETRY"), record("b")]
+
+    assert backend.store(batch) == [False, False, False, True]
+
+    assert {one.state for one in backend.fetch(["a"]).values()} == {"FAILURE"}
+
+
 def test_progress_that_is_too_large_is_not_kept(opened: Open, server: OwnMemcached) -> None:
     backend = opened(server.server)
 
@@ -169,3 +181,18 @@ def test_writers_of_one_record_do_not_undo_each_other(opened: Open, server: OwnM
         list(threads.map(write, range(4)))
 
     assert backends[0].fetch(["a"])["a"].attempt == 199
+
+
+def test_a_forked_child_asks_over_a_connection_of_its_own(opened: Open, server: OwnMemcached) -> None:
+    backend = opened(server.server)
+    backend.store([record("a")])
+
+    child = os.fork()
+    if child == 0:
+        backend.after_fork()
+        ok = backend.fetch(["a"]).keys() == {"a"} and backend.store([record("b")]) == [True]
+        os._exit(0 if ok else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert backend.fetch(["a", "b"]).keys() == {"a", "b"}

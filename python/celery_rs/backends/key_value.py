@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from celery_rs import states
 from celery_rs.backends import chord_book
 from celery_rs.backends.base import ChordClaim
+from celery_rs.backends.instead import failure_instead
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.peek import Told, read_record, standing
 from celery_rs.errors import BackendError, BackendStoreError
@@ -20,8 +21,6 @@ from celery_rs.wire import (
     ChordPart,
     ResultCodec,
     TaskResult,
-    encode_failure,
-    encode_meta,
     supersedes,
     with_attempt,
 )
@@ -143,25 +142,16 @@ class KeyValueBackend:
 
     def _say_instead(self, key: str, turn: "Turn") -> None:
         """A result that is too large is a failure that says so; progress that is too large is not kept."""
-        refused = turn.records[-1]
+        refused, turn.written = turn.last, [False] * len(turn.records)
+        if refused is None:
+            return
         what = f"{self.describe()} takes no value as large as the record of task {refused.task_id}"
         logger.error("%s: it is in state %s and has %d bytes", what, refused.state, len(refused.meta))
         if refused.state in states.READY_STATES:
-            turn.records = [self._failure(refused, f"{what}, which has {len(refused.meta)} bytes")]
-            if self._values.change({key: turn}):
+            told = BackendStoreError(f"{what}, which has {len(refused.meta)} bytes")
+            failure = failure_instead(turn.task_id, told, now=self._clock(), codec=self._codec, attempt=refused.attempt)
+            if self._values.change({key: Turn([failure], self._lasting, self._codec)}):
                 raise BackendError(f"{what}, not even one that says so")
-        turn.written = [False] * len(turn.written)
-
-    def _failure(self, refused: TaskResult, what: str) -> TaskResult:
-        meta = encode_meta(
-            refused.task_id,
-            states.FAILURE,
-            encode_failure(BackendStoreError(what), self._codec.serializer),
-            now=self._clock(),
-            codec=self._codec,
-            attempt=refused.attempt,
-        )
-        return refused._replace(state=states.FAILURE, meta=meta)
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
         found: dict[str, TaskResult] = {}
@@ -229,26 +219,30 @@ class KeyValueBackend:
 
 
 class Turn:
-    """The step that records of one task take, in their order; `written` says of each whether it counted."""
+    """The step that records of one task take, in their order.
+
+    `written` says of each whether it counted, and `last` is the last that did.
+    """
 
     def __init__(self, records: Sequence[TaskResult], lasting: Lasting, codec: ResultCodec) -> None:
         self.records = records
         self.task_id = records[0].task_id
         self.written: list[bool] = []
+        self.last: TaskResult | None = None
         self._lasting = lasting
         self._codec = codec
 
     def __call__(self, old: bytes | None) -> Kept | None:
         over = None if old is None else standing(old, self._codec.serializer)
-        self.written = []
-        last: TaskResult | None = None
+        self.written, self.last = [], None
         for record in self.records:
             counts = over is None or supersedes(
                 record.state, record.attempt, over=over.state, over_attempt=over.attempt
             )
             self.written.append(counts)
             if counts:
-                over, last = Told(record.state, record.attempt), record
+                over, self.last = Told(record.state, record.attempt), record
+        last = self.last
         return None if last is None else Kept(with_attempt(last.meta, last.attempt), self._lasting.of(last.state))
 
 

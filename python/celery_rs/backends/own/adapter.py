@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from celery_rs import states
 from celery_rs.backends.base import ChordClaim
+from celery_rs.backends.instead import failure_instead
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.own.base import BaseBackend, as_stored
 from celery_rs.backends.own.call import Call, Member
@@ -23,9 +24,7 @@ from celery_rs.wire import (
     ResultCodec,
     TaskResult,
     decode_group,
-    encode_failure,
     encode_group,
-    encode_meta,
     read_meta,
     supersedes,
 )
@@ -127,9 +126,7 @@ class OwnBackend:
 
     def _unreadable(self, task_id: str, error: Exception) -> TaskResult:
         wrong = BackendGetMetaError(f"{self._shown}: the record of task {task_id} cannot be read: {error}")
-        failure = encode_failure(wrong, self._codec.serializer)
-        meta = encode_meta(task_id, states.FAILURE, failure, now=time.time(), codec=self._codec)
-        return TaskResult(task_id, states.FAILURE, 0, meta)
+        return failure_instead(task_id, wrong, now=time.time(), codec=self._codec)
 
     def watch(self, ids: Collection[str], timeout: float | None) -> Iterator[TaskResult]:
         return watch_by_looking(self.fetch, ids, timeout, time.sleep)
