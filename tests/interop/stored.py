@@ -1,6 +1,8 @@
 """What one side's worker has stored, the other side's client reads: programs for both, whatever the store is."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -124,12 +126,19 @@ say([found.id, found.parent.id, found.get(timeout=40), found[2].id, GroupResult.
 
 
 def reads_what_is_written(
-    writes: type[Project], broker: str, settings: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+    writes: type[Project],
+    broker: str,
+    settings: dict[str, Any],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    celerys: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
+    """`celerys` is what Celery's side has set otherwise."""
+    of = {OurProject: settings, CeleryProject: {**settings, **celerys}}
     reads = OurProject if writes is CeleryProject else CeleryProject
     with (
-        writes(folder / "writes", broker, settings, MODULE) as worker,
-        reads(folder / "reads", broker, settings, MODULE) as client,
+        writes(folder / "writes", broker, of[writes], MODULE) as worker,
+        reads(folder / "reads", broker, of[reads], MODULE) as client,
     ):
         monkeypatch.setenv("WORKER", str(worker.folder))
         worker.worker("-c", "1")
@@ -152,12 +161,20 @@ def reads_what_is_written(
         assert [name, list(args), kwargs, retries, queue] == ["proj.add", [20, 22], {}, 0, "celery"]
 
 
-def restores_what_is_saved(saves: type[Project], broker: str, settings: dict[str, Any], folder: Path) -> None:
+def restores_what_is_saved(
+    saves: type[Project],
+    broker: str,
+    settings: dict[str, Any],
+    folder: Path,
+    celerys: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """`celerys` is what Celery's side has set otherwise."""
+    of = {OurProject: settings, CeleryProject: {**settings, **celerys}}
     restores = OurProject if saves is CeleryProject else CeleryProject
     key = f"KEY = {folder.name!r}\n"
     with (
-        saves(folder / "saves", broker, settings, MODULE) as saver,
-        restores(folder / "restores", broker, settings, MODULE) as restorer,
+        saves(folder / "saves", broker, of[saves], MODULE) as saver,
+        restores(folder / "restores", broker, of[restores], MODULE) as restorer,
     ):
         saver.worker("-c", "1")
         saver.python(key + SAVER.replace("{package}", saver.package))

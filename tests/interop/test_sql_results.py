@@ -2,76 +2,59 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests import sql_servers
 from tests.interop.celery_side import CeleryProject, OurProject, Project
-from tests.interop.stored import CLIENT as ON_REDIS
-from tests.interop.stored import MODULE, RESTORER, SAVER
+from tests.interop.stored import SETTINGS, reads_what_is_written, restores_what_is_saved
 
-# A row of Celery's has no place for the group.
-CLIENT = ON_REDIS.replace('app.backend.get_task_meta(in_group.id)["group_id"]', '"g"')
-
-SETTINGS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "extended, tables of other names": {
-        "result_extended": True,
-        "database_table_names": {"task": "mine", "group": "ours"},
-    },
-    "pickle": {"result_serializer": "pickle", "result_accept_content": ["pickle", "json"]},
-    "yaml": {"result_serializer": "yaml", "result_accept_content": ["yaml", "json"]},
-    "msgpack": {"result_serializer": "msgpack", "result_accept_content": ["msgpack", "json"]},
+EXTENDED = {"result_extended": True, "database_table_names": {"task": "mine", "group": "ours"}}
+CHOSEN: dict[str, dict[str, Any]] = {
+    "extended, tables of other names": EXTENDED,
+    **{name: SETTINGS[name] for name in ("plain", "pickle", "yaml", "msgpack")},
 }
-DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mariadb": ("pymysql", "pymysql")}
-"""Ours, and Celery's."""
+ON_SERVERS = ("extended, tables of other names", "pickle")
 
 pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)
-
-
-class Urls:
-    """One place, as each side opens it."""
-
-    def __init__(self, ours: str, theirs: str) -> None:
-        self._ours, self._theirs = ours, theirs
-
-    def of(self, side: type[Project]) -> str:
-        return self._ours if side is OurProject else self._theirs
-
-
-@pytest.fixture
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Urls]:
-    server = request.param
-    if server == "sqlite":
-        yield Urls(*[f"db+sqlite:///{tmp_path}/results.db"] * 2)
-        return
-    if not sql_servers.there(server):
-        pytest.skip(f"no {server}: run `make test`")
-    with sql_servers.fresh_database(server) as url:
-        yield Urls(*(f"db+{sql_servers.by_driver(url, driver)}" for driver in DRIVERS[server]))
-
-
-def other(side: type[Project]) -> type[Project]:
-    return OurProject if side is CeleryProject else CeleryProject
-
-
+BOTH_WAYS = pytest.mark.parametrize("writes", [CeleryProject, OurProject])
 CASES = pytest.mark.parametrize(
     ("urls", "settings"),
     [
-        *(pytest.param("sqlite", settings, id=f"sqlite-{name}") for name, settings in SETTINGS.items()),
+        *(pytest.param("sqlite", settings, id=f"sqlite-{name}") for name, settings in CHOSEN.items()),
         *(
-            pytest.param(server, SETTINGS[name], id=f"{server}-{name}")
-            for server in DRIVERS
-            for name in ("extended, tables of other names", "pickle")
+            pytest.param(server, CHOSEN[name], id=f"{server}-{name}")
+            for server in sql_servers.SERVERS
+            for name in ON_SERVERS
         ),
     ],
     indirect=["urls"],
 )
 
 
+class Urls(NamedTuple):
+    """One place, as each side opens it."""
+
+    ours: str
+    celerys: str
+
+
+@pytest.fixture
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Urls]:
+    server = request.param
+    if server == "sqlite":
+        url = f"db+sqlite:///{tmp_path}/results.db"
+        yield Urls(url, url)
+        return
+    if not sql_servers.there(server):
+        pytest.skip(f"no {server}: run `make test`")
+    with sql_servers.fresh_database(server) as url:
+        yield Urls(f"db+{url}", f"db+{sql_servers.by_driver(url, 'psycopg2') if server == 'postgresql' else url}")
+
+
 @CASES
-@pytest.mark.parametrize("writes", [CeleryProject, OurProject])
+@BOTH_WAYS
 def test_what_one_has_stored_the_other_reads(
     writes: type[Project],
     urls: Urls,
@@ -80,44 +63,34 @@ def test_what_one_has_stored_the_other_reads(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reads = other(writes)
-    with (
-        writes(tmp_path / "writes", broker, {"result_backend": urls.of(writes), **settings}, MODULE) as worker,
-        reads(tmp_path / "reads", broker, {"result_backend": urls.of(reads), **settings}, MODULE) as client,
-    ):
-        monkeypatch.setenv("WORKER", str(worker.folder))
-        worker.worker("-c", "1")
-        said = client.python(CLIENT)
-
-    assert said["halfway"] == ["PROGRESS", {"done": 3}]
-    assert said["value"] == 42
-    assert said["raised"] == ["boom", 1]
-    assert said["success"] == ["SUCCESS", 42, []]
-    assert said["failure"] == ["FAILURE", ["ValueError", ["boom", "1"]], []]
-    assert said["traceback"].startswith("Traceback (most recent call last):\n")
-    assert said["traceback"].rstrip().endswith("ValueError: ('boom', 1)")
-    assert said["expired"] == ["REVOKED", ["TaskRevokedError", ["expired"]], []]
-    assert said["retried"] == ["RETRY", ["KeyError", ["k"]]]
-    assert said["ignored"] == "PENDING"
-    assert said["children"]
-    if settings.get("result_extended"):
-        name, args, kwargs, retries, queue = said["extended"]
-        assert [name, list(args), kwargs, retries, queue] == ["proj.add", [20, 22], {}, 0, "celery"]
+    ours, celerys = {"result_backend": urls.ours, **settings}, {"result_backend": urls.celerys}
+    reads_what_is_written(writes, broker, ours, tmp_path, monkeypatch, celerys)
 
 
-@CASES
-@pytest.mark.parametrize("saves", [CeleryProject, OurProject])
+@pytest.mark.parametrize(
+    ("urls", "settings"),
+    [("sqlite", SETTINGS["plain"]), ("sqlite", SETTINGS["msgpack"]), ("postgresql", EXTENDED), ("mariadb", EXTENDED)],
+    indirect=["urls"],
+)
+@BOTH_WAYS
 def test_a_group_that_one_has_saved_the_other_restores(
-    saves: type[Project], urls: Urls, settings: dict[str, Any], broker: str, tmp_path: Path
+    writes: type[Project], urls: Urls, settings: dict[str, Any], broker: str, tmp_path: Path
 ) -> None:
-    restores = other(saves)
-    key = f"KEY = {tmp_path.name!r}\n"
-    with (
-        saves(tmp_path / "saves", broker, {"result_backend": urls.of(saves), **settings}, MODULE) as saver,
-        restores(tmp_path / "restores", broker, {"result_backend": urls.of(restores), **settings}, MODULE) as restorer,
-    ):
-        saver.worker("-c", "1")
-        saver.python(key + SAVER.replace("{package}", saver.package))
-        said = restorer.python(key + RESTORER.replace("{package}", restorer.package))
+    ours, celerys = {"result_backend": urls.ours, **settings}, {"result_backend": urls.celerys}
+    restores_what_is_saved(writes, broker, ours, tmp_path, celerys)
 
-    assert said == [f"outer-{tmp_path.name}", "up", [1, 2, [3]], f"inner-{tmp_path.name}", None]
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+def test_a_group_that_celery_has_pickled_is_restored(urls: Urls, broker: str, tmp_path: Path) -> None:
+    """Celery pickles the object, which forgets its parent."""
+    settings = {"result_backend": urls.ours, **SETTINGS["pickle"]}
+    with (
+        CeleryProject(tmp_path / "theirs", broker, settings) as theirs,
+        OurProject(tmp_path / "ours", broker, settings) as ours,
+    ):
+        theirs.python(
+            "app.GroupResult('g', [app.AsyncResult('a'), app.GroupResult('i', [app.AsyncResult('b')])]).save()"
+        )
+        said = ours.python("found = app.GroupResult.restore('g'); say([found.id, found[0].id, found[1][0].id])")
+
+    assert said == ["g", "a", "b"]

@@ -1,11 +1,13 @@
 """Pickle, protocol 4. Reading one runs whatever its writer wanted: the registry hands this out only where accepted.
 
 Messages and results pass between us and Celery, and neither need have the other's modules: Celery's exceptions are
-read as ours, its signatures as plain dicts, and what of ours is a dict is written as one.
+read as ours, its signatures as plain dicts, its results as the tuples that stand for them, and what of ours is a dict
+is written as one.
 """
 
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 from celery_rs import errors
@@ -44,6 +46,27 @@ class TaskError(dict[str, Any]):
         super().__init__(exc_type=name, exc_message=list(args), exc_module=module)
 
 
+def _result_tuple(id: str, backend: object = None, name: object = None, app: object = None, parent: Any = None) -> Any:
+    """In place of a result of Celery's: the tuple that a record has for it."""
+    return [[id, parent], None]
+
+
+def _group_tuple(id: str | None = None, results: Any = (), parent: Any = None, **_: object) -> Any:
+    return [[id, parent], list(results)]
+
+
+def _nothing(*args: object, **kwargs: object) -> None:
+    """In place of what only Celery can make: a result's backend."""
+
+
+def _of_app(name: str, args: tuple[Any, ...]) -> Any:
+    """In place of what is an app's own: `app.AsyncResult(...)`."""
+    return _RESULTS[name](*args)
+
+
+_RESULTS: dict[str, Callable[..., Any]] = {"AsyncResult": _result_tuple, "GroupResult": _group_tuple}
+
+
 class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, dict) and type(obj).__module__.startswith("celery_rs."):
@@ -59,6 +82,12 @@ class _Unpickler(pickle.Unpickler):
                 return ours
         if module == "celery.canvas":
             return dict
+        if module == "celery.result" and name in _RESULTS:
+            return _RESULTS[name]
+        if (module, name) == ("celery.app.base", "_unpickle_appattr"):
+            return _of_app
+        if module.startswith("celery.backends"):
+            return _nothing
         if (module, name) == ("celery.utils.serialization", "UnpickleableExceptionWrapper"):
             return TaskError
         return super().find_class(module, name)

@@ -1,0 +1,136 @@
+"""A SQL database that keeps results is stopped, killed or hangs: nobody hangs with it, and who waits is told."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from celery_rs.backends.opening import Opening
+from celery_rs.backends.sql import SqlBackend, open_store
+from celery_rs.errors import BackendError
+from celery_rs.wire import TaskResult
+from tests.backends.sql_opened import record
+from tests.own_databases import PASSWORD, OwnDatabase, own_database
+
+__all__ = ["own_database"]
+
+DEADLINE_S = 60.0
+
+
+@pytest.fixture
+def store(own_database: OwnDatabase) -> Iterator[SqlBackend]:
+    store = open_store(Opening(f"db+{own_database.url}", {}, {}, None))
+    yield store
+    store.close()
+
+
+class Waiter(threading.Thread):
+    """Waits for one result, as `get` does; it has begun to once this has been made."""
+
+    def __init__(self, store: SqlBackend, task_id: str) -> None:
+        super().__init__(name=f"waits for {task_id}")
+        self.store = store
+        self.task_id = task_id
+        self.found: list[TaskResult] = []
+        self.error: Exception | None = None
+        self.waits = threading.Event()
+        self.start()
+        assert self.waits.wait(DEADLINE_S)
+
+    def run(self) -> None:
+        try:
+            watching = self.store.watch(["there already", self.task_id], DEADLINE_S)
+            next(watching)
+            self.waits.set()
+            self.found = list(watching)
+        except BackendError as error:
+            self.error = error
+
+    def end(self) -> list[TaskResult]:
+        self.join(DEADLINE_S)
+        assert self.error is None
+        return self.found
+
+
+def complaint(ask: Callable[[], object]) -> str:
+    """In one line, and without the password."""
+    with pytest.raises(BackendError) as caught:
+        ask()
+    said = str(caught.value)
+    assert "\n" not in said
+    assert PASSWORD not in said
+    return said
+
+
+def test_a_connection_that_has_ended_unnoticed_is_no_error(own_database: OwnDatabase, store: SqlBackend) -> None:
+    store.store([record("a")])
+    own_database.kill()
+    own_database.start()
+
+    assert store.fetch(["a"]) == {"a": record("a")}
+
+
+def test_a_store_that_is_down_is_named_in_one_line(own_database: OwnDatabase, store: SqlBackend) -> None:
+    store.store([record("a")])
+    own_database.stop()
+
+    for ask in (lambda: store.fetch(["a"]), lambda: store.store([record("b")]), lambda: store.open_chord("g", 2)):
+        assert f"127.0.0.1:{own_database.port}" in complaint(ask)
+    own_database.start()
+
+    assert list(store.store([record("b")])) == [True]
+
+
+def test_all_who_wait_outlive_a_restart_of_their_store(own_database: OwnDatabase, store: SqlBackend) -> None:
+    store.store([record("there already")])
+    waiters = [Waiter(store, f"task-{number}") for number in range(5)]
+    own_database.kill()
+    own_database.start()
+    store.store([record(waiter.task_id) for waiter in waiters])
+
+    assert [waiter.end() for waiter in waiters] == [[record(waiter.task_id)] for waiter in waiters]
+
+
+def test_a_store_that_hangs_is_told_of_within_its_timeout(own_database: OwnDatabase) -> None:
+    timeouts = {"connect_timeout": 2} | ({} if own_database.url.startswith("postgresql") else {"read_timeout": 2})
+    settings = {"database_engine_options": {"connect_args": timeouts}}
+    patient = open_store(Opening(f"db+{own_database.url}", {}, settings, None))
+    own_database.pause()
+    began = time.monotonic()
+
+    said = complaint(lambda: patient.fetch(["a"]))
+
+    assert time.monotonic() - began < 20
+    assert f"127.0.0.1:{own_database.port}" in said
+    own_database.resume()
+    assert patient.fetch(["a"]) == {}
+    patient.close()
+
+
+def test_a_wrong_password_is_told_in_one_line(own_database: OwnDatabase) -> None:
+    wrong = own_database.url.replace(PASSWORD, "verkehrt").replace("root@", "root:verkehrt@")
+    store = open_store(Opening(f"db+{wrong}", {}, {}, None))
+
+    said = complaint(lambda: store.fetch(["a"]))
+
+    assert "verkehrt" not in said
+    assert "password" in said.lower()
+    store.close()
+
+
+def test_a_store_that_takes_no_writes_says_so(own_database: OwnDatabase, store: SqlBackend) -> None:
+    store.store([record("a")])
+    is_postgresql = own_database.url.startswith("postgresql")
+    options = (
+        {"options": "-cdefault_transaction_read_only=on"}
+        if is_postgresql
+        else {"init_command": "SET SESSION TRANSACTION READ ONLY"}
+    )
+    careful = open_store(
+        Opening(f"db+{own_database.url}", {}, {"database_engine_options": {"connect_args": options}}, None)
+    )
+
+    assert careful.fetch(["a"]) == {"a": record("a")}
+    assert "read" in complaint(lambda: careful.store([record("b")])).lower()
+    careful.close()
