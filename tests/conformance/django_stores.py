@@ -96,7 +96,13 @@ class DjangoLocalCache(StoreWorld):
         self._ends = ExitStack()
         caches.settings["results"] = self.description()
         self._ends.callback(caches.settings.pop, "results")
+        caches["results"] = caches.create_connection("results")
         self._ends.callback(caches.__delitem__, "results")
+        self.prepare()
+
+    def prepare(self) -> None:
+        from django.core.cache import caches
+
         caches["results"].clear()
 
     def description(self) -> dict[str, Any]:
@@ -122,6 +128,25 @@ class DjangoFileCache(DjangoLocalCache):
             "LOCATION": str(self.directory / "cache"),
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         }
+
+
+class DjangoDatabaseCache(DjangoLocalCache):
+    """A cache in a table of a SQLite."""
+
+    def description(self) -> dict[str, Any]:
+        return {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "results_cache",
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+
+    def prepare(self) -> None:
+        from django.core.management import call_command
+
+        from tests.django.configured import database, sqlite
+
+        alias = self._ends.enter_context(database(sqlite(self.directory / "cache.sqlite3")))
+        call_command("createcachetable", "results_cache", database=alias, verbosity=0)
 
 
 @cache
@@ -156,4 +181,5 @@ STORES: dict[str, type[StoreWorld]] = {
     **({"django-db-postgresql": DjangoPostgres} if postgres.answers() else {}),
     "django-cache-local": DjangoLocalCache,
     "django-cache-files": DjangoFileCache,
+    "django-cache-table": DjangoDatabaseCache,
 }

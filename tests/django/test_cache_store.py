@@ -8,7 +8,7 @@ import pytest
 from celery_rs.backends.opening import Opening
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.wire import TaskResult, encode_meta, read_meta
-from tests.django.configured import set_up
+from tests.django.configured import database, set_up, sqlite
 
 
 @pytest.fixture
@@ -109,3 +109,19 @@ def test_a_result_too_large_for_the_cache_is_a_failure_that_says_so(cache, monke
     found = store.fetch(["large", "a"])
     assert (found["large"].state, found["large"].attempt, found["a"].state) == ("FAILURE", 1, "SUCCESS")
     assert "too large" in read_meta(found["large"].meta)["result"]["exc_message"][0]
+
+
+def test_a_cache_whose_table_is_missing_says_what_makes_it(tmp_path):
+    set_up()
+    from django.core.cache import caches
+
+    caches.settings["table"] = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "nowhere"}
+    try:
+        with database(sqlite(tmp_path / "empty.sqlite3")), pytest.raises(BackendError) as told:
+            open_store(cache_backend="table").fetch(["a"])
+    finally:
+        del caches["table"], caches.settings["table"]
+
+    assert str(told.value) == (
+        "django-cache://table: no such table: nowhere; run `python manage.py createcachetable nowhere`"
+    )
