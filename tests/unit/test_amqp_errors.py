@@ -78,7 +78,7 @@ def test_what_was_declared_elsewhere_with_other_arguments_is_named_with_both(sai
         (404, "NOT_FOUND - no queue 'q' in vhost 'v'", "refused: no queue 'q' in vhost 'v' (it was deleted"),
         (404, "NOT_FOUND - no exchange 'e' in vhost 'v'", "name it in task_queues"),
         (404, f"NOT_FOUND - {DOWN % 'q'}", f"refused: {DOWN % 'q'} (start that node of the broker again)"),
-        (404, f"NOT_FOUND - {DOWN % 'celery_rs.facts'}", f"start the workers again: {FORGOTTEN})"),
+        (404, f"NOT_FOUND - {DOWN % 'celery_rs.facts'}", f"and the workers go on: {FORGOTTEN})"),
         (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'", "belongs to another connection"),
         (
             406,

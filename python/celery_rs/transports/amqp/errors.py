@@ -121,7 +121,7 @@ _ADVICE = (
         "home node .*'celery_rs.facts'",
         (
             "if it stays so while all its nodes run, the broker was killed before the stream was written down; "
-            f"have it forgotten, and start the workers again: {_FORGET_FACTS}"
+            f"have it forgotten, and the workers go on: {_FORGET_FACTS}"
         ),
     ),
     (NOT_FOUND, "home node", "start that node of the broker again"),

@@ -26,6 +26,7 @@ _EMPTY = b"\x00\x00"
 _KIND, _KEY, _UNTIL, _DROPPED = "x-crs-kind", "x-crs-key", "x-crs-until", "x-crs-dropped"
 _MARK = ""
 """The kind of what is no fact."""
+_READER = "facts"
 _AT_ONCE = 1000
 _PATIENCE_S = 10.0
 REFRESH_AFTER_S = 86_400.0 * 3
@@ -129,10 +130,9 @@ class AmqpFacts:
         channel = link.channel(number, _PATIENCE_S)
         stream = _Stream(channel, self.log)
         channel.call(spec.Basic.Qos(prefetch_count=_AT_ONCE), _PATIENCE_S)
-        start = {"x-stream-offset": self.log.offset} if self.log.offset else {"x-stream-offset": "first"}
-        channel.call(spec.Basic.Consume(queue=topology.FACTS, consumer_tag="facts", arguments=start), _PATIENCE_S)
-        if not link.wait(lambda: mark in self.log.marks, _PATIENCE_S):
+        if not stream.read_to(mark, self.log.offset):  # it is another stream than we knew
             self.log.start_over()
+            stream.read_to(mark, 0)
         stream.acknowledge()
         self.log.marks.discard(mark)
 
@@ -162,6 +162,18 @@ class _Stream:
 
     _tag = 0
     _unacknowledged = 0
+
+    def read_to(self, mark: str, offset: int) -> bool:
+        """Read on from there; whether the mark came. It hears what comes afterwards as well."""
+        start = {"x-stream-offset": offset or "first"}
+        self._channel.call_all(
+            [
+                spec.Basic.Cancel(consumer_tag=_READER),
+                spec.Basic.Consume(queue=topology.FACTS, consumer_tag=_READER, arguments=start),
+            ],
+            _PATIENCE_S,
+        )
+        return self._channel.link.wait(lambda: mark in self._log.marks, _PATIENCE_S)
 
     def acknowledge(self) -> None:
         if self._unacknowledged:
