@@ -3,6 +3,7 @@
 import fcntl
 import multiprocessing
 import os
+import signal
 import stat
 import time
 from collections.abc import Iterator
@@ -117,6 +118,25 @@ def test_a_directory_that_another_process_keeps_locked_is_told_and_can_be_read(t
             directory.drop(["celery-task-meta-a"])
 
         assert directory.read(["celery-task-meta-a"]) == {"celery-task-meta-a": b"x"}
+
+
+def test_a_child_that_is_forked_meanwhile_keeps_no_lock(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), lambda _: None, patience_s=0.05)
+    children = []
+
+    def fork(_: bytes | None) -> Kept:
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+        children.append(child)
+        return Kept(b"x", None)
+
+    directory.change({"celery-task-meta-a": fork})
+    try:
+        directory.drop(["celery-task-meta-a"])
+    finally:
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
 
 
 def test_a_cleanup_leaves_alone_what_is_not_a_result_and_what_is_being_written(tmp_path: Path) -> None:

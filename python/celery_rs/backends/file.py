@@ -146,6 +146,7 @@ class Directory:
                 self._take(lock)
                 yield
             finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open, too
                 os.close(lock)
 
     def _take(self, lock: int) -> None:
