@@ -121,6 +121,12 @@ def test_what_djangos_checks_say_is_logged_once(caplog, monkeypatch):
     assert len(asked) == 1
 
 
+def test_a_project_that_configures_logging_does_not_silence_its_worker(tmp_path: Path):
+    more = json.dumps({"LOGGING": {"version": 1}})  # which disables what it does not name
+    with DjangoProject(tmp_path / "project", OURS, BROKER, more=more) as project:
+        assert "w@host ready." in project.worker().output
+
+
 @pytest.mark.parametrize(
     ("database", "more", "expected"),
     [

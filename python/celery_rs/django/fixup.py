@@ -23,6 +23,7 @@ from celery_rs.app import Celery, Task
 from celery_rs.backends.django import forget_inherited
 from celery_rs.config import register_prefix
 from celery_rs.django.connections import close_connections, refresh_connections, release_caches
+from celery_rs.django.loggers import wake_loggers
 from celery_rs.django.task import DjangoTask
 
 logger = logging.getLogger("celery.django")
@@ -73,6 +74,7 @@ class DjangoFixup:
 
     def _set_up(self) -> None:
         django.setup()
+        wake_loggers()
         if self._is_checked or os.environ.get("CELERY_SKIP_CHECKS"):
             return
         self._is_checked = True
