@@ -1,4 +1,4 @@
-"""Our loggers in a project whose LOGGING leaves out `disable_existing_loggers`: Python then silences what it does not name.
+"""Our loggers in a project whose LOGGING leaves out `disable_existing_loggers`: it silences what it does not name.
 
 A worker that is silent says of nothing what is wrong.
 """
