@@ -16,7 +16,7 @@ JOBS ?= auto
 MINUTES ?= 5
 ARGS ?=
 # A broker is needed as soon as its adapter exists.
-BROKERS ?= $(if $(wildcard python/celery_rs/transports/redis),redis) $(if $(wildcard python/celery_rs/transports/amqp),rabbitmq) memcached mongodb
+BROKERS ?= $(if $(wildcard python/celery_rs/transports/redis),redis) $(if $(wildcard python/celery_rs/transports/amqp),rabbitmq) memcached mongodb postgresql mariadb
 
 # Stamps outlive what they stand for when somebody deletes it by hand.
 ifeq ($(wildcard $(PY)),)

@@ -5,6 +5,9 @@
 # For each broker: one that listens is used and left alone; else an installed one is started and stopped again; else it is
 # installed from system packages, if this is root or sudo asks no password. What is still missing is named in one loud
 # last line, since its tests skip; with REQUIRE_BROKERS=1 it is an error before anything runs.
+# PostgreSQL and MariaDB are started on ports of their own where those on the usual ports do not let the tests in
+# (PostgreSQL: this user, MariaDB: root, both without a password, into the database `test`). Where they are, tests read in
+# TEST_POSTGRESQL_URL and TEST_MARIADB_URL, which may be set from outside.
 set -u
 
 scratch=
@@ -15,6 +18,8 @@ redis_port=6379
 rabbitmq_port=5672
 memcached_port=11211
 mongodb_port=27017
+postgresql_port=15432
+mariadb_port=13306
 
 listens() {
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
@@ -43,7 +48,7 @@ install_package() {
 
 find_program() {
   # Debian's rabbitmq-server in /usr/sbin is a wrapper that only root may use; the real one is in the library.
-  PATH="/usr/lib/rabbitmq/bin:$PATH:/usr/sbin:/usr/local/sbin:$PWD/.venv/bin" command -v "$1"
+  PATH="/usr/lib/rabbitmq/bin:$(printf '%s:' /usr/lib/postgresql/*/bin)$PATH:/usr/sbin:/usr/local/sbin:$PWD/.venv/bin" command -v "$1"
 }
 
 start_redis() {
@@ -71,18 +76,71 @@ start_mongodb() {
     --log-level WARNING >"$scratch/mongodb.log" 2>&1 &
 }
 
+start_postgresql() {
+  local directory="$scratch/postgresql" programs
+  programs=$(dirname "$1")
+  mkdir "$directory"
+  if [ "$(id -u)" = 0 ]; then
+    # It refuses to be root's.
+    chmod 711 "$scratch"
+    chown postgres: "$directory"
+    set -- setpriv --reuid=postgres --regid=postgres --clear-groups --
+  else
+    set --
+  fi
+  (cd / && "$@" "$programs/initdb" -U tester -A trust -E UTF8 --locale=C -N -D "$directory/data") \
+    >"$scratch/initdb.log" 2>&1
+  setsid "$@" "$programs/postgres" -D "$directory/data" -h 127.0.0.1 -p "$postgresql_port" -k "$directory" \
+    -c fsync=off -c max_connections=200 >"$scratch/postgresql.log" 2>&1 &
+  export TEST_POSTGRESQL_URL="postgresql+psycopg://tester@127.0.0.1:$postgresql_port/postgres?connect_timeout=2"
+}
+
+start_mariadb() {
+  local user=()
+  [ "$(id -u)" != 0 ] || user=(--user=root)
+  mariadb-install-db --no-defaults "${user[@]+"${user[@]}"}" --datadir="$scratch/mariadb" \
+    --auth-root-authentication-method=normal --skip-test-db >"$scratch/mariadb-install.log" 2>&1
+  setsid "$1" --no-defaults "${user[@]+"${user[@]}"}" --datadir="$scratch/mariadb" --socket="$scratch/mariadb.socket" \
+    --bind-address=127.0.0.1 --port="$mariadb_port" --skip-log-bin >"$scratch/mariadb.log" 2>&1 &
+  export TEST_MARIADB_URL="mysql+pymysql://root@127.0.0.1:$mariadb_port/mysql?connect_timeout=2"
+}
+
+lets_us_in() {
+  case $1 in
+    postgresql)
+      [ -n "${TEST_POSTGRESQL_URL:-}" ] ||
+        { listens 5432 && psql --no-password -h 127.0.0.1 -d test -c "" >/dev/null 2>&1; }
+      ;;
+    mariadb)
+      [ -n "${TEST_MARIADB_URL:-}" ] ||
+        { listens 3306 && mariadb --no-defaults -h 127.0.0.1 -u root test -e "" >/dev/null 2>&1; }
+      ;;
+    *) false ;;
+  esac
+}
+
+package_of() {
+  case $1 in postgresql) echo postgresql ;; mariadb) echo mariadb-server ;; *) program_of "$1" ;; esac
+}
+
 program_of() {
-  # The program and its package have the same name. MongoDB's is no system package: the tests' Python has a stand-in.
-  case $1 in memcached) echo memcached ;; mongodb) echo secantusd-py ;; *) echo "$1-server" ;; esac
+  # Mostly the program and its package have the same name. MongoDB's is no system package: the tests' Python has a stand-in.
+  case $1 in
+    memcached) echo memcached ;;
+    mongodb) echo secantusd-py ;;
+    postgresql) echo postgres ;;
+    mariadb) echo mariadbd ;;
+    *) echo "$1-server" ;;
+  esac
 }
 
 provide() {
   local broker=$1 port="${1}_port" program path
   port=${!port}
-  listens "$port" && return 0
+  if lets_us_in "$broker" || listens "$port"; then return 0; fi
   program=$(program_of "$broker")
   path=$(find_program "$program") || {
-    install_package "$program" && path=$(find_program "$program")
+    install_package "$(package_of "$broker")" && path=$(find_program "$program")
   } || return 1
   echo "[brokers] starting $broker on port $port"
   "start_$broker" "$path"
@@ -105,8 +163,8 @@ trap 'exit 143' TERM
 scratch=$(mktemp -d)
 for broker in ${BROKERS:-}; do
   case $broker in
-    redis | rabbitmq | memcached | mongodb) provide "$broker" || missing+=("$broker") ;;
-    *) echo "BROKERS must name redis, rabbitmq, memcached or mongodb, got '$broker'" >&2 && exit 2 ;;
+    redis | rabbitmq | memcached | mongodb | postgresql | mariadb) provide "$broker" || missing+=("$broker") ;;
+    *) echo "BROKERS must name redis, rabbitmq, memcached, mongodb, postgresql or mariadb, got '$broker'" >&2 && exit 2 ;;
   esac
 done
 
