@@ -70,6 +70,17 @@ class Broken(Dict):
         raise KeyError("no disk")
 
 
+class Picky(Dict):
+    """Refuses what has `poison` in it, and while `down` everything."""
+
+    down = False
+
+    def set(self, key: Any, value: Any) -> None:
+        if self.down or ("poison" in value and "ValueError" not in value):
+            raise ValueError("disk is away" if self.down else "never that")
+        super().set(key, value)
+
+
 class NotMade(Dict):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError("no licence")

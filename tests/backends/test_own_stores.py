@@ -10,7 +10,7 @@ import pytest
 
 from celery_rs import Celery
 from celery_rs.backends.own import finding
-from celery_rs.backends.own.adapter import OwnBackend
+from celery_rs.backends.own.adapter import TRIES, OwnBackend
 from celery_rs.errors import BackendError, ImproperlyConfigured, NotSupported
 from celery_rs.errors import TimeoutError as OurTimeoutError
 from celery_rs.wire import ChordPart, TaskResult, decode_failure, encode_failure, encode_meta, read_meta
@@ -105,6 +105,33 @@ def test_what_the_users_code_raises_is_an_error_of_the_store() -> None:
         app.AsyncResult("a").get(timeout=1)
 
     assert str(caught.value).endswith("Broken.get_task_meta() failed with KeyError: 'no disk'")
+
+
+def test_a_record_that_is_refused_again_and_again_becomes_a_failure_and_holds_up_nobody() -> None:
+    batch = [record("a"), record("b", result="poison"), record("c", "PROGRESS", "poison"), record("d")]
+    with closing(app_of("Picky")) as app:
+        for _ in range(2 * (TRIES - 1)):
+            with pytest.raises(BackendError, match="ValueError: never that"):
+                app.backend.store(batch)
+
+        app.backend.store(batch)
+
+        assert app.backend.fetch("acd") == {"a": record("a"), "d": record("d")}
+        with pytest.raises(BackendError, match=r"Picky.store_result\(\) failed with ValueError: never that$"):
+            app.AsyncResult("b").get(timeout=1)
+
+
+def test_a_store_that_refuses_everything_makes_no_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_stores.Picky, "down", True)
+    with closing(app_of("Picky")) as app:
+        for _ in range(2 * TRIES):
+            with pytest.raises(BackendError, match="disk is away"):
+                app.backend.store([record("a")])
+        monkeypatch.setattr(own_stores.Picky, "down", False)
+
+        assert app.backend.store([record("a")]) == [True]
+
+        assert app.backend.fetch(["a"]) == {"a": record("a")}
 
 
 @pytest.mark.parametrize("store", ["Dict", "TextKeys"])

@@ -9,7 +9,10 @@ from celery_rs.backends import KeyValueStoreBackend
 
 
 class OddValues(KeyValueStoreBackend):
-    """A file for each key in the folder of the URL. `crash`, once; `hang` and `fail`, while there is such a file."""
+    """A file for each key in the folder of the URL. `crash`, once; `hang` and `fail`, while there is such a file.
+
+    What has the word poison in it is refused.
+    """
 
     @property
     def folder(self) -> Path:
@@ -30,6 +33,8 @@ class OddValues(KeyValueStoreBackend):
         if (self.folder / "fail").exists():
             (self.folder / "failed").touch()
             raise OSError("disk is gone")
+        if "poison" in value and "BackendStoreError" not in value:
+            raise ValueError("never that")
         draft = self.folder / f"draft-{os.getpid()}"
         draft.write_text(value)
         draft.replace(self.folder / key.decode())

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import pytest
+
+from celery_rs.errors import BackendError
 from tests.worker.process import Project, eventually
 
 TASKS = 20
@@ -55,6 +58,16 @@ def test_a_store_that_fails_for_a_while(project: Project) -> None:
         eventually(lambda: "OddValues.store_result() failed with OSError: disk is gone" in project.log())
         (project.folder / "fail").unlink()
         stored(project, ids)
+
+
+def test_a_result_that_the_store_always_refuses_holds_up_no_other(project: Project) -> None:
+    with working(project):
+        poison = project.proj.noted.delay("poison")
+        stored(project, send(project))
+
+        with pytest.raises(BackendError, match=r"OddValues.store_result\(\) failed with ValueError: never that"):
+            poison.get(timeout=30)
+    assert len(project.lines("poison")) == 1
 
 
 def test_a_worker_that_is_killed_while_the_store_hangs(project: Project) -> None:

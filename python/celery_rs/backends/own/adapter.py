@@ -4,6 +4,7 @@ The rule takes a question and an order: between them somebody else may write, so
 backwards. The user's object is made at first use, one for each thread unless `result_backend_thread_safe`.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -17,7 +18,14 @@ from celery_rs.backends.instead import failure_instead
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.own.base import BaseBackend, as_stored
 from celery_rs.backends.own.call import Call, Member
-from celery_rs.errors import BackendError, BackendGetMetaError, ContentDisallowed, ContentError, NotSupported
+from celery_rs.errors import (
+    BackendError,
+    BackendGetMetaError,
+    BackendStoreError,
+    ContentDisallowed,
+    ContentError,
+    NotSupported,
+)
 from celery_rs.serializers import pack_result
 from celery_rs.wire import (
     ChordPart,
@@ -29,6 +37,10 @@ from celery_rs.wire import (
     supersedes,
 )
 
+logger = logging.getLogger(__name__)
+
+TRIES = 3
+"""After so many, a record may be what is wrong, and not the store: it must not hold up all others for ever."""
 _FIRST = ("status", "result", "traceback", "children", "date_done")
 
 
@@ -46,6 +58,8 @@ class OwnBackend:
         self._shown = shown
         self._codec = codec
         self._shared = shared
+        self._failed: dict[str, int] = {}
+        """How often writing a task's record has failed."""
         self._forget_objects()
 
     def _forget_objects(self) -> None:
@@ -82,12 +96,42 @@ class OwnBackend:
         over = self._fetch_one(record.task_id)
         if over and not supersedes(record.state, record.attempt, over=over.state, over_attempt=over.attempt):
             return False
+        try:
+            self._write(record)
+        except BackendError as error:
+            return self._store_instead(record, error)
+        self._failed.pop(record.task_id, None)
+        return True
+
+    def _write(self, record: TaskResult) -> None:
         meta = read_meta(record.meta, self._codec.serializer)
         result = as_stored(meta["result"]) if record.state in states.EXCEPTION_STATES else meta["result"]
         call = Call(meta | {"task_id": record.task_id}, record.attempt)
         with self._in_words("store_result"):
             self.own.store_result(record.task_id, result, record.state, traceback=meta.get("traceback"), request=call)
-        return True
+
+    def _store_instead(self, record: TaskResult, error: BackendError) -> bool:
+        """A record that is refused again and again gives way to a failure that says so, if the store takes that."""
+        self._failed[record.task_id] = tries = self._failed.get(record.task_id, 0) + 1
+        if tries < TRIES:
+            raise error
+        is_ready = record.state in states.READY_STATES
+        is_back = is_ready and not self._takes_failure(record, error)
+        del self._failed[record.task_id]
+        if not is_back:
+            what = "and is a failure now" if is_ready else "and is not kept"
+            logger.error("%s: the record %s of task %s is refused %s", error, record.state, record.task_id, what)
+        return is_back
+
+    def _takes_failure(self, record: TaskResult, error: BackendError) -> bool:
+        """Raises BackendError when it is the store that is at fault; False if it has come back just now."""
+        told, now = BackendStoreError(str(error)), time.time()
+        self._write(failure_instead(record.task_id, told, now=now, codec=self._codec, attempt=record.attempt))
+        try:
+            self._write(record)
+        except BackendError:
+            return True
+        return False
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
         try:
