@@ -141,6 +141,8 @@ class MemcachedValues:
         return key if fits else hashed(key)
 
     def _by_server(self, names: Collection[str]) -> dict[str, list[str]]:
+        if len(self._specs) == 1:
+            return {server: list(names) for server in self._specs if names}
         by_server: dict[str, list[str]] = {}
         for name in names:
             by_server.setdefault(self._ring.get_node(name), []).append(name)
