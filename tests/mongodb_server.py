@@ -64,6 +64,10 @@ class OwnMongo:
         except OSError:
             return False
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

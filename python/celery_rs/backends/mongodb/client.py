@@ -113,8 +113,11 @@ class Client:
 
 
 def _heard(concern: Any) -> Any:
-    """A write whose outcome nobody tells would be no record."""
-    return concern if concern.acknowledged else pymongo.WriteConcern(w=1)
+    """A record is stored once it is in the journal, unless the URL says otherwise; and somebody has to tell."""
+    given = dict(concern.document)
+    if not concern.acknowledged:
+        given["w"] = 1
+    return pymongo.WriteConcern(**{"j": True, **given})
 
 
 def _said(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """When documents go: at their `expires_at`; those of Celery, which have none, so long after their `date_done`. Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,8 +24,16 @@ class Expiry(NamedTuple):
         lasts = self.lasts(state)
         return {"expires_at": instant(now + lasts)} if lasts else {}
 
+    def is_gone(self, document: Mapping[str, Any], now: float) -> bool:
+        """Whether it has expired."""
+        expires, done = document.get("expires_at"), document.get("date_done")
+        if isinstance(expires, datetime):
+            return expires <= instant(now)
+        lasts = self.lasts(document.get("status", states.SUCCESS))
+        return lasts is not None and isinstance(done, datetime) and done <= instant(now - lasts)
+
     def gone(self, now: float) -> Filter:
-        """Of what has expired."""
+        """The same as a filter."""
         others, failures = self.lasts(), self.lasts(states.FAILURE)
         choices: list[Filter] = [{"expires_at": {"$lte": instant(now)}}]
         if others == failures:

@@ -12,7 +12,7 @@ from celery_rs import states
 from celery_rs.backends.mongodb.client import Client, Database
 from celery_rs.backends.mongodb.documents import DocumentCodec
 from celery_rs.backends.mongodb.driver import errors, pymongo, raw_bson
-from celery_rs.backends.mongodb.rule import Filter, replaceable
+from celery_rs.backends.mongodb.rule import Filter, likely, replaceable
 from celery_rs.errors import BackendError, BackendStoreError, ContentError, EncodeError
 from celery_rs.wire import TaskResult
 
@@ -23,9 +23,10 @@ _EXISTS = 11000
 
 
 class Write(NamedTuple):
-    """What is sent for one record: the document, and which one it may replace."""
+    """What is sent for one record: the document, and which one it may replace: most likely, and at all."""
 
     task_id: str
+    likely: Filter
     filter: Filter
     document: bytes
 
@@ -63,27 +64,31 @@ class Records:
             return self._document(self._codec.failure(record.task_id, record.attempt, told, done=now), now)
 
     def _document(self, record: TaskResult, now: float) -> Write:
+        named = {"_id": record.task_id}
         may = [*replaceable(record.state, record.attempt)["$or"], *self._codec.expiry.gone(now)["$or"]]
-        return Write(record.task_id, {"_id": record.task_id, "$or": may}, self._codec.document(record, now))
+        return Write(
+            record.task_id,
+            {**named, **likely(record.state, record.attempt)},
+            {**named, "$or": may},
+            self._codec.document(record, now),
+        )
 
     def _send(self, writes: Sequence[Write]) -> set[int]:
         """Which of them were refused.
 
-        An insert that meets a newer document fails, and so does one that loses a race against another insert:
-        asked a second time, only the first of the two does.
+        An insert fails where there is a document that may not be replaced, and where it loses a race against another
+        insert. What has failed by the likely filter is asked again by all of the rule: by then there is a document.
         """
-        left = list(range(len(writes)))
-        for _ in range(2):
-            some = [writes[number] for number in left]
-            places = self._client.ask(lambda database, some=some: self._refused(database, some))  # type: ignore[misc]
-            left = [left[place] for place in places]
-            if not left:
-                break
-        return set(left)
+        first = [(write.likely, write.document) for write in writes]
+        left = self._client.ask(lambda database: self._refused(database, first))
+        again = [(writes[number].filter, writes[number].document) for number in left]
+        if not again:
+            return set()
+        return {left[place] for place in self._client.ask(lambda database: self._refused(database, again))}
 
-    def _refused(self, database: Database, writes: Sequence[Write]) -> list[int]:
+    def _refused(self, database: Database, writes: Sequence[tuple[Filter, bytes]]) -> list[int]:
         requests: list[Any] = [
-            pymongo.ReplaceOne(write.filter, raw_bson.RawBSONDocument(write.document), upsert=True) for write in writes
+            pymongo.ReplaceOne(which, raw_bson.RawBSONDocument(document), upsert=True) for which, document in writes
         ]
         try:
             database[self._collection].bulk_write(requests, ordered=False)
@@ -102,12 +107,13 @@ class Records:
         return [one["index"] for one in failed]
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
-        gone = self._codec.expiry.gone(self._clock())
+        now = self._clock()
         found: dict[str, TaskResult] = {}
         for some in _some(ids):
-            wanted = {"_id": {"$in": some}, "$nor": gone["$or"]}
+            wanted = {"_id": {"$in": some}}
             for document in self._client.ask(lambda database, wanted=wanted: self._found(database, wanted)):  # type: ignore[misc]
-                found[document["_id"]] = self._codec.record(document)
+                if not self._codec.expiry.is_gone(document, now):
+                    found[document["_id"]] = self._codec.record(document)
         return found
 
     def _found(self, database: Database, wanted: Filter) -> list[Any]:

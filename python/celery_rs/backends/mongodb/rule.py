@@ -22,6 +22,13 @@ def replaceable(state: str, attempt: int) -> Filter:
     return {"$or": [{**_not_ready(), **_earlier(attempt)}, {**_of_no_more_weight(state), **_same(attempt)}]}
 
 
+def likely(state: str, attempt: int) -> Filter:
+    """The part of it that nearly always decides, and that any server finds by the id alone: it has no `$or`."""
+    if state in states.READY_STATES:
+        return _not_ready()
+    return {**_of_no_more_weight(state), **_same(attempt)}
+
+
 def _not_ready() -> Filter:
     return {"status": {"$nin": _READY}}
 

@@ -81,9 +81,10 @@ class MongoBackend:
         self._client.ask(lambda database: self._groups(database).replace_one({"_id": group}, document, upsert=True))
 
     def fetch_group(self, group: str) -> bytes | None:
-        wanted = {"_id": group, "$nor": self._codec.expiry.gone(self._clock())["$or"]}
-        found = self._client.ask(lambda database: self._groups(database).find_one(wanted))
-        return None if found is None else self._codec.read_group(found)
+        found = self._client.ask(lambda database: self._groups(database).find_one({"_id": group}))
+        if found is None or self._codec.expiry.is_gone(found, self._clock()):
+            return None
+        return self._codec.read_group(found)
 
     def forget_group(self, group: str) -> None:
         self._client.ask(lambda database: self._groups(database).delete_one({"_id": group}))
