@@ -60,12 +60,7 @@ def test_tables_of_an_older_release_are_taken_over(tmp_path: Path, release: str)
     theirs, ours = projects(tmp_path, path)
     theirs.manage("migrate", "-v0", "django_celery_results", release)
     with sqlite3.connect(path) as connection:
-        values = {
-            "task_id": "old",
-            "status": "SUCCESS",
-            "content_type": "application/json",
-            "content_encoding": "utf-8",
-        }
+        values = {"task_id": "old", "status": "SUCCESS", "result": "5", "meta": "{}"}
         values |= {"content_type": "application/json", "content_encoding": "utf-8", "date_done": "2999-01-01 00:00:00"}
         values |= {"hidden": "0"} if release < "0007" else {}
         values |= {"date_created": "2020-01-01 00:00:00"} if release >= "0006" else {}
