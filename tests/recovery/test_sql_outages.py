@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from celery_rs.backends.opening import Opening
-from celery_rs.backends.sql import SqlBackend, open_store
+from celery_rs.backends.sql import SqlBackend, open_store, patience
 from celery_rs.errors import BackendError
 from celery_rs.wire import TaskResult
 from tests.backends.sql_opened import record
@@ -106,6 +106,26 @@ def test_a_store_that_hangs_is_told_of_within_its_timeout(own_database: OwnDatab
     own_database.resume()
     assert patient.fetch(["a"]) == {}
     patient.close()
+
+
+def test_a_question_that_is_not_answered_is_given_up(
+    own_database: OwnDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "ANSWER_S", 2)
+    timeouts = {"connect_timeout": 2} | ({} if own_database.url.startswith("postgresql") else {"read_timeout": 2})
+    settings = {"database_engine_options": {"connect_args": timeouts, "pool_pre_ping": True}}
+    store = open_store(Opening(f"db+{own_database.url}", {}, settings, None))
+    store.store([record("a")])
+    own_database.pause()
+    began = time.monotonic()
+
+    said = complaint(lambda: store.fetch(["a"]))
+
+    assert time.monotonic() - began < 20
+    assert f"127.0.0.1:{own_database.port}" in said
+    own_database.resume()
+    assert store.fetch(["a"]) == {"a": record("a")}
+    store.close()
 
 
 def test_a_wrong_password_is_told_in_one_line(own_database: OwnDatabase) -> None:

@@ -7,7 +7,7 @@ from celery_rs.serializers import library
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from sqlalchemy import exc
+    from sqlalchemy import event, exc
     from sqlalchemy.dialects import mysql, postgresql, sqlite
 else:
     _NEEDED = ("the result store db+...://", "sqlalchemy")
@@ -17,9 +17,10 @@ else:
             f"the result store db+...:// needs SQLAlchemy 2.0 or newer, got {sa.__version__}; "
             "pip install 'celery-rs[sqlalchemy]'"
         )
+    event = library("sqlalchemy.event", *_NEEDED)
     exc = library("sqlalchemy.exc", *_NEEDED)
     mysql = library("sqlalchemy.dialects.mysql", *_NEEDED)
     postgresql = library("sqlalchemy.dialects.postgresql", *_NEEDED)
     sqlite = library("sqlalchemy.dialects.sqlite", *_NEEDED)
 
-__all__ = ["exc", "mysql", "postgresql", "sa", "sqlite"]
+__all__ = ["event", "exc", "mysql", "postgresql", "sa", "sqlite"]

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from celery_rs.backends.opening import Opening
-from celery_rs.backends.sql import upsert
+from celery_rs.backends.sql import patience, upsert
 from celery_rs.backends.sql.alchemy import exc, sa
 from celery_rs.backends.sql.database import Database, Place
 from celery_rs.backends.sql.ear import DRIVERS
 from celery_rs.backends.sql.expiry import Expiry
+from celery_rs.backends.sql.patience import ANSWER_S
 from celery_rs.backends.sql.rows import RowCodec
 from celery_rs.backends.sql.store import SqlBackend
 from celery_rs.backends.sql.tables import Tables
@@ -21,8 +22,6 @@ from celery_rs.config import load, mask_url, mask_urls
 from celery_rs.errors import BackendError, ImproperlyConfigured
 
 CONNECT_S = 10
-ANSWER_S = 120
-"""Of a database that hangs, as of a Redis."""
 _BUSY_S = 5
 
 _LIBPQ: Mapping[str, Any] = {
@@ -153,6 +152,7 @@ def _engine(url: sa.URL, options: Mapping[str, Any], callback: Callable[[sa.Engi
     engine.dialect.use_insertmanyvalues_wo_returning = engine.dialect.use_insertmanyvalues
     if callback is not None:
         callback(engine)
+    patience.limit(engine)
     return engine
 
 

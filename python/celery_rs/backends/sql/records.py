@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from celery_rs import states
@@ -122,13 +123,17 @@ class Records(NamedTuple):
         self.database.ask(forgotten, *self.tables.of_results)
 
     def cleanup(self) -> None:
-        tables = self.tables.of_results
+        """In transactions that keep nobody waiting."""
+        for table in self.tables.of_results:
+            while self.database.ask(partial(self._drop_some, table), table) == _IDS_AT_ONCE:
+                pass
 
-        def cleaned(connection: sa.Connection) -> None:
-            for table in tables:
-                connection.execute(sa.delete(table).where(self.expiry.gone(table, self.clock())))
-
-        self.database.ask(cleaned, *tables)
+    def _drop_some(self, table: sa.Table, connection: sa.Connection) -> int:
+        gone = self.expiry.gone(table, self.clock())
+        found = connection.execute(sa.select(table.c.id).where(gone).limit(_IDS_AT_ONCE)).scalars().all()
+        if found:
+            connection.execute(sa.delete(table).where(table.c.id.in_(found), gone))
+        return len(found)
 
 
 def _some(ids: Collection[str]) -> Iterator[list[str]]:
