@@ -59,7 +59,7 @@ def test_a_document_has_the_fields_of_celerys_and_two_of_ours() -> None:
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
-@pytest.mark.parametrize("name", ["json", "pickle", "yaml", "msgpack"])
+@pytest.mark.parametrize("name", ["json", "pickle", "yaml", "msgpack", "bson"])
 def test_a_record_comes_back_as_it_was(name: str, compression: str | None) -> None:
     by = codec(name, compression)
     for stored in (
@@ -85,6 +85,16 @@ def test_a_result_is_text_where_it_is_text(name: str, compression: str | None, k
     by = codec(name, compression)
 
     assert type(document(record([1], codec=by.codec), by)["result"]) is kind
+
+
+def test_a_result_in_bson_is_kept_as_it_is() -> None:
+    moment = datetime(2026, 11, 28, tzinfo=UTC)
+    by = codec("bson")
+
+    kept = document(record({"at": moment}, codec=by.codec), by)
+
+    assert kept["result"] == {"at": moment}
+    assert decode_meta(by.record(kept).meta, by.codec.serializer).result == {"at": moment}
 
 
 def test_arguments_that_bson_has_not_got_are_kept_as_json_or_for_people() -> None:

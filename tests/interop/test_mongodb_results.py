@@ -53,6 +53,35 @@ def test_what_one_has_stored_the_other_reads(
     reads_what_is_written(writes, broker, store | settings, tmp_path, monkeypatch)
 
 
+REGISTERED = """
+import bson
+from kombu.serialization import register
+
+register("bson", bson.encode, bson.decode, "application/bson", "binary")
+"""
+BSON = {"result_serializer": "bson", "result_accept_content": ["bson"]}
+
+
+@pytest.mark.parametrize("writes", [CeleryProject, OurProject])
+def test_results_that_are_bson_are_read_on_the_other_side(
+    writes: type[Project], store: dict[str, Any], broker: str, tmp_path: Path
+) -> None:
+    """Celery has to be told of the name `bson` first."""
+    reads = OurProject if writes is CeleryProject else CeleryProject
+    modules = {CeleryProject: REGISTERED + MODULE, OurProject: MODULE}
+    with (
+        writes(tmp_path / "writes", broker, store | BSON, modules[writes]) as worker,
+        reads(tmp_path / "reads", broker, store | BSON, modules[reads]) as client,
+    ):
+        worker.worker("-c", "1")
+        said = client.python(
+            "value = proj.add.delay([1], [b'x'.hex()]).get(timeout=40)\n"
+            "say([value, repr(proj.fail.delay().get(timeout=40, propagate=False))])"
+        )
+
+    assert said == [[1, "78"], "ValueError('boom', 1)"]
+
+
 @pytest.mark.parametrize("saves", [CeleryProject, OurProject])
 def test_a_group_that_one_has_saved_the_other_restores(
     saves: type[Project], store: dict[str, Any], broker: str, tmp_path: Path

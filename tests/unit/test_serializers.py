@@ -113,14 +113,14 @@ def test_the_setting_serializes_and_a_task_or_a_call_may_say_otherwise() -> None
     assert app.compose(own.name, (), {}, serializer="pickle").message.content_type == PICKLE
 
 
-@pytest.mark.parametrize(("name", "value"), [("yaml", 1j), ("msgpack", 1j), ("pickle", lambda: 1)])
+@pytest.mark.parametrize(("name", "value"), [("yaml", 1j), ("msgpack", 1j), ("bson", 1j), ("pickle", lambda: 1)])
 def test_what_cannot_be_written_is_named(name: str, value: object) -> None:
     with pytest.raises(errors.EncodeError, match=r"^args cannot be "):
         echoing().compose("wr_app.echo", (value,), {}, serializer=name)
 
 
 @pytest.mark.parametrize(
-    ("name", "raw"), [("yaml", b"[1,"), ("msgpack", b"\xc1"), ("pickle", b"\x80\x04"), ("pickle", b"")]
+    ("name", "raw"), [("yaml", b"[1,"), ("msgpack", b"\xc1"), ("bson", b"x"), ("pickle", b"\x80\x04"), ("pickle", b"")]
 )
 def test_what_cannot_be_read_is_one_error(name: str, raw: bytes) -> None:
     with pytest.raises(errors.ContentError) as caught:
@@ -138,12 +138,12 @@ def test_yaml_builds_plain_data_only(tmp_path: Any) -> None:
     assert serializer("yaml").loads(b"2026-01-02") == datetime.date(2026, 1, 2)
 
 
-@pytest.mark.parametrize(("name", "module"), [("yaml", "yaml"), ("msgpack", "msgpack")])
+@pytest.mark.parametrize(("name", "extra"), [("yaml", "yaml"), ("msgpack", "msgpack"), ("bson", "mongodb")])
 def test_a_serializer_without_its_library_says_what_to_install(
-    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+    name: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    complaint = rf"^serializer '{name}' needs the module '{module}'; pip install 'celery-rs\[{name}\]'$"
+    monkeypatch.setitem(sys.modules, name, None)
+    complaint = rf"^serializer '{name}' needs the module '{name}'; pip install 'celery-rs\[{extra}\]'$"
 
     with pytest.raises(errors.ImproperlyConfigured, match=complaint):
         serializer(name).dumps(1)

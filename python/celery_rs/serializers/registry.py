@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from celery_rs.errors import ContentDisallowed, ImproperlyConfigured
 from celery_rs.serializers.base import Serializer
+from celery_rs.serializers.bson import BsonSerializer
 from celery_rs.serializers.custom import CustomSerializer, Decoder, Encoder
 from celery_rs.serializers.json import JsonSerializer
 from celery_rs.serializers.msgpack import MsgpackSerializer
@@ -20,7 +21,7 @@ JSON: Serializer = JsonSerializer()
 PICKLE: Serializer = PickleSerializer()
 
 _BY_NAME: dict[str, Serializer] = {
-    made.name: made for made in (JSON, PICKLE, YamlSerializer(), MsgpackSerializer(), RawSerializer())
+    made.name: made for made in (JSON, PICKLE, YamlSerializer(), MsgpackSerializer(), BsonSerializer(), RawSerializer())
 }
 _BY_TYPE: dict[str, Serializer] = {made.content_type: made for made in _BY_NAME.values()}
 
