@@ -16,7 +16,7 @@ from celery_rs.backends.opening import Opening
 from celery_rs.wire import TaskResult
 from tests.conformance.promises import Promise
 from tests.conformance.store_world import StoreWorld, lacking
-from tests.django import postgres
+from tests.sql_servers import there
 
 
 class DjangoSqlite(StoreWorld):
@@ -161,7 +161,7 @@ def postgres_schema() -> dict[str, Any]:
     from tests.django.postgres import postgres_database
 
     held = ExitStack()
-    described = held.enter_context(postgres_database("conformance"))
+    described = held.enter_context(postgres_database())
     atexit.register(held.close)
     with database(described) as alias:
         migrate(alias)
@@ -178,7 +178,7 @@ def _leave_thread() -> None:
 
 STORES: dict[str, type[StoreWorld]] = {
     "django-db-sqlite": DjangoSqlite,
-    **({"django-db-postgresql": DjangoPostgres} if postgres.answers() else {}),
+    **({"django-db-postgresql": DjangoPostgres} if there("postgresql") else {}),
     "django-cache-local": DjangoLocalCache,
     "django-cache-files": DjangoFileCache,
     "django-cache-table": DjangoDatabaseCache,

@@ -1,51 +1,50 @@
-"""A database of a test's own on the PostgreSQL of this machine."""
+"""The PostgreSQL that tests share, as Django is told of it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
-SERVER = "host=127.0.0.1 user=postgres dbname=test connect_timeout=3"
-
-
-@cache
-def answers() -> bool:
-    try:
-        psycopg.connect(SERVER).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def run(statement: str) -> None:
-    with psycopg.connect(SERVER, autocommit=True) as connection:
-        connection.execute(statement)
-
-
-def described(schema: str) -> dict[str, Any]:
-    """For Django's DATABASES. The session is closed where a client hangs: no test leaves a lock behind."""
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": "test",
-        "USER": "postgres",
-        "HOST": "127.0.0.1",
-        "OPTIONS": {"options": f"-c search_path={schema}"},
-    }
+from tests.sql_servers import POSTGRESQL, fresh_database, there
 
 
 @contextmanager
-def postgres_database(name: str = "project") -> Iterator[dict[str, Any]]:
-    """A schema, dropped afterwards. Skips where there is no server."""
-    if not answers():
-        pytest.skip("no PostgreSQL answers on 127.0.0.1:5432")
-    schema = f"django_{name}_{os.getpid()}"
-    run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    run(f"CREATE SCHEMA {schema}")
-    try:
-        yield described(schema)
-    finally:
-        run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+def postgres_database() -> Iterator[dict[str, Any]]:
+    """A schema of a test's own, for Django's DATABASES. Skips where there is no server."""
+    skip_without()
+    with fresh_database("postgresql") as url:
+        yield described(url)
+
+
+def skip_without() -> None:
+    if not there("postgresql"):
+        pytest.skip("no PostgreSQL answers")
+
+
+def described(url: str) -> dict[str, Any]:
+    """For Django's DATABASES."""
+    parts = sa.make_url(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.database,
+        "USER": parts.username,
+        "PASSWORD": parts.password or "",
+        "HOST": parts.host,
+        "PORT": str(parts.port or 5432),
+        "OPTIONS": dict(parts.query),
+    }
+
+
+def connected(database: str | None = None) -> "psycopg.Connection[Any]":
+    """A connection to the shared database, or to another of that server."""
+    url = sa.make_url(POSTGRESQL).set(drivername="postgresql")
+    url = url if database is None else url.set(database=database)
+    return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+
+
+def run(statement: str) -> None:
+    with connected() as connection:
+        connection.execute(statement.encode())

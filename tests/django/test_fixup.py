@@ -199,3 +199,17 @@ def test_a_django_that_cannot_be_set_up_is_told_in_its_own_words(tmp_path: Path)
 
     assert done.returncode != 0
     assert "nowhere" in done.stderr.splitlines()[-1]
+
+
+def test_a_store_without_django_says_what_to_install():
+    code = (
+        "import sys; sys.modules['django'] = None\n"
+        "from celery_rs import Celery\n"
+        "Celery('proj', broker='memory://', backend='django-db').backend\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stderr.splitlines()[-1].endswith(
+        "a result store of Django needs the module 'django.db'; pip install 'celery-rs[django]'"
+    )

@@ -36,7 +36,7 @@ say({"kept": session() == before, "other": other != before, "found": found, "her
 
 def test_a_child_never_touches_its_parents_connection(tmp_path: Path) -> None:
     with (
-        postgres_database("forks") as described,
+        postgres_database() as described,
         DjangoProject(tmp_path / "project", OURS, "memory://", database=json.dumps(described)) as project,
     ):
         project.manage("migrate", "-v0")

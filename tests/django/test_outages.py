@@ -5,11 +5,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.django import postgres
 from tests.django.running import OURS, DjangoProject
+from tests.sql_servers import POSTGRESQL
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -62,8 +62,7 @@ def test_a_caller_is_told_in_a_line_what_is_wrong_with_the_database(tmp_path: Pa
 @pytest.fixture
 def own_database() -> Iterator[str]:
     """The name of a database that a test may close to everybody."""
-    if not postgres.answers():
-        pytest.skip("no PostgreSQL answers on 127.0.0.1:5432")
+    postgres.skip_without()
     name = f"django_outages_{os.getpid()}"
     postgres.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     postgres.run(f"CREATE DATABASE {name}")
@@ -76,7 +75,7 @@ OUTAGES = 4
 
 
 def test_results_outlive_outages_of_the_database_and_none_goes_backwards(tmp_path: Path, own_database: str) -> None:
-    described = {**postgres.described("public"), "NAME": own_database}
+    described = {**postgres.described(POSTGRESQL), "NAME": own_database}
     with DjangoProject(tmp_path / "project", OURS, BROKER, database=json.dumps(described)) as project:
         project.manage("migrate", "-v0")
         worker = project.worker()
@@ -118,7 +117,7 @@ class _closed:  # noqa: N801  (reads as a sentence)
 
 
 def _finished(name: str) -> int:
-    with psycopg.connect(f"host=127.0.0.1 user=postgres dbname={name}") as connection:
+    with postgres.connected(name) as connection:
         row = connection.execute(
             "SELECT count(*) FROM django_celery_results_taskresult WHERE status = 'SUCCESS'"
         ).fetchone()

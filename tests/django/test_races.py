@@ -23,7 +23,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
             migrate(alias)
             yield alias
         return
-    with postgres_database("races") as described, database(described) as alias:
+    with postgres_database() as described, database(described) as alias:
         migrate(alias)
         yield alias
 
