@@ -1,6 +1,8 @@
 """Settings of results in a SQL database."""
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -178,6 +180,7 @@ def test_database_create_tables_at_setup_makes_them_before_they_are_used(url: st
         ("db+nonsense", "database_url|URL"),
         ("db+nonsense://scott:tiger@host/x", "nonsense"),
         ("db+oracle://scott:tiger@host/x", "pip install"),
+        ("db+mysql+mysqldb://scott:tiger@host/x", "needs the module 'MySQLdb'; pip install 'mysqlclient'"),
     ],
 )
 def test_a_url_that_makes_no_sense_is_refused_in_one_line(url: str, says: str) -> None:
@@ -203,3 +206,18 @@ def test_a_database_in_memory_is_for_one_process_and_all_its_threads() -> None:
         backend.store([SUCCESS])
 
         assert backend.fetch(["a"]) == {"a": SUCCESS}
+
+
+def test_what_is_missing_is_named_with_the_line_that_installs_it() -> None:
+    code = """
+import sys
+sys.modules["sqlalchemy"] = None
+from celery_rs import Celery
+try:
+    Celery(backend="db+sqlite://").backend
+except Exception as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert said == ("the result store db+...:// needs the module 'sqlalchemy'; pip install 'celery-rs[sqlalchemy]'\n")

@@ -47,7 +47,11 @@ _DRIVERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "mariadb": (("mysqldb", "MySQLdb"), ("pymysql", "pymysql")),
 }
 """Where the URL names no driver: those that would do, and their modules."""
-_INSTALL = {"postgresql": "psycopg[binary]", "mysql": "pymysql", "mariadb": "pymysql"}
+_PACKAGES = {
+    "postgresql": "psycopg[binary]", "mysql": "pymysql", "mariadb": "pymysql",
+    "psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient",
+}  # fmt: skip
+"""What to install for a URL without a driver, and for a module; others have their module's name."""
 
 _OF_A_POOL = ("max_overflow", "echo_pool")
 
@@ -140,10 +144,11 @@ def _engine(url: sa.URL, options: Mapping[str, Any], callback: Callable[[sa.Engi
         raise ImproperlyConfigured(
             f"SQLAlchemy knows no database {url.drivername!r}, expected one such as postgresql, mysql or sqlite"
         ) from None
-    except ModuleNotFoundError as error:
-        wanted = _INSTALL.get(url.get_backend_name(), error.name)
+    except ImportError as error:
+        needed = error.name or url.drivername
+        package = _PACKAGES.get(url.drivername) or _PACKAGES.get(needed, needed)
         raise ImproperlyConfigured(
-            f"the result store {_shown(url)} needs the module {error.name!r}; pip install '{wanted}'"
+            f"the result store {_shown(url)} needs the module {needed!r}; pip install '{package}'"
         ) from None
     except (TypeError, exc.ArgumentError) as error:
         said = mask_urls(" ".join(str(error).split()))
