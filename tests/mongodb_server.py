@@ -40,12 +40,13 @@ def answers(url: str = URL, seconds: float = 1.0) -> bool:
 class OwnMongo:
     """`url` stays the same over restarts, and so does what has been acknowledged."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, standalone: bool = True) -> None:
+        """Not `standalone`, it calls itself the replica set `secantus`."""
         self.port = free_port()
         self.url = f"mongodb://127.0.0.1:{self.port}/"
         self._command = [
             str(PROGRAM), "--host", "127.0.0.1", "--port", str(self.port), "--storage-path", str(directory / "mongodb"),
-            "--standalone", "--sync-on-commit", "--log-level", "WARNING", *options,
+            "--sync-on-commit", "--log-level", "WARNING", *(["--standalone"] if standalone else []), *options,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,10 +77,10 @@ class OwnMongo:
 
 
 @contextmanager
-def own_mongo(directory: Path, *options: str) -> Iterator[OwnMongo]:
+def own_mongo(directory: Path, *options: str, standalone: bool = True) -> Iterator[OwnMongo]:
     if not PROGRAM.exists():
         pytest.skip("there is no server of MongoDB's protocol; pip install secantusdb")
-    server = OwnMongo(directory, *options)
+    server = OwnMongo(directory, *options, standalone=standalone)
     server.start()
     try:
         yield server

@@ -17,8 +17,8 @@ R = TypeVar("R")
 Database = Any
 """pymongo's, of one database."""
 
-_CREDENTIALS, _NOT_ALLOWED = 18, 13
-_ASIDE = re.compile(r" \(configured timeouts: [^)]*\)|, Timeout: .*", re.DOTALL)
+_NOT_ALLOWED = 13
+_ASIDE = re.compile(r" \(configured timeouts: [^)]*\)|, full error: \{.*|, Timeout: .*", re.DOTALL)
 _LONGEST = 300
 
 _inherited: list[Any] = []
@@ -81,6 +81,8 @@ class Client:
 
     def _in_words_of_the_store(self, error: Any) -> BackendError:
         store = f"result store {self.place.shown}"
+        if refuses_credentials(error):
+            return BackendError(f"{store} refuses user and password; see authSource if they are right")
         match error:
             case errors.NetworkTimeout():
                 return Unreachable(f"{store} did not answer in time (socketTimeoutMS): {_said(error)}")
@@ -88,8 +90,6 @@ class Client:
                 return Unreachable(f"{store} cannot be reached: {_said(error)}")
             case errors.AutoReconnect():
                 return Unreachable(f"{store}: the connection is lost: {_said(error)}")
-            case errors.OperationFailure(code=code) if code == _CREDENTIALS:
-                return BackendError(f"{store} refuses user and password; see authSource if they are right")
             case errors.OperationFailure(code=code) if code == _NOT_ALLOWED:
                 return BackendError(
                     f"{store} refuses: the user may not read and write in database {self.place.database!r}"
@@ -110,6 +110,11 @@ class Client:
             connected, self._connected = self._connected, None
         if connected is not None:
             connected.close()
+
+
+def refuses_credentials(error: errors.PyMongoError) -> bool:
+    """Once refused, the client says that it finds no server."""
+    return "AuthenticationFailed" in str(error)
 
 
 def _heard(concern: Any) -> Any:

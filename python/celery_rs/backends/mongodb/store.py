@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from celery_rs.backends.base import ChordClaim
 from celery_rs.backends.chord_book import ChordBook
 from celery_rs.backends.looking import watch_by_looking
-from celery_rs.backends.mongodb.client import Client, Database, Unreachable
+from celery_rs.backends.mongodb.client import Client, Database, Unreachable, refuses_credentials
 from celery_rs.backends.mongodb.documents import DocumentCodec
 from celery_rs.backends.mongodb.driver import errors, raw_bson
 from celery_rs.backends.mongodb.pages import COLLECTION as CHORDS
@@ -122,6 +122,8 @@ class MongoBackend:
             for name in (*self._collections, CHORDS):
                 database[name].create_index("expires_at", expireAfterSeconds=0)
         except errors.OperationFailure as error:
+            if refuses_credentials(error):
+                raise
             logger.warning(
                 "result store %s: no index by dates (%s); celery.backend_cleanup deletes slowly what has expired",
                 self.describe(),
