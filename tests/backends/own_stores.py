@@ -1,5 +1,6 @@
 """Stores of a user's own for test_own_stores.py: good ones, and each kind of bad one."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from celery_rs.backends import BaseBackend, KeyValueStoreBackend
@@ -57,6 +58,15 @@ class Rows(BaseBackend):
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         return self.meta_from_decoded(dict(values.get(task_id, {"status": "PENDING", "result": None})))
+
+
+class Objects(Rows):
+    """Gives Python's own objects back, where others give text."""
+
+    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        meta = super()._get_task_meta_for(task_id)
+        done = datetime(2030, 1, 1, tzinfo=UTC)
+        return meta | {"date_done": done, "children": [self.app.AsyncResult("child")]}
 
 
 class OfOurs:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,16 @@ def test_a_store_of_rows_is_told_of_the_call() -> None:
         assert own_stores.values["a"]["args"] == [1, 2]
         assert app.AsyncResult("a").get(timeout=1) == 3
         assert app.AsyncResult("a").args == [1, 2]
+
+
+def test_a_store_may_give_objects_where_others_give_text() -> None:
+    with closing(app_of("Objects")) as app:
+        app.backend.store([record("a", result=3)])
+        result = app.AsyncResult("a")
+
+        assert result.get(timeout=1) == 3
+        assert result.date_done == datetime(2030, 1, 1, tzinfo=UTC)
+        assert [child.id for child in result.children] == ["child"]
 
 
 def test_what_a_program_asks_app_backend_is_answered() -> None:

@@ -157,6 +157,7 @@ class OwnBackend:
             state, attempt = str(meta["status"]), _attempt(meta)
             rest = [name for name in meta if name not in {*_FIRST, "attempt", "task_id"}]
             told = {name: self._plain(meta.get(name)) for name in (*_FIRST, *rest)}
+            told["children"] = _described(told["children"])
             if attempt and not self._codec.is_plain:
                 told["attempt"] = attempt
             raw = self._codec.serializer.dumps(told | {"task_id": task_id}, "the record")
@@ -254,6 +255,11 @@ class OwnBackend:
 def _is_known(meta: Any) -> bool:
     """A record may be PENDING, too; of an unknown task there is no more than that."""
     return meta.get("status") != states.PENDING or "task_id" in meta
+
+
+def _described(children: Any) -> Any:
+    """By their tuples; a store may keep results as they are."""
+    return [child.as_tuple() if hasattr(child, "as_tuple") else child for child in children] if children else children
 
 
 def _attempt(meta: Mapping[str, Any]) -> int:
