@@ -23,10 +23,13 @@ def shared(url: str | None) -> Iterator[dict[str, Any]]:
     with path.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        values = json.loads(file.read() or "{}")
+        text = file.read() or "{}"
+        values = json.loads(text)
         yield values
-        file.truncate(0)
-        json.dump(values, file)
+        changed = json.dumps(values)
+        if changed != text:
+            file.truncate(0)
+            file.write(changed)
 
 
 class OwnKeyValues(KeyValueStoreBackend):
