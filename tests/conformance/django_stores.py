@@ -74,6 +74,22 @@ class DjangoPostgres(DjangoSqlite):
         return described
 
 
+class DjangoMariaDB(DjangoSqlite):
+    """A database for each process; its tables are emptied for each test."""
+
+    def description(self) -> dict[str, Any]:
+        from tests.django.configured import database
+
+        described = mariadb()
+        with database(described) as alias:
+            from django.db import connections
+
+            with connections[alias].cursor() as cursor:
+                for table in ("taskresult", "groupresult", "chordcounter"):
+                    cursor.execute(f"TRUNCATE django_celery_results_{table}")
+        return described
+
+
 class DjangoLocalCache(StoreWorld):
     """A cache in this process."""
 
@@ -168,6 +184,20 @@ def postgres_schema() -> dict[str, Any]:
     return described
 
 
+@cache
+def mariadb() -> dict[str, Any]:
+    """A database with the tables in it, dropped at the end of the process."""
+    from tests.django.configured import database, migrate
+    from tests.django.mariadb import mariadb_database
+
+    held = ExitStack()
+    described = held.enter_context(mariadb_database())
+    atexit.register(held.close)
+    with database(described) as alias:
+        migrate(alias)
+    return described
+
+
 def _leave_thread() -> None:
     """A thread that ends leaves its connection to the garbage collector, which complains."""
     from django.db import connections
@@ -179,6 +209,7 @@ def _leave_thread() -> None:
 STORES: dict[str, type[StoreWorld]] = {
     "django-db-sqlite": DjangoSqlite,
     **({"django-db-postgresql": DjangoPostgres} if there("postgresql") else {}),
+    **({"django-db-mariadb": DjangoMariaDB} if there("mariadb") else {}),
     "django-cache-local": DjangoLocalCache,
     "django-cache-files": DjangoFileCache,
     "django-cache-table": DjangoDatabaseCache,

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from celery_rs.backends.opening import Opening
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.serializers import JSON, PICKLE
 from celery_rs.wire import ResultCodec, TaskResult, encode_meta, read_meta
-from tests.django.configured import database, set_up, sqlite
+from tests.django.configured import database, migrate, set_up, sqlite
+from tests.django.mariadb import mariadb_database
 
 EXTENDED = {"name": "shop.add", "args": [2, [3]], "kwargs": {"z": 1}, "worker": "w@host", "retries": 1, "queue": None}
 
@@ -171,6 +173,22 @@ def test_a_result_too_large_for_the_database_is_a_failure_that_says_so(open_stor
     (said,) = read_meta(found["large"].meta)["result"]["exc_message"]
     assert "too big; it has 100" in said
     assert store.store([record("progress", "PROGRESS", "x" * 100_000)]) == [False]
+
+
+def test_a_result_too_large_for_a_mysql_is_a_failure_that_says_so():
+    from celery_rs.backends.django.database import DjangoDatabaseBackend
+
+    set_up()
+    with mariadb_database() as described, database(described) as alias:
+        migrate(alias)
+        store = DjangoDatabaseBackend(Opening("django-db", {}, {}, 86_400.0))
+        many = [record(f"task {number}", result="x" * 1_000_000) for number in range(20)]
+
+        assert store.store([record("a"), record("large", result="x" * 20_000_000), record("b")]) == [True, False, True]
+        assert all(store.store(many)), "too much at once, but not one by one"
+
+        found = store.fetch(["a", "large", "b"])
+        assert [found[id].state for id in ("a", "large", "b")] == ["SUCCESS", "FAILURE", "SUCCESS"]
 
 
 def test_a_traceback_may_have_anything_in_it(open_store, tasks):

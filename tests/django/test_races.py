@@ -10,12 +10,13 @@ import pytest
 from celery_rs.backends.opening import Opening
 from celery_rs.wire import TaskResult, encode_meta
 from tests.django.configured import database, migrate, set_up, sqlite
+from tests.django.mariadb import mariadb_database
 from tests.django.postgres import postgres_database
 
 IDS = [f"task-{number}" for number in range(200)]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     set_up()
     if request.param == "sqlite":
@@ -23,7 +24,8 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
             migrate(alias)
             yield alias
         return
-    with postgres_database() as described, database(described) as alias:
+    server = {"postgresql": postgres_database, "mariadb": mariadb_database}[request.param]
+    with server() as described, database(described) as alias:
         migrate(alias)
         yield alias
 

@@ -72,7 +72,9 @@ class DjangoDatabaseBackend:
         alias = db.router.db_for_write(tasks)
         try:
             return self._ask(tasks, alias, lambda alias: self._store(alias, tasks, records, columns))
-        except _RowRefused as error:
+        except BackendError as error:
+            if not isinstance(error, _RowRefused) and not _is_too_much(alias, records):
+                raise
             if len(records) > 1:
                 return [written for record in records for written in self.store([record])]
             return self._store_instead(records[0], error)
@@ -342,6 +344,19 @@ def _aware(moment: datetime) -> datetime:
     """In UTC; without USE_TZ the database has Django's local time."""
     known = timezone.make_aware(moment) if timezone.is_naive(moment) else moment
     return known.astimezone(UTC)
+
+
+def _is_too_much(alias: str, records: Sequence[TaskResult]) -> bool:
+    """Whether a MySQL hangs up because of the size of these; it takes a statement of so many bytes, quotes included."""
+    connection = db.connections[alias]
+    if connection.vendor != "mysql":
+        return False
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            return bool(2 * sum(len(record.meta) for record in records) > cursor.fetchone()[0])
+    except db.Error:
+        return False
 
 
 def _for_update(alias: str, rows: Any, any_column: str) -> Any:
