@@ -92,7 +92,14 @@ class OwnRows(BaseBackend):
 class OwnWorld(StoreWorld):
     """A class path with a URL."""
 
-    lacks = lacking({"clock": _BY_ITSELF, "failures expire alone": _BY_ITSELF, "chords": _NOT_ATOMIC})
+    lacks = lacking(
+        {
+            "clock": _BY_ITSELF,
+            "failures expire alone": _BY_ITSELF,
+            "chords": _NOT_ATOMIC,
+            "extended": "Celery's shape keeps it only where the setting is on",
+        }
+    )
     store: type[BaseBackend]
 
     def open(self, expires: float | None, failure_expires: float | None) -> ResultBackend:

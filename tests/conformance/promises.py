@@ -12,6 +12,7 @@ Promise = Literal[
     "clock",  # a test can say how late it is for the store
     "commits",  # the store is written in the broker's own step
     "deliveries",  # every reserve is counted
+    "extended",  # the store keeps what result_extended adds whether or not its app has it on
     "failures expire alone",  # failures are kept for a time of their own
     "headers refused",  # what routes by headers is refused, since it would not be obeyed
     "on demand",  # nothing is reserved before somebody asks for it

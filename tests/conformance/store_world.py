@@ -8,7 +8,7 @@ from celery_rs.backends import ResultBackend
 from celery_rs.transports.faults import Clock
 from tests.conformance.promises import PROMISES, Promise
 
-_OF_STORES: frozenset[Promise] = frozenset({"store", "chords", "clock", "failures expire alone"})
+_OF_STORES: frozenset[Promise] = frozenset({"store", "chords", "clock", "extended", "failures expire alone"})
 NO_BROKER: Mapping[Promise, str] = MappingProxyType(
     {promise: "there is no broker" for promise in PROMISES if promise not in _OF_STORES}
 )

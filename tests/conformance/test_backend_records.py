@@ -8,7 +8,7 @@ import pytest
 from celery_rs import states
 from celery_rs.serializers import JSON
 from celery_rs.transports import Completion
-from celery_rs.wire import TaskResult, encode_meta, supersedes
+from celery_rs.wire import TaskResult, decode_meta, encode_meta, supersedes
 
 pytestmark = pytest.mark.needs("store")
 
@@ -28,6 +28,28 @@ def test_a_stored_record_is_fetched_as_it_was(backend):
     assert list(backend.store([stored])) == [True]
 
     assert backend.fetch(["a"]) == {"a": stored}
+
+
+@pytest.mark.needs("extended")
+def test_all_that_a_record_may_tell_is_kept(backend):
+    """With `result_extended`, in a group, sent by another task, of a task that sent one itself and failed."""
+    extended = {
+        "name": "proj.add",
+        "args": [1, "é"],
+        "kwargs": {"k": None},
+        "worker": "w@h",
+        "retries": 2,
+        "queue": "q",
+    }
+    failure = {"exc_type": "ValueError", "exc_message": ["boom", 1], "exc_module": "builtins"}
+    told = encode_meta(
+        "a", "FAILURE", failure, now=1_795_352_764.0, traceback="Traceback: é\n", children=["child"], group_id="group",
+        parent_id="parent", extended=extended,
+    )  # fmt: skip
+
+    backend.store([TaskResult("a", "FAILURE", 2, told)])
+
+    assert decode_meta(backend.fetch(["a"])["a"].meta) == decode_meta(told)
 
 
 def test_another_process_fetches_it_too(world, backend):
