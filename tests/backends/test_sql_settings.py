@@ -166,12 +166,21 @@ def test_a_table_that_there_is_not_is_refused(url: str, setting: str) -> None:
 
 
 @pytest.mark.parametrize("at_setup", [True, False])
-def test_database_create_tables_at_setup_makes_them_before_they_are_used(url: str, at_setup: bool) -> None:
+def test_database_create_tables_at_setup_lets_readers_make_them(url: str, at_setup: bool) -> None:
     with opened(f"db+{url}", database_create_tables_at_setup=at_setup) as backend:
+        assert backend.fetch(["a"]) == {}
+        assert backend.fetch_group("g") is None
         assert ("celery_taskmeta" in tables(url)) == at_setup
 
         backend.store([SUCCESS])
-        assert "celery_taskmeta" in tables(url)
+        assert backend.fetch(["a"]) == {"a": SUCCESS}
+
+
+def test_opening_a_store_connects_to_nothing(tmp_path: Path) -> None:
+    with opened(f"db+sqlite:///{tmp_path}/results.db") as backend:
+        assert backend.describe()
+
+        assert not (tmp_path / "results.db").exists()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from celery_rs.backends.sql.store import SqlBackend
 from celery_rs.backends.sql.tables import Tables
 from celery_rs.backends.sql.upsert import Write
 from celery_rs.config import load, mask_url, mask_urls
-from celery_rs.errors import BackendError, ImproperlyConfigured
+from celery_rs.errors import ImproperlyConfigured
 
 CONNECT_S = 10
 _BUSY_S = 5
@@ -72,28 +72,16 @@ def open_store(opening: Opening, *, clock: Callable[[], float] = time.time, writ
         _words(settings, "database_table_schemas"),
     )
     dialect = database.engine.dialect
-    store = SqlBackend(
+    return SqlBackend(
         database,
         tables,
         RowCodec(opening.written_by, opening.accept),
         Expiry(opening.expires, opening.failure_expires),
         listens=dialect.name == "postgresql" and dialect.driver in DRIVERS,
+        makes_tables=bool(settings.get("database_create_tables_at_setup", True)),
         clock=clock,
         write=write,
     )
-    if settings.get("database_create_tables_at_setup", True):
-        _make_tables(store)
-    return store
-
-
-def _make_tables(store: SqlBackend) -> None:
-    """A database that is not there now is told of when it is needed."""
-    try:
-        store.prepare()
-    except BackendError:
-        pass
-    if not store.database.place.alone:
-        store.database.close()
 
 
 def _url_of(opening: Opening) -> sa.URL:

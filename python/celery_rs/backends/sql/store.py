@@ -7,6 +7,7 @@ from typing import Literal
 from celery_rs.backends.base import ChordClaim
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.sql import upsert
+from celery_rs.backends.sql.alchemy import sa
 from celery_rs.backends.sql.chords import Chords
 from celery_rs.backends.sql.database import Database
 from celery_rs.backends.sql.ear import Ear
@@ -24,7 +25,10 @@ PATIENCE_S = 20.0
 
 
 class SqlBackend:
-    """See `backends.base.ResultBackend`. `listens`: the database tells of what is ready."""
+    """See `backends.base.ResultBackend`. `listens`: the database tells of what is ready.
+
+    `makes_tables`: whoever asks first makes them; else only who writes does, and who reads finds nothing before.
+    """
 
     place: Literal["parent", "child"] = "child"
 
@@ -36,29 +40,30 @@ class SqlBackend:
         expiry: Expiry,
         *,
         listens: bool = False,
+        makes_tables: bool = True,
         clock: Callable[[], float] = time.time,
         write: Write = upsert.write,
     ) -> None:
         self.database = database
         self.tables = tables
+        self._makes_tables = makes_tables
         self._records = Records(database, tables, codec, expiry, clock, write)
         self._groups = Groups(database, tables, codec, expiry, clock)
         self._chords = Chords(database, tables, expiry, clock)
         self._ear = Ear(database, tables.tasks) if listens else None
 
-    def prepare(self) -> None:
-        """Have Celery's tables, now and not at the first use."""
-        self.database.ask(lambda connection: None, *self.tables.of_results)
-
     def store(self, records: Sequence[TaskResult]) -> Sequence[bool]:
         return self._records.store(records)
 
     def fetch(self, ids: Collection[str]) -> dict[str, TaskResult]:
-        return self._records.fetch(ids)
+        return self._records.fetch(ids) if self._may_read(self.tables.tasks) else {}
+
+    def _may_read(self, table: sa.Table) -> bool:
+        return self._makes_tables or self.database.has(table)
 
     def watch(self, ids: Collection[str], timeout: float | None) -> Iterator[TaskResult]:
         """A store that goes away in mid-wait is waited for, some time."""
-        fetch = _Patient(self._records.fetch)
+        fetch = _Patient(self.fetch)
         if self._ear is None:
             yield from watch_by_looking(fetch, ids, timeout, time.sleep)
             return
@@ -76,7 +81,7 @@ class SqlBackend:
         self._groups.save(group, meta)
 
     def fetch_group(self, group: str) -> bytes | None:
-        return self._groups.fetch(group)
+        return self._groups.fetch(group) if self._may_read(self.tables.groups) else None
 
     def forget_group(self, group: str) -> None:
         self._groups.forget(group)

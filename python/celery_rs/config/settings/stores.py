@@ -128,8 +128,8 @@ DATABASE = (
         "database_create_tables_at_setup",
         True,
         "=",
-        "make the tables at once; off makes them at first use",
-        proof="tests/backends/test_sql_settings.py::test_database_create_tables_at_setup_makes_them_before_they_are_used",
+        "whoever asks first makes the tables; off leaves it to who stores",
+        proof="tests/backends/test_sql_settings.py::test_database_create_tables_at_setup_lets_readers_make_them",
     ),
 )
 
