@@ -7,6 +7,7 @@ from typing import Any
 
 from celery_rs.backends.django.needed import of_django
 
+_settings = of_django("django.conf").settings
 _connections = of_django("django.db").connections
 _caches = of_django("django.core.cache").caches
 _kept: list[Any] = []
@@ -15,6 +16,8 @@ _kept: list[Any] = []
 
 def forget_inherited() -> None:
     """Let the next use of a database or a cache connect anew. Of this thread's, which is the only one after a fork."""
+    if not _settings.configured:
+        return
     for handler in (_connections, _caches):
         for alias in handler:
             connection = getattr(handler._connections, alias, None)
