@@ -211,5 +211,5 @@ def test_a_store_without_django_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
     assert done.stderr.splitlines()[-1].endswith(
-        "a result store of Django needs the module 'django.db'; pip install 'celery-rs[django]'"
+        "a result store of Django needs the module 'django'; pip install 'celery-rs[django]'"
     )

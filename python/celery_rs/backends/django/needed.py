@@ -1,5 +1,6 @@
 """Django's own modules: asked for by name where there is no Django."""
 
+from importlib import import_module
 from typing import Any
 
 from celery_rs.serializers import library
@@ -7,4 +8,5 @@ from celery_rs.serializers import library
 
 def of_django(module: str) -> Any:
     """Raises ImproperlyConfigured with what to install."""
-    return library(module, "a result store of Django", "django")
+    library("django", "a result store of Django", "django")
+    return import_module(module)
