@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pymongo
@@ -24,10 +25,12 @@ URL = os.environ.get("CELERY_RS_TEST_MONGODB", "mongodb://127.0.0.1:27017")
 PROGRAM = Path(sys.executable).with_name("secantusd-py")
 
 
-def answers(url: str = URL, seconds: float = 1.0) -> bool:
-    client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(
-        url, serverSelectionTimeoutMS=round(seconds * 1000)
-    )
+@cache
+def answers() -> bool:
+    """Asked once: the client needs its time to say that there is nobody."""
+    if URL.startswith("mongodb://127.0.0.1:") and not listens(int(URL.rpartition(":")[2].partition("/")[0])):
+        return False
+    client: pymongo.MongoClient[dict[str, object]] = pymongo.MongoClient(URL, serverSelectionTimeoutMS=10_000)
     try:
         client.admin.command("ping")
     except PyMongoError:
@@ -35,6 +38,14 @@ def answers(url: str = URL, seconds: float = 1.0) -> bool:
     finally:
         client.close()
     return True
+
+
+def listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 class OwnMongo:
@@ -54,16 +65,9 @@ class OwnMongo:
         """Returns when it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
-        while not self._listens():
+        while not listens(self.port):
             assert self._process.poll() is None, "the server of MongoDB's protocol did not start"
             assert time.monotonic() < deadline, "it does not answer"
-
-    def _listens(self) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return True
-        except OSError:
-            return False
 
     def signal(self, number: int) -> None:
         assert self._process is not None
