@@ -100,6 +100,24 @@ def test_a_result_that_no_document_can_hold_is_a_failure_that_says_so(store: Mon
     )
 
 
+def test_an_id_that_is_no_text_is_passed_over(store: MongoBackend) -> None:
+    odd = "\ud800"
+
+    assert list(store.store([record(odd), record("b")])) == [False, True]
+    assert set(store.fetch([odd, "b"])) == {"b"}
+    store.forget([odd])
+    with pytest.raises(BackendError, match="has no such name"):
+        store.fetch_group(odd)
+    with pytest.raises(BackendError, match="has no such name"):
+        store.open_chord(odd, 1)
+
+
+@pytest.mark.parametrize("task_id", ["", "a\0b", "$where", "a.b", "é" * 2000])
+def test_any_other_id_will_do(store: MongoBackend, task_id: str) -> None:
+    assert list(store.store([record(task_id)])) == [True]
+    assert store.fetch([task_id]) == {task_id: record(task_id)}
+
+
 def test_progress_that_no_document_can_hold_is_passed_over(store: MongoBackend) -> None:
     assert list(store.store([record(state="PROGRESS", result="x" * (16 << 20)), record("b")])) == [False, True]
 

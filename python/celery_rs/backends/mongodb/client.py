@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from celery_rs.backends.mongodb.driver import CodecOptions, errors, pymongo
+from celery_rs.backends.mongodb.driver import CodecOptions, bson, errors, pymongo
 from celery_rs.config import mask_urls
 from celery_rs.errors import BackendError, ImproperlyConfigured
 
@@ -60,6 +60,8 @@ class Client:
             return question(self._database())
         except errors.PyMongoError as error:
             raise self._in_words_of_the_store(error) from None
+        except (bson.errors.BSONError, UnicodeError) as error:
+            raise BackendError(f"result store {self.place.shown} has no such name: {_said(error)}") from None
 
     def _database(self) -> Database:
         if os.getpid() != self._pid:

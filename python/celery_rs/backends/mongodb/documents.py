@@ -58,7 +58,7 @@ class DocumentCodec(NamedTuple):
             "attempt": record.attempt,
             **self.expiry.field(now, record.state),
         }
-        return _encoded(fields, f"the record of task {record.task_id}")
+        return _encoded(fields, f"the record of task {_named(record.task_id)}")
 
     def record(self, document: Document) -> TaskResult:
         """What cannot be read is a failure that says what is wrong with it, to whoever waits."""
@@ -121,7 +121,7 @@ class DocumentCodec(NamedTuple):
             "described": self._written(described, "the group"),
             **self.expiry.field(now),
         }
-        return _encoded(fields, f"group {group}")
+        return _encoded(fields, f"group {_named(group)}")
 
     def read_group(self, document: Document) -> bytes:
         """As it was saved, or as far as a document of Celery's tells."""
@@ -161,6 +161,20 @@ class DocumentCodec(NamedTuple):
                 "was it written with another result_serializer?"
             )
         return serializer.loads(unpack_result(raw))
+
+
+def is_text(text: str) -> bool:
+    """Whether BSON takes it: it has no single surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _named(id: str) -> str:
+    """An id in a message."""
+    return id if is_text(id) else ascii(id)
 
 
 def _encoded(fields: Mapping[str, Any], name: str) -> bytes:

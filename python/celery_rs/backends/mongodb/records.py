@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from celery_rs import states
 from celery_rs.backends.mongodb.client import Client, Database
-from celery_rs.backends.mongodb.documents import DocumentCodec
+from celery_rs.backends.mongodb.documents import DocumentCodec, is_text
 from celery_rs.backends.mongodb.driver import errors, pymongo, raw_bson
 from celery_rs.backends.mongodb.rule import Filter, likely, replaceable
 from celery_rs.errors import BackendError, BackendStoreError, ContentError, EncodeError
@@ -57,11 +57,18 @@ class Records:
         try:
             return self._document(record, now)
         except (ContentError, EncodeError) as error:
-            logger.error("the record %s of task %s cannot be stored: %s", record.state, record.task_id, error)
+            logger.error("the record %s of task %s cannot be stored: %s", record.state, ascii(record.task_id), error)
             if record.state not in states.READY_STATES:
                 return None
             told = BackendStoreError(f"the record {record.state} cannot be stored: {error}")
-            return self._document(self._codec.failure(record.task_id, record.attempt, told, done=now), now)
+            return self._instead(self._codec.failure(record.task_id, record.attempt, told, done=now), now)
+
+    def _instead(self, failure: TaskResult, now: float) -> Write | None:
+        try:
+            return self._document(failure, now)
+        except EncodeError as error:
+            logger.error("nor can task %s be told so: %s", ascii(failure.task_id), error)
+            return None
 
     def _document(self, record: TaskResult, now: float) -> Write:
         named = {"_id": record.task_id}
@@ -143,6 +150,7 @@ def _rounds(writes: Mapping[int, Write]) -> list[dict[int, Write]]:
 
 
 def _some(ids: Collection[str]) -> Iterator[list[str]]:
-    listed = list(ids)
+    """Those that a document can have."""
+    listed = [task_id for task_id in ids if is_text(task_id)]
     for start in range(0, len(listed), _IDS_AT_ONCE):
         yield listed[start : start + _IDS_AT_ONCE]
