@@ -9,11 +9,11 @@ import pytest
 
 from celery_rs import context
 from celery_rs.app.shared import nothing_shared
-from tests.rabbitmq_server import own_rabbitmq
+from tests.rabbitmq_server import breakable_rabbitmq, own_rabbitmq
 from tests.rabbitmq_vhosts import some_rabbitmq
 from tests.redis_server import own_redis, some_redis
 
-__all__ = ["own_rabbitmq", "own_redis", "some_rabbitmq", "some_redis"]
+__all__ = ["breakable_rabbitmq", "own_rabbitmq", "own_redis", "some_rabbitmq", "some_redis"]
 
 
 @pytest.fixture(autouse=True)

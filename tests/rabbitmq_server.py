@@ -1,7 +1,8 @@
 """A RabbitMQ of a test's own, on free ports: one that may be stopped, killed and started again.
 
 It takes some three seconds to start, so that tests which only need a place of their own take a virtual host instead
-(tests/rabbitmq_vhosts.py). Its files are in the test's directory, and its Erlang sees no other node.
+(tests/rabbitmq_vhosts.py), and those that break it take the same one after the other, each in a virtual host. Its
+files are in a directory of its own, and its Erlang sees no other node.
 """
 
 import os
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -30,12 +32,14 @@ def has_rabbitmq() -> bool:
 
 
 class OwnRabbitMQ:
-    """`url` and `port` stay the same over restarts."""
+    """`url` and `port` stay the same over restarts; another `move` is another place in it."""
 
     def __init__(self, directory: Path, *configuration: str) -> None:
         """`configuration`: lines of rabbitmq.conf."""
         self.port = free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
+        self._vhost = "/"
+        self._moves = count(1)
         self._directory = directory
         (directory / "rabbitmq.conf").write_text("\n".join(["log.console = false", *configuration, ""]))
         self._environment = {
@@ -58,6 +62,17 @@ class OwnRabbitMQ:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
         self._process: subprocess.Popen[bytes] | None = None
+
+    def move(self) -> None:
+        """To a virtual host in which nobody has been; the last one is deleted. It is started if need be."""
+        if not self._answers():
+            self.kill()
+            self.start()
+        left, self._vhost = self._vhost, f"place-{next(self._moves)}"
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/{self._vhost}"
+        # Written down at once: the test may be about to kill it.
+        steps = [rabbitmq_vhosts.deletion(left), rabbitmq_vhosts.creation(self._vhost), "mnesia:sync_log()."]
+        self.ctl("eval", ", ".join(steps))
 
     def start(self) -> None:
         """Returns when it answers."""
@@ -134,21 +149,28 @@ class OwnRabbitMQ:
 
     def messages(self) -> dict[str, int]:
         """How many lie in each queue, whether delivered or not."""
-        return rabbitmq_vhosts.counted(self.ctl("list_queues", "--no-table-headers", "name", "messages"))
+        return rabbitmq_vhosts.counted(
+            self.ctl("list_queues", "-p", self._vhost, "--no-table-headers", "name", "messages")
+        )
 
     def close(self) -> None:
         """Nobody needs it again."""
         self.kill()
 
 
-@pytest.fixture
-def own_rabbitmq(tmp_path: Path) -> Iterator[OwnRabbitMQ]:
-    """A RabbitMQ that runs, for this test alone."""
+@pytest.fixture(scope="session")
+def breakable_rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRabbitMQ]:
+    """For the tests of one process, one after the other."""
     if not has_rabbitmq():
         pytest.skip("rabbitmq-server is not there: install RabbitMQ")
-    directory = tmp_path / "rabbitmq"
-    directory.mkdir()
-    rabbitmq = OwnRabbitMQ(directory)
+    rabbitmq = OwnRabbitMQ(tmp_path_factory.mktemp("rabbitmq"))
     rabbitmq.start()
     yield rabbitmq
     rabbitmq.close()
+
+
+@pytest.fixture
+def own_rabbitmq(breakable_rabbitmq: OwnRabbitMQ) -> OwnRabbitMQ:
+    """A RabbitMQ that runs, for this test alone while it lasts."""
+    breakable_rabbitmq.move()
+    return breakable_rabbitmq

@@ -55,7 +55,7 @@ def fresh() -> str:
     if not _fresh:
         made = [f"{_owner}-{next(_numbers)}" for _ in range(_AT_ONCE)]
         left = [] if _used or _done else [_DELETION_OF_WHAT_IS_LEFT]
-        _evaluate([*left, *(_deletion(name) for name in _done), *(_creation(name) for name in made)])
+        _evaluate([*left, *(deletion(name) for name in _done), *(creation(name) for name in made)])
         _done.clear()
         _fresh.extend(made)
     name = _fresh.pop()
@@ -112,10 +112,10 @@ def url_of(name: str) -> str:
 def _clear_up() -> None:
     names = [*_fresh, *_used, *_done]
     if names and names[0].split("-")[3] == str(os.getpid()):
-        _evaluate([_deletion(name) for name in names])
+        _evaluate([deletion(name) for name in names])
 
 
-def _creation(name: str) -> str:
+def creation(name: str) -> str:
     host = f'<<"{name}">>'
     rights = ", ".join(['<<".*">>'] * 3)
     return (
@@ -124,7 +124,7 @@ def _creation(name: str) -> str:
     )
 
 
-def _deletion(name: str) -> str:
+def deletion(name: str) -> str:
     return f'catch rabbit_vhost:delete(<<"{name}">>, <<"guest">>)'
 
 
