@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from celery_rs.backends import looking
+from celery_rs.backends.looking import PATIENCE_S
 from celery_rs.backends.opening import Opening
 from celery_rs.backends.sql import SqlBackend, open_store
 from celery_rs.backends.sql.notices import channel_of
-from celery_rs.backends.sql.store import PATIENCE_S
 from celery_rs.wire import TaskResult
 from tests import sql_servers
 from tests.backends.sql_opened import record

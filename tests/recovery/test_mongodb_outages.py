@@ -24,7 +24,7 @@ TASKS = 5000
 LOOKED_AT = 10
 """One of so many: the server has a worker to serve, too."""
 LOOK_S = 0.5
-SOON = "?serverSelectionTimeoutMS=300&socketTimeoutMS=300"
+SOON = "?serverSelectionTimeoutMS=1000&socketTimeoutMS=1000"
 
 
 def record(task_id: str) -> TaskResult:
@@ -75,36 +75,39 @@ def test_a_connection_that_has_ended_unnoticed_is_no_error(server: OwnMongo, sto
     assert store.fetch(["a"]) == {"a": record("a")}
 
 
-def test_a_store_that_is_down_is_named_in_one_line(server: OwnMongo) -> None:
-    store = open_backend(server.url + SOON, {}, expires=86_400)
-    store.store([record("a")])
+def test_a_store_that_is_down_is_named_in_one_line(server: OwnMongo, store: ResultBackend) -> None:
+    impatient = open_backend(server.url + SOON, {}, expires=86_400)
     server.kill()
+    where = f"result store mongodb://127.0.0.1:{server.port}/.* cannot be reached"
 
-    for ask in (lambda: store.fetch(["a"]), lambda: store.store([record("b")]), lambda: store.open_chord("g", 2)):
-        with pytest.raises(
-            BackendError, match=f"result store mongodb://127.0.0.1:{server.port}/.* cannot be reached"
-        ) as no:
+    for ask in (
+        lambda: impatient.fetch(["a"]),
+        lambda: impatient.store([record("b")]),
+        lambda: impatient.open_chord("g", 2),
+    ):
+        with pytest.raises(BackendError, match=where) as no:
             ask()
         assert "\n" not in str(no.value)
+    impatient.close()
     server.start()
 
     assert list(store.store([record("b")])) == [True]
-    store.close()
 
 
-def test_a_store_that_hangs_is_told_of_within_its_timeout(server: OwnMongo) -> None:
-    store = open_backend(server.url + SOON, {}, expires=86_400)
+def test_a_store_that_hangs_is_told_of_within_its_timeout(server: OwnMongo, store: ResultBackend) -> None:
+    impatient = open_backend(server.url + SOON, {}, expires=86_400)
     store.store([record("a")])
+    assert set(impatient.fetch(["a"])) == {"a"}
     server.signal(signal.SIGSTOP)
     began = time.monotonic()
 
     with pytest.raises(BackendError, match="did not answer in time"):
-        store.fetch(["a"])
+        impatient.fetch(["a"])
 
     assert time.monotonic() - began < DEADLINE_S / 4
     server.signal(signal.SIGCONT)
+    impatient.close()
     assert store.fetch(["a"]) == {"a": record("a")}
-    store.close()
 
 
 def test_all_who_wait_outlive_a_restart_of_their_store(server: OwnMongo, store: ResultBackend) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from celery_rs.backends.base import ChordClaim
 from celery_rs.backends.chord_book import ChordBook
-from celery_rs.backends.looking import watch_by_looking
+from celery_rs.backends.looking import Patient, watch_by_looking
 from celery_rs.backends.mongodb.client import Client, Database, Unreachable, refuses_credentials
 from celery_rs.backends.mongodb.documents import DocumentCodec
 from celery_rs.backends.mongodb.driver import errors, raw_bson
@@ -18,9 +18,6 @@ from celery_rs.backends.mongodb.records import Records
 from celery_rs.wire import ChordPart, TaskResult
 
 logger = logging.getLogger(__name__)
-
-PATIENCE_S = 30.0
-"""How long who waits does without a store that has answered before."""
 
 
 class Collections(NamedTuple):
@@ -68,7 +65,7 @@ class MongoBackend:
 
     def watch(self, ids: Collection[str], timeout: float | None) -> Iterator[TaskResult]:
         """A store that goes away in mid-wait is waited for, some time."""
-        return watch_by_looking(_Patient(self._records.fetch), ids, timeout, self._wait)
+        return watch_by_looking(Patient(self._records.fetch, Unreachable), ids, timeout, self._wait)
 
     def forget(self, ids: Collection[str]) -> None:
         self._records.forget(ids)
@@ -147,24 +144,3 @@ class MongoBackend:
 
     def close(self) -> None:
         self._client.close()
-
-
-class _Patient:
-    """Fetches for one who waits: once it has worked, a store that cannot be reached shows nothing for a while."""
-
-    def __init__(self, fetch: Callable[[Collection[str]], dict[str, TaskResult]]) -> None:
-        self._fetch = fetch
-        self._failing_since: float | None = None
-        self._has_worked = False
-
-    def __call__(self, ids: Collection[str]) -> dict[str, TaskResult]:
-        try:
-            found = self._fetch(ids)
-        except Unreachable:
-            now = time.monotonic()
-            self._failing_since = self._failing_since or now
-            if not self._has_worked or now - self._failing_since > PATIENCE_S:
-                raise
-            return {}
-        self._has_worked, self._failing_since = True, None
-        return found

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal
 
 from celery_rs.backends.base import ChordClaim
-from celery_rs.backends.looking import watch_by_looking
+from celery_rs.backends.looking import Patient, watch_by_looking
 from celery_rs.backends.sql import upsert
 from celery_rs.backends.sql.alchemy import sa
 from celery_rs.backends.sql.chords import Chords
@@ -19,9 +19,6 @@ from celery_rs.backends.sql.tables import Tables
 from celery_rs.backends.sql.troubles import Unreachable
 from celery_rs.backends.sql.upsert import Write
 from celery_rs.wire import ChordPart, TaskResult
-
-PATIENCE_S = 20.0
-"""How long a wait goes on without its store, as with a Redis."""
 
 
 class SqlBackend:
@@ -63,7 +60,7 @@ class SqlBackend:
 
     def watch(self, ids: Collection[str], timeout: float | None) -> Iterator[TaskResult]:
         """A store that goes away in mid-wait is waited for, some time."""
-        fetch = _Patient(self.fetch)
+        fetch = Patient(self.fetch, Unreachable)
         if self._ear is None:
             yield from watch_by_looking(fetch, ids, timeout, time.sleep)
             return
@@ -111,24 +108,3 @@ class SqlBackend:
         if self._ear is not None:
             self._ear.close()
         self.database.close()
-
-
-class _Patient:
-    """Fetches for one who waits: once it has worked, a store that cannot be reached shows nothing for a while."""
-
-    def __init__(self, fetch: Callable[[Collection[str]], dict[str, TaskResult]]) -> None:
-        self._fetch = fetch
-        self._failing_since: float | None = None
-        self._has_worked = False
-
-    def __call__(self, ids: Collection[str]) -> dict[str, TaskResult]:
-        try:
-            found = self._fetch(ids)
-        except Unreachable:
-            now = time.monotonic()
-            self._failing_since = self._failing_since or now
-            if not self._has_worked or now - self._failing_since > PATIENCE_S:
-                raise
-            return {}
-        self._has_worked, self._failing_since = True, None
-        return found
