@@ -130,9 +130,13 @@ class _Line:
         connection: Any = borrowed.driver_connection
         borrowed.detach()
         quoted = channel.replace('"', '""')
-        connection.autocommit = True
-        connection.cursor().execute(f'LISTEN "{quoted}"')
         self._connection = connection
+        try:
+            connection.autocommit = True
+            connection.cursor().execute(f'LISTEN "{quoted}"')
+        except engine.dialect.loaded_dbapi.Error:
+            connection.close()
+            raise
         self._is_psycopg2 = engine.dialect.driver == "psycopg2"
         self._poll = select.poll()
         self._poll.register(connection.fileno(), select.POLLIN)

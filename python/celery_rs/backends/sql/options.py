@@ -67,10 +67,7 @@ def open_store(opening: Opening, *, clock: Callable[[], float] = time.time, writ
         alone=_is_in_memory(url),
     )
     database = Database(place)
-    tables = Tables(
-        _words(settings, "database_table_names"),
-        _words(settings, "database_table_schemas"),
-    )
+    tables = Tables(_words(settings, "database_table_names"), _words(settings, "database_table_schemas"))
     dialect = database.engine.dialect
     return SqlBackend(
         database,
@@ -113,7 +110,9 @@ def _engine_options(url: sa.URL, settings: Mapping[str, Any]) -> dict[str, Any]:
     wanted = {name: value for name, value in timeouts.items() if name not in url.query}
     given = options.get("connect_args") or {}
     if not isinstance(given, Mapping):
-        raise ImproperlyConfigured(f"database_engine_options: expected a dict as 'connect_args', got {given!r}")
+        raise ImproperlyConfigured(
+            f"database_engine_options: expected a dict as 'connect_args', got {type(given).__name__}"
+        )
     options["connect_args"] = wanted | dict(given)
     if _is_in_memory(url):
         options = _without_a_pool(options)
