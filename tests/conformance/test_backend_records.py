@@ -1,14 +1,16 @@
 """Records of results: never backwards, fetched, watched, forgotten, expired."""
 
+import sys
 import threading
 import time
 
 import pytest
 
 from celery_rs import states
+from celery_rs.errors import RemoteError
 from celery_rs.serializers import JSON
 from celery_rs.transports import Completion
-from celery_rs.wire import TaskResult, decode_meta, encode_meta, supersedes
+from celery_rs.wire import TaskResult, decode_failure, decode_meta, encode_meta, supersedes
 
 pytestmark = pytest.mark.needs("store")
 
@@ -50,6 +52,17 @@ def test_all_that_a_record_may_tell_is_kept(backend):
     backend.store([TaskResult("a", "FAILURE", 2, told)])
 
     assert decode_meta(backend.fetch(["a"])["a"].meta) == decode_meta(told)
+
+
+@pytest.mark.parametrize(("module", "name"), [("os", "system"), ("antigravity", "Error"), ("builtins", "SystemExit")])
+def test_a_name_in_a_failure_is_not_imported_nor_called(backend, module, name):
+    told = {"exc_type": name, "exc_message": ["touch /tmp/x"], "exc_module": module}
+    backend.store([record("a", "FAILURE", result=told)])
+
+    raised = decode_failure(decode_meta(backend.fetch(["a"])["a"].meta).result)
+
+    assert type(raised) is RemoteError
+    assert "antigravity" not in sys.modules
 
 
 def test_another_process_fetches_it_too(world, backend):
