@@ -18,7 +18,7 @@ class Flower:
 
     def __init__(self, project: CeleryProject) -> None:
         self.port = free_port()
-        words = ("-A", "proj", "flower", "--address=127.0.0.1", f"--port={self.port}", "--inspect_timeout=5000")
+        words = ("-A", "proj", "flower", "--address=127.0.0.1", f"--port={self.port}", "--inspect_timeout=2000")
         self.process: Running = project.start(*words)
         self.process.wait_for("Visit me at")
         eventually(lambda: self.get("/api/workers") is not None, lambda: self.process.output)
