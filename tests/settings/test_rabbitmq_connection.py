@@ -563,3 +563,14 @@ def test_a_setting_that_makes_no_sense_is_refused_before_anything_is_opened() ->
         app.send_task("t")
 
     assert "settings of the broker: expected whole seconds, 0 for no heartbeats as 'heartbeat'" in str(error.value)
+
+
+def test_a_user_who_may_not_read_dead_letters_is_told_so_at_once(rabbit: Rabbit, name: str) -> None:
+    rabbit.server.ctl("add_vhost", name)
+    rabbit.server.ctl("set_permissions", "-p", name, "visitor", ".*", ".*", "^celery_rs.unrouted$")
+
+    with (
+        client(broker_url=f"amqp://visitor:visitor@127.0.0.1:{rabbit.server.port}/{name}") as app,
+        pytest.raises(OperationalError, match=r"access to queue 'celery_rs\.dead' .* refused for user 'visitor'"),
+    ):
+        app.transport.dead.page()

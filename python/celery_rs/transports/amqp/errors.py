@@ -15,6 +15,7 @@ RESOURCE_LOCKED = 405
 PRECONDITION_FAILED = 406
 NOT_ALLOWED = 530
 NOT_IMPLEMENTED = 540
+_EXCLUSIVE = "in exclusive use"
 
 
 class LinkLost(OperationalError):
@@ -41,6 +42,11 @@ def refusal(code: int, text: str | bytes, place: Place) -> ChannelRefused:
     error = ChannelRefused(words_of(code, text, place))
     error.code = code
     return error
+
+
+def in_exclusive_use(error: Refused) -> bool:
+    """Whether that is all that was wrong; a right that is missing has the same code."""
+    return error.code == ACCESS_REFUSED and _EXCLUSIVE in str(error)
 
 
 def lost_to(place: Place, error: OSError | ValueError, *, timeout: float | None = None) -> LinkLost:
@@ -110,7 +116,7 @@ _ADVICE = (
     (320, "", "an operator or a shutdown ended it; it is opened again"),
     (402, "", "this is for its operator; look into its log"),
     (ACCESS_REFUSED, "reserved prefix", "use another name"),
-    (ACCESS_REFUSED, "in exclusive use", "another consumer has this queue for itself; stop that one, or name another"),
+    (ACCESS_REFUSED, _EXCLUSIVE, "another consumer has this queue for itself; stop that one, or name another"),
     (
         ACCESS_REFUSED,
         "",

@@ -16,7 +16,7 @@ from celery_rs._core import Envelope, amqp_changed, amqp_content, amqp_headers, 
 from celery_rs.errors import OperationalError
 from celery_rs.transports.amqp import ladder, topology
 from celery_rs.transports.amqp import past as pasts
-from celery_rs.transports.amqp.errors import ACCESS_REFUSED, LinkLost, Refused
+from celery_rs.transports.amqp.errors import LinkLost, Refused, in_exclusive_use
 from celery_rs.transports.amqp.link import Channel, Item
 from celery_rs.transports.amqp.past import past_of
 from celery_rs.transports.amqp.publisher import CHANNEL, FRAME_MAX, Publisher
@@ -113,7 +113,7 @@ class AmqpDeadLetters:
                     declared, _ = channel.call_all([passive, consume], _PATIENCE_S)
                     break
                 except Refused as error:
-                    if error.code != ACCESS_REFUSED:
+                    if not in_exclusive_use(error):
                         raise
                     if time.monotonic() > until:
                         raise OperationalError("somebody else looks through the dead letters; try again") from None
