@@ -6,6 +6,7 @@ no mongod is to be had from package registries. Whoever has one names it.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
-from tests.redis_server import free_port
+from tests.redis_server import free_port, stop
 
 URL = os.environ.get("CELERY_RS_TEST_MONGODB", "mongodb://127.0.0.1:27017")
 PROGRAM = Path(sys.executable).with_name("secantusd-py")
@@ -69,9 +70,14 @@ class OwnMongo:
             assert self._process.poll() is None, "the server of MongoDB's protocol did not start"
             assert time.monotonic() < deadline, "it does not answer"
 
-    def signal(self, number: int) -> None:
+    def pause(self) -> None:
+        """It does not answer any more, though its port is open; `resume`, or `kill`, undoes that."""
         assert self._process is not None
-        self._process.send_signal(number)
+        stop(self._process.pid)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -1,6 +1,5 @@
 """A MongoDB that keeps results is killed and started again: nobody hangs with it, every result is there in the end."""
 
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ TASKS = 5000
 LOOKED_AT = 10
 """One of so many: the server has a worker to serve, too."""
 LOOK_S = 0.5
-SOON = "?serverSelectionTimeoutMS=1000&socketTimeoutMS=1000"
 
 
 def record(task_id: str) -> TaskResult:
@@ -75,8 +73,16 @@ def test_a_connection_that_has_ended_unnoticed_is_no_error(server: OwnMongo, sto
     assert store.fetch(["a"]) == {"a": record("a")}
 
 
-def test_a_store_that_is_down_is_named_in_one_line(server: OwnMongo, store: ResultBackend) -> None:
-    impatient = open_backend(server.url + SOON, {}, expires=86_400)
+@pytest.fixture
+def impatient(server: OwnMongo) -> Iterator[ResultBackend]:
+    store = open_backend(f"{server.url}?serverSelectionTimeoutMS=1000&socketTimeoutMS=1000", {}, expires=86_400)
+    yield store
+    store.close()
+
+
+def test_a_store_that_is_down_is_named_in_one_line(
+    server: OwnMongo, store: ResultBackend, impatient: ResultBackend
+) -> None:
     server.kill()
     where = f"result store mongodb://127.0.0.1:{server.port}/.* cannot be reached"
 
@@ -88,25 +94,26 @@ def test_a_store_that_is_down_is_named_in_one_line(server: OwnMongo, store: Resu
         with pytest.raises(BackendError, match=where) as no:
             ask()
         assert "\n" not in str(no.value)
-    impatient.close()
     server.start()
 
     assert list(store.store([record("b")])) == [True]
 
 
-def test_a_store_that_hangs_is_told_of_within_its_timeout(server: OwnMongo, store: ResultBackend) -> None:
-    impatient = open_backend(server.url + SOON, {}, expires=86_400)
+def test_a_store_that_hangs_is_told_of_within_its_timeout(
+    server: OwnMongo, store: ResultBackend, impatient: ResultBackend
+) -> None:
     store.store([record("a")])
     assert set(impatient.fetch(["a"])) == {"a"}
-    server.signal(signal.SIGSTOP)
+    server.pause()
     began = time.monotonic()
 
-    with pytest.raises(BackendError, match="did not answer in time"):
+    # The client asks once more by itself, over a connection that it may not get.
+    with pytest.raises(BackendError, match=r"did not answer in time|cannot be reached") as no:
         impatient.fetch(["a"])
 
     assert time.monotonic() - began < DEADLINE_S / 4
-    server.signal(signal.SIGCONT)
-    impatient.close()
+    assert "\n" not in str(no.value)
+    server.resume()
     assert store.fetch(["a"]) == {"a": record("a")}
 
 
@@ -121,7 +128,7 @@ def test_all_who_wait_outlive_a_restart_of_their_store(server: OwnMongo, store: 
 
 
 def test_a_client_that_always_retries_waits_for_a_store_that_is_not_there_yet(server: OwnMongo) -> None:
-    app = make_app(result_backend=server.url + SOON, result_backend_always_retry=True)
+    app = make_app(result_backend=f"{server.url}?serverSelectionTimeoutMS=1000", result_backend_always_retry=True)
     server.kill()
     found: list[object] = []
     waiting = threading.Thread(target=lambda: found.append(app.AsyncResult("a").get(timeout=DEADLINE_S)))
@@ -162,7 +169,7 @@ class Onlooker(threading.Thread):
         self.join()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_store_that_is_killed_during_5000_tasks_has_every_result_in_the_end(
     server: OwnMongo, store: ResultBackend, tmp_path: Path
 ) -> None:
@@ -174,10 +181,10 @@ def test_a_store_that_is_killed_during_5000_tasks_has_every_result_in_the_end(
         onlooker = Onlooker(store, sample)
         with fleet.worker("one", "-c", "2"):
             for share in (0.2, 0.5, 0.8):
-                eventually(lambda share=share: len(onlooker.ready) > share * len(sample), 120)  # type: ignore[misc]
+                eventually(lambda share=share: len(onlooker.ready) > share * len(sample), 180)  # type: ignore[misc]
                 server.kill()
                 server.start()
-            eventually(fleet.empty, 120)
+            eventually(fleet.empty, 180)
         onlooker.end()
         records = store.fetch(ids)
 
