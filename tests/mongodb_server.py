@@ -20,7 +20,8 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
-from tests.redis_server import free_port, stop
+from tests.redis_server import free_port
+from tests.stopping import stop
 
 URL = os.environ.get("CELERY_RS_TEST_MONGODB", "mongodb://127.0.0.1:27017")
 PROGRAM = Path(sys.executable).with_name("secantusd-py")
