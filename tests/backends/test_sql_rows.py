@@ -153,6 +153,21 @@ def test_a_result_that_is_refused_becomes_a_failure_that_says_so(
     assert "the record SUCCESS of task b cannot be stored" in caplog.text
 
 
+def test_a_result_for_which_the_server_hangs_up_becomes_a_failure_and_holds_up_no_other(store: SqlBackend) -> None:
+    longest = store.database.longest_statement()
+    if longest is None or longest > 1 << 25:
+        pytest.skip("there a statement may be as long as one likes")
+    batch = [record("a"), record("b", result="x" * longest), record("c")]
+
+    assert list(store.store(batch)) == [True, True, True]
+
+    found = store.fetch(["a", "b", "c"])
+    error = decode_failure(decode_meta(found["b"].meta).result)
+    assert (found["a"], found["c"]) == (record("a"), record("c"))
+    assert type(error).__name__ == "BackendStoreError"
+    assert f"no statement of more than {longest} bytes (max_allowed_packet)" in str(error)
+
+
 def test_an_id_that_no_row_can_have_is_logged_and_holds_nothing_up(
     store: SqlBackend, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

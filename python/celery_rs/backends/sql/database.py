@@ -106,6 +106,12 @@ class Database:
             lambda connection: sa.inspect(connection).has_table(table.name, schema=table.schema)
         )
 
+    def longest_statement(self) -> int | None:
+        """In bytes, where a server hangs up on who sends more; None where none does."""
+        if self.engine.dialect.name not in ("mysql", "mariadb"):
+            return None
+        return self.ask(lambda connection: connection.execute(sa.text("SELECT @@max_allowed_packet")).scalar())
+
     @contextmanager
     def _in_words_of_the_store(self) -> Iterator[None]:
         try:

@@ -19,7 +19,7 @@ from celery_rs.backends.sql.expiry import Expiry
 from celery_rs.backends.sql.notices import notify
 from celery_rs.backends.sql.rows import Row, RowCodec
 from celery_rs.backends.sql.tables import Tables
-from celery_rs.backends.sql.troubles import RefusedValue
+from celery_rs.backends.sql.troubles import RefusedValue, Unreachable
 from celery_rs.backends.sql.upsert import Write
 from celery_rs.errors import BackendStoreError, ContentError, EncodeError
 from celery_rs.wire import ResultCodec, TaskResult, encode_failure, encode_meta
@@ -87,7 +87,15 @@ class Records(NamedTuple):
             notify(connection, self.tables.tasks, ready)
             return written
 
-        return self.database.ask(stored, *self.tables.of_results)
+        try:
+            return self.database.ask(stored, *self.tables.of_results)
+        except Unreachable as error:
+            limit = self.database.longest_statement()
+            if limit is None or all(2 * _weight(row) <= limit for row in rows):
+                raise
+            raise RefusedValue(
+                f"{error}; it takes no statement of more than {limit} bytes (max_allowed_packet)"
+            ) from None
 
     def _drop_gone(self, connection: sa.Connection, rows: Sequence[Row]) -> None:
         """What has expired stands in nobody's way. It is looked for first, since deleting nothing may lock much."""
@@ -159,10 +167,15 @@ def _chunks(rows: Sequence[Row], places: Sequence[int]) -> Iterator[list[int]]:
     chunk: list[int] = []
     size = 0
     for place in places:
-        weight = len(rows[place]["result"] or b"") + len(rows[place]["traceback"] or "")
+        weight = _weight(rows[place])
         if chunk and (len(chunk) == _ROWS_AT_ONCE or size + weight > _BYTES_AT_ONCE):
             yield chunk
             chunk, size = [], 0
         chunk.append(place)
         size += weight
     yield chunk
+
+
+def _weight(row: Row) -> int:
+    """About how many bytes there are to send; at most twice as many where quotes have to be escaped."""
+    return sum(len(value) for value in row.values() if isinstance(value, bytes | str))
