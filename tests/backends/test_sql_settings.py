@@ -114,6 +114,14 @@ def test_an_engine_callback_that_cannot_be_called_is_refused(url: str) -> None:
         pass
 
 
+def test_an_engine_callback_that_is_not_there_is_named_with_its_setting(url: str) -> None:
+    with (
+        pytest.raises(ImproperlyConfigured, match=r"database_engine_callback 'nowhere:login' cannot be loaded"),
+        opened(f"db+{url}", database_engine_callback="nowhere:login"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("short", [True, False])
 def test_database_short_lived_sessions_keep_no_connection(url: str, short: bool) -> None:
     connected: list[object] = []
@@ -188,6 +196,7 @@ def test_opening_a_store_connects_to_nothing(tmp_path: Path) -> None:
     [
         ("db+nonsense", "database_url|URL"),
         ("db+nonsense://scott:tiger@host/x", "nonsense"),
+        ("db+postgresql://scott:tiger@host:abc/x", "expected a URL of SQLAlchemy.*host:abc"),
         ("db+oracle://scott:tiger@host/x", "pip install"),
         ("db+mysql+mysqldb://scott:tiger@host/x", "needs the module 'MySQLdb'; pip install 'mysqlclient'"),
     ],

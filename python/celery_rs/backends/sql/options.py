@@ -92,7 +92,7 @@ def _url_of(opening: Opening) -> sa.URL:
     given = given.removeprefix("db+").removeprefix("database+")
     try:
         return _with_a_driver(sa.make_url(given))
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):  # the latter: a port that is no number
         raise ImproperlyConfigured(
             f"expected a URL of SQLAlchemy such as 'db+postgresql://user@host/database', got {mask_url(given)!r}"
         ) from None
@@ -150,7 +150,7 @@ def _engine(url: sa.URL, options: Mapping[str, Any], callback: Callable[[sa.Engi
 
 def _callback(settings: Mapping[str, Any]) -> Callable[[sa.Engine], object] | None:
     given = settings.get("database_engine_callback")
-    found = load(given) if isinstance(given, str) else given
+    found = load(given, "database_engine_callback") if isinstance(given, str) else given
     if found is not None and not callable(found):
         raise ImproperlyConfigured(f"database_engine_callback: expected a function of an engine, got {given!r}")
     return found
