@@ -1,6 +1,7 @@
 """What an app does by itself in a Django project, and leaves alone elsewhere."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,19 @@ def test_nothing_of_django_is_loaded_where_it_is_not_in_use():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("store", ["django-db", "django-cache"])
+def test_a_store_of_django_asks_for_a_project_where_nobody_names_one(store):
+    code = f"from celery_rs import Celery; Celery('a', backend={store!r}).AsyncResult('x').state"
+    elsewhere = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+
+    done = subprocess.run([sys.executable, "-c", code], env=elsewhere, capture_output=True, text=True, timeout=60)
+
+    assert done.stderr.splitlines()[-1] == (
+        f"celery_rs.errors.ImproperlyConfigured: the result store {store} needs a Django project; "
+        "set DJANGO_SETTINGS_MODULE, such as 'proj.settings'"
+    )
 
 
 def test_a_missing_django_is_a_warning(monkeypatch):

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 from celery_rs import states
 from celery_rs.backends.base import ChordClaim
 from celery_rs.backends.django.inherited import forget_inherited
-from celery_rs.backends.django.needed import of_django
+from celery_rs.backends.django.needed import expect_a_project, of_django
 from celery_rs.backends.looking import watch_by_looking
 from celery_rs.backends.opening import Opening
 from celery_rs.errors import (
@@ -180,6 +180,7 @@ class DjangoCacheBackend:
 
 
 def open_store(opening: Opening) -> DjangoCacheBackend:
+    expect_a_project("django-cache")
     return DjangoCacheBackend(opening)
 
 

@@ -17,7 +17,7 @@ from celery_rs import states
 from celery_rs.backends.base import ChordClaim
 from celery_rs.backends.chord_book import ChordBook, Step
 from celery_rs.backends.django.inherited import forget_inherited
-from celery_rs.backends.django.needed import of_django
+from celery_rs.backends.django.needed import expect_a_project, of_django
 from celery_rs.backends.django.rows import attempt_of, columns_of, group_columns, group_meta, is_text, record_of
 from celery_rs.backends.django.tables import apps, db, flaw, model
 from celery_rs.backends.looking import watch_by_looking
@@ -297,6 +297,7 @@ class DjangoDatabaseBackend:
 
 
 def open_store(opening: Opening) -> DjangoDatabaseBackend:
+    expect_a_project("django-db")
     return DjangoDatabaseBackend(opening)
 
 
