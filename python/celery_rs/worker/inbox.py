@@ -59,7 +59,7 @@ class Signalled(NamedTuple):
 
 
 class ThreadDied(NamedTuple):
-    """One of the worker's own threads has failed, or has given up: the worker cannot go on."""
+    """One of the worker's own threads has failed, or has given up, or lost what it needs: the worker cannot go on."""
 
     reason: str
 

@@ -31,7 +31,7 @@ from celery_rs.worker.dispatcher import PARKED_MOST, Caps, Dispatcher
 from celery_rs.worker.endings import Endings
 from celery_rs.worker.handlers import Handlers, abandon
 from celery_rs.worker.heart import INTERVAL_S, Heart
-from celery_rs.worker.inbox import Inbox, Signalled
+from celery_rs.worker.inbox import Inbox, Signalled, ThreadDied
 from celery_rs.worker.journal import Counts
 from celery_rs.worker.leases import Leases
 from celery_rs.worker.lifecycle import Lifecycle, terminate_is_quit
@@ -145,7 +145,7 @@ class Worker:
             pool = self._pool()
             parts.callback(pool.stop)
             pool.start(box.post, watch)
-            results = self._results(parts, pool)
+            results = self._results(parts, pool, box)
             consumer = self._connect(box, watch, pool, lifecycle, unconnected)
             if consumer is not None:
                 if statedb is not None:
@@ -239,12 +239,17 @@ class Worker:
             autoscale=self.autoscale,
         )
 
-    def _results(self, parts: ExitStack, pool: Pool) -> ResultWriter:
+    def _results(self, parts: ExitStack, pool: Pool, box: Inbox) -> ResultWriter:
         """The result store as the parent writes to it; like the pool, before any thread exists."""
         store = self.app.backend
         if store.place == "parent" or pool.blocks:
             return store
-        clerk = Clerk(lambda: self.app.backend, store.describe(), self._duties())
+        clerk = Clerk(
+            lambda: self.app.backend,
+            store.describe(),
+            self._duties(),
+            broken=lambda reason: box.post(ThreadDied(reason)),
+        )
         clerk.start()
         parts.callback(clerk.stop)
         return clerk

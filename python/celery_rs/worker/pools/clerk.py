@@ -33,13 +33,22 @@ logger = logging.getLogger(__name__)
 class Clerk:
     """See `ResultWriter`; for one thread. `open_store` is called in the process, once; `store` is its name for people.
 
-    Each process enters and leaves as those of the pool do, with the index 0.
+    Each process enters and leaves as those of the pool do, with the index 0. `broken` is told why there can be no
+    next one: the process that they are forked from has died.
     """
 
-    def __init__(self, open_store: Callable[[], ResultWriter], store: str, duties: Duties) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], ResultWriter],
+        store: str,
+        duties: Duties,
+        broken: Callable[[str], object] = lambda reason: None,
+    ) -> None:
         self._open_store = open_store
         self._store = store
         self._duties = duties
+        self._broken = broken
+        self._obituary = ""
         self._nursery: Nursery | None = None
         self._pipe: socket.socket | None = None
         self._frames = Frames()
@@ -111,8 +120,15 @@ class Clerk:
         select.select([self._nursery], [], [], DEATH_WITHIN_S)
         deaths = self._nursery.deaths()
         if deaths is None:
-            return f"with the one it is forked from: {self._nursery.obituary()}; start the worker again"
+            return f"with the one it is forked from: {self._bury(self._nursery)}"
         return deaths[-1].how if deaths else "unknown cause"
+
+    def _bury(self, nursery: Nursery) -> str:
+        """How it died."""
+        if not self._obituary:
+            self._obituary = nursery.obituary()
+            self._broken(f"the process that forks those which write to {self._store} died: {self._obituary}")
+        return self._obituary
 
     def _serve(self, _slot: int, pipe: socket.socket) -> None:
         """The life of the process."""
