@@ -91,6 +91,20 @@ class Picky(Dict):
         super().set(key, value)
 
 
+class ShortIds(Dict):
+    """Takes no long ids, and cannot even be asked for ids with a slash."""
+
+    def get(self, key: Any) -> Any:
+        if b"/" in key:
+            raise ValueError("no such name")
+        return super().get(key)
+
+    def set(self, key: Any, value: Any) -> None:
+        if len(key) > 100:
+            raise ValueError("name too long")
+        super().set(key, value)
+
+
 class NotMade(Dict):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError("no licence")

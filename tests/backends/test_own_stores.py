@@ -122,6 +122,20 @@ def test_a_record_that_is_refused_again_and_again_becomes_a_failure_and_holds_up
             app.AsyncResult("b").get(timeout=1)
 
 
+@pytest.mark.parametrize("task_id", ["a" * 200, "a/b"])
+def test_a_task_whose_id_the_store_cannot_take_holds_up_nobody(task_id: str, caplog: pytest.LogCaptureFixture) -> None:
+    with closing(app_of("ShortIds")) as app:
+        for _ in range(TRIES - 1):
+            with pytest.raises(BackendError, match="name"):
+                app.backend.store([record(task_id), record("z")])
+
+        assert list(app.backend.store([record(task_id), record("z")])) == [False, True]
+
+        assert app.backend.fetch(["z"]) == {"z": record("z")}
+        assert len(own_stores.values) == 1, "nothing else is left there"
+    assert f"the record SUCCESS of task {task_id!r} is dropped, others are taken" in caplog.text
+
+
 def test_a_store_that_refuses_everything_makes_no_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_stores.Picky, "down", True)
     with closing(app_of("Picky")) as app:

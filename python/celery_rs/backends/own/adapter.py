@@ -8,9 +8,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Literal
+from uuid import uuid4
 
 from celery_rs import states
 from celery_rs.backends.base import ChordClaim
@@ -93,7 +94,10 @@ class OwnBackend:
         return written
 
     def _store(self, record: TaskResult) -> bool:
-        over = self._fetch_one(record.task_id)
+        try:
+            over = self._fetch_one(record.task_id)
+        except BackendError as error:
+            return self._leave_out(record, error, self._count_failure(record))
         if over and not supersedes(record.state, record.attempt, over=over.state, over_attempt=over.attempt):
             return False
         try:
@@ -112,16 +116,43 @@ class OwnBackend:
 
     def _store_instead(self, record: TaskResult, error: BackendError) -> bool:
         """A record that is refused again and again gives way to a failure that says so, if the store takes that."""
-        self._failed[record.task_id] = tries = self._failed.get(record.task_id, 0) + 1
+        tries = self._count_failure(record)
         if tries < TRIES:
             raise error
         is_ready = record.state in states.READY_STATES
-        is_back = is_ready and not self._takes_failure(record, error)
+        try:
+            is_back = is_ready and not self._takes_failure(record, error)
+        except BackendError:
+            return self._leave_out(record, error, tries)
         del self._failed[record.task_id]
         if not is_back:
             what = "and is a failure now" if is_ready else "and is not kept"
             logger.error("%s: the record %s of task %s is refused %s", error, record.state, record.task_id, what)
         return is_back
+
+    def _count_failure(self, record: TaskResult) -> int:
+        self._failed[record.task_id] = tries = self._failed.get(record.task_id, 0) + 1
+        return tries
+
+    def _leave_out(self, record: TaskResult, error: BackendError, tries: int) -> bool:
+        """A task of which the store takes nothing at all holds up no other. Raises `error` if others fare no better."""
+        if tries < TRIES or not self._takes_another(record, error):
+            raise error
+        del self._failed[record.task_id]
+        logger.error("%s: the record %s of task %r is dropped, others are taken", error, record.state, record.task_id)
+        return False
+
+    def _takes_another(self, record: TaskResult, error: BackendError) -> bool:
+        """Whether the same would be taken under an id that Celery makes; it is forgotten where the store can."""
+        other = str(uuid4())
+        try:
+            self._fetch_one(other)
+            self._write(failure_instead(other, BackendStoreError(str(error)), now=time.time(), codec=self._codec))
+        except BackendError:
+            return False
+        with suppress(BackendError, NotSupported):
+            self.forget([other])
+        return True
 
     def _takes_failure(self, record: TaskResult, error: BackendError) -> bool:
         """Raises BackendError when it is the store that is at fault; False if it has come back just now."""
