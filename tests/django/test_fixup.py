@@ -48,6 +48,18 @@ def test_a_store_of_django_asks_for_a_project_where_nobody_names_one(store):
     )
 
 
+def test_a_project_that_is_not_there_is_told_in_one_line():
+    code = "from celery_rs import Celery; Celery('a', backend='django-db').AsyncResult('x').state"
+    there = os.environ | {"DJANGO_SETTINGS_MODULE": "nowhere.settings"}
+
+    done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, timeout=60)
+
+    assert done.stderr.splitlines()[-1] == (
+        "celery_rs.errors.ImproperlyConfigured: the result store django-db cannot set up Django with "
+        "DJANGO_SETTINGS_MODULE='nowhere.settings': No module named 'nowhere'"
+    )
+
+
 def test_a_missing_django_is_a_warning(monkeypatch):
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "proj.settings")
     monkeypatch.setattr("celery_rs.app.fixups.find_spec", lambda _: None)

@@ -1,5 +1,6 @@
 """The tables of the results: models of the app labelled `django_celery_results`, whichever package brings it."""
 
+import os
 from typing import Any
 
 from celery_rs.backends.django.needed import of_django
@@ -17,7 +18,7 @@ MIGRATE = f"run `python manage.py migrate {LABEL}`"
 def model(name: str) -> Any:
     """`TaskResult`, `GroupResult` or `ChordCounter`. Raises ImproperlyConfigured when no app has it."""
     if not apps.ready:
-        django.setup()
+        _set_up()
     try:
         return apps.get_model(LABEL, name)
     except LookupError:
@@ -25,6 +26,16 @@ def model(name: str) -> Any:
             f"the result store django-db expects an app labelled {LABEL!r} in INSTALLED_APPS, and there is none; "
             f"add {APP!r} and {MIGRATE}"
         ) from None
+
+
+def _set_up() -> None:
+    try:
+        django.setup()
+    except ImportError as error:
+        project = os.environ.get("DJANGO_SETTINGS_MODULE")
+        raise ImproperlyConfigured(
+            f"the result store django-db cannot set up Django with DJANGO_SETTINGS_MODULE={project!r}: {error}"
+        ) from error
 
 
 def flaw(model: Any, alias: str) -> str | None:
