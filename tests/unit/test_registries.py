@@ -1,5 +1,6 @@
 """URLs: which adapter they open, and what the others are told."""
 
+import re
 import subprocess
 import sys
 
@@ -66,6 +67,14 @@ def test_a_store_that_celery_knows_is_refused_by_name(url):
         open_backend(url, {}, expires=60)
 
     assert f"stores like {scheme}:// are not supported yet" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@h/db", "mysql+pymysql://h/db"])
+def test_a_database_is_asked_for_with_db_before_it(url):
+    scheme = url.partition("://")[0]
+
+    with pytest.raises(ImproperlyConfigured, match=rf"did you mean db\+{re.escape(scheme)}://\?$"):
+        open_backend(url, {}, expires=60)
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "sqlite", "nonsense://x", "redis"])

@@ -35,6 +35,8 @@ _ADAPTERS: Mapping[str, str] = {
 """Kind of URL → the module here whose `open_store` takes an `Opening`."""
 _WITHOUT_URL = frozenset({"", "cache", "database", "db", "disabled", "django-cache", "django-db", "mongodb", "rpc"})
 """What is named only: settings of its own say the rest."""
+_SQL = frozenset({"mariadb", "mssql", "mysql", "oracle", "postgresql"})
+"""What SQLAlchemy calls its own, without the `db+` before it."""
 _NOT_YET = frozenset(
     {
         "elasticsearch", "cassandra", "couchbase", "couchdb", "arangodb", "cosmosdbsql", "dynamodb", "s3", "gs",
@@ -71,15 +73,18 @@ def open_backend(
     own = elsewhere(opening.url)
     if own is not None:
         return open_own(own, opening)
+    raise ImproperlyConfigured(_complaint(opening, kind))
+
+
+def _complaint(opening: Opening, kind: str) -> str:
+    scheme = opening.url.partition("://")[0]
     if kind in _NOT_YET:
-        scheme = opening.url.partition("://")[0]
-        raise ImproperlyConfigured(
+        return (
             f"expected a redis://, sqlite:// or memory:// result store, stores like {scheme}:// are not supported yet; "
             "use 'sqlite:///results.sqlite3'"
         )
-    raise ImproperlyConfigured(
-        f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {opening.shown!r}"
-    )
+    hint = f"; did you mean db+{scheme}://?" if kind in _SQL else ""
+    return f"expected a result store's URL such as 'sqlite:///results.sqlite3', got {opening.shown!r}{hint}"
 
 
 def kind_of(url: str) -> str:
