@@ -12,8 +12,12 @@ TASKS = 20
 
 
 @contextmanager
-def working(project: Project) -> Iterator[None]:
-    settings = {"result_backend": f"tests.worker.odd_values:OddValues+own://{project.folder}"}
+def working(project: Project, *, late: bool = False) -> Iterator[None]:
+    """`late` is how messages are acknowledged."""
+    settings: dict[str, object] = {
+        "result_backend": f"tests.worker.odd_values:OddValues+own://{project.folder}",
+        "task_acks_late": late,
+    }
     project.app.conf.update(settings)
     with project.worker("-c", "2", settings=settings):
         yield
@@ -72,10 +76,10 @@ def test_a_result_that_the_store_always_refuses_holds_up_no_other(project: Proje
 
 def test_a_worker_that_is_killed_while_the_store_hangs(project: Project) -> None:
     (project.folder / "hang").touch()
-    with working(project):
+    with working(project, late=True):
         ids = send(project)
         eventually((project.folder / "hanging").exists)
     (project.folder / "hang").unlink()
 
-    with working(project):
+    with working(project, late=True):
         assert [project.app.AsyncResult(id).get(timeout=60) for id in ids] == [f"ran {n}" for n in range(TASKS)]
