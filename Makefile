@@ -12,8 +12,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 RUST := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
 
-# Tests mostly wait for processes of their own, so there is room for one more than there are processors.
-JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 1) + 1 )))
+JOBS ?= auto
 MINUTES ?= 5
 ARGS ?=
 # The servers that tests talk to; tests/brokers.sh installs and starts what is missing.
