@@ -89,7 +89,7 @@ def test_a_worker_whose_connections_are_cut_goes_on_at_once(tmp_path: Path, own_
     ):
         for _ in range(5):
             proxy.cut()
-            fleet.wait_for(fleet.send_many(LATE, 20, 0.01), 5.0)
+            fleet.wait_for(fleet.send_many(LATE, 20, 0.01), 8.0)  # sooner than any lease ends
         eventually(fleet.empty)
 
     assert fleet.read().repeated() == set()
