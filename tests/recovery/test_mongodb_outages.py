@@ -16,6 +16,7 @@ from celery_rs.wire import TaskResult, encode_meta
 from tests.apps import make_app
 from tests.mongodb_server import OwnMongo, own_mongo
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet
+from tests.recovery.waiter import ALREADY, Waiter
 from tests.worker.process import eventually
 
 DEADLINE_S = 60.0
@@ -40,29 +41,6 @@ def store(server: OwnMongo) -> Iterator[ResultBackend]:
     store = open_backend(server.url, {}, expires=86_400)
     yield store
     store.close()
-
-
-class Waiter(threading.Thread):
-    """Waits for one result, as `get` does."""
-
-    def __init__(self, store: ResultBackend, task_id: str) -> None:
-        super().__init__(name=f"waits for {task_id}")
-        self.store = store
-        self.task_id = task_id
-        self.found: list[TaskResult] = []
-        self.error: Exception | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.found = list(self.store.watch([self.task_id], DEADLINE_S))
-        except BackendError as error:
-            self.error = error
-
-    def end(self) -> list[TaskResult]:
-        self.join(DEADLINE_S)
-        assert self.error is None
-        return self.found
 
 
 def test_a_connection_that_has_ended_unnoticed_is_no_error(server: OwnMongo, store: ResultBackend) -> None:
@@ -119,6 +97,7 @@ def test_a_store_that_hangs_is_told_of_within_its_timeout(
 
 def test_all_who_wait_outlive_a_restart_of_their_store(server: OwnMongo, store: ResultBackend) -> None:
     store.fetch(["a"])
+    store.store([record(ALREADY)])
     waiters = [Waiter(store, f"task-{number}") for number in range(5)]
     server.kill()
     server.start()

@@ -1,6 +1,5 @@
 """A SQL database that keeps results is stopped, killed or hangs: nobody hangs with it, and who waits is told."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,13 +8,11 @@ import pytest
 from celery_rs.backends.opening import Opening
 from celery_rs.backends.sql import SqlBackend, open_store, patience
 from celery_rs.errors import BackendError
-from celery_rs.wire import TaskResult
 from tests.backends.sql_opened import record
 from tests.own_databases import PASSWORD, OwnDatabase, own_database
+from tests.recovery.waiter import ALREADY, Waiter
 
 __all__ = ["own_database"]
-
-DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -23,34 +20,6 @@ def store(own_database: OwnDatabase) -> Iterator[SqlBackend]:
     store = open_store(Opening(f"db+{own_database.url}", {}, {}, None))
     yield store
     store.close()
-
-
-class Waiter(threading.Thread):
-    """Waits for one result, as `get` does; it has begun to once this has been made."""
-
-    def __init__(self, store: SqlBackend, task_id: str) -> None:
-        super().__init__(name=f"waits for {task_id}")
-        self.store = store
-        self.task_id = task_id
-        self.found: list[TaskResult] = []
-        self.error: Exception | None = None
-        self.waits = threading.Event()
-        self.start()
-        assert self.waits.wait(DEADLINE_S)
-
-    def run(self) -> None:
-        try:
-            watching = self.store.watch(["there already", self.task_id], DEADLINE_S)
-            next(watching)
-            self.waits.set()
-            self.found = list(watching)
-        except BackendError as error:
-            self.error = error
-
-    def end(self) -> list[TaskResult]:
-        self.join(DEADLINE_S)
-        assert self.error is None
-        return self.found
 
 
 def complaint(ask: Callable[[], object]) -> str:
@@ -83,7 +52,7 @@ def test_a_store_that_is_down_is_named_in_one_line(own_database: OwnDatabase, st
 
 
 def test_all_who_wait_outlive_a_restart_of_their_store(own_database: OwnDatabase, store: SqlBackend) -> None:
-    store.store([record("there already")])
+    store.store([record(ALREADY)])
     waiters = [Waiter(store, f"task-{number}") for number in range(5)]
     own_database.kill()
     own_database.start()
