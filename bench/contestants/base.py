@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Contestant:
     """Do results go to the caller's own queue, so that they are lost once it is gone?"""
     worker: tuple[str, ...] = ()
     """What `python -m` runs, where that is no worker of Celery's command line."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """What it cannot do, and why in one clause: results, bulk, eta, rate_limit, routes or signals."""
 
     def environment_for(self, place: Path, marks: Path, results: bool) -> dict[str, str]:
         """The environment of its processes, working in `place`."""
