@@ -20,8 +20,11 @@ _URLS = ("_url", "result_backend")
 _OF_NAMES = frozenset({"task_routes", "task_annotations", "task_queues", "beat_schedule"})
 """Settings whose keys are the users' own names of tasks, queues and schedules."""
 
-# A URL ends at white space or a quote; the next one of a failover list begins with its own scheme.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:(?![;,]?[A-Za-z][A-Za-z0-9+.-]*://)[^\s'\"])*")
+# A URL ends at white space or a quote; the next one of a failover list follows a separator, with a scheme of its own.
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_URLS_IN_A_ROW = re.compile(rf"{_SCHEME}[^\s'\"]*")
+_NEXT = re.compile(rf"[;,](?={_SCHEME})")
+_WITHOUT_USER = re.compile(rf"{_SCHEME}(?:\[[^]]*]|[^:/?#]*)(?::[0-9]*)?(?:[/?#]|$)")
 _QUERY = re.compile(r"([?&;]([^=&;\s'\"]+)=)([^&;\s'\"]+)")
 
 
@@ -34,7 +37,7 @@ def mask_urls(text: str) -> str:
     """`text` with the password of each URL in it masked; users, hosts and paths stay."""
     if "://" not in text:
         return text
-    return _URL.sub(lambda found: _masked(found[0]), text)
+    return _URLS_IN_A_ROW.sub(lambda found: _masked_list(found[0]), text)
 
 
 def mask_url(text: str) -> str:
@@ -57,13 +60,25 @@ def censor(name: str, value: Any) -> Any:
     return mask_url(value) if name.endswith(_URLS) else mask_urls(value)
 
 
-def _masked(url: str) -> str:
+def _masked_list(urls: str) -> str:
+    """Each for itself. A password may hold a separator and a scheme too: what may be the rest of one does not show."""
+    shown, begin = [], 0
+    for separator in _NEXT.finditer(urls):
+        url = urls[begin : separator.start()]
+        if "@" in url or _WITHOUT_USER.match(url):
+            shown.append(_masked(url, first=begin == 0) + separator[0])
+            begin = separator.end()
+    return "".join(shown) + _masked(urls[begin:], first=begin == 0)
+
+
+def _masked(url: str, *, first: bool) -> str:
     scheme, _, rest = url.partition("://")
     # The last @ ends the user's part: a password may hold any other character, be it escaped or not.
     authority, at, place = rest.rpartition("@")
-    if at and not authority.startswith("/"):
+    if at and not (first and authority.startswith("/")):  # a file's path
         user, colon, _ = authority.partition(":")
-        rest = f"{user}{colon}{MASK if colon else ''}@{place}"
+        alone = user if first else MASK
+        rest = f"{user}:{MASK}@{place}" if colon else f"{alone}@{place}"
     return f"{scheme}://{_QUERY.sub(_masked_query, rest)}"
 
 
