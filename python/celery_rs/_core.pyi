@@ -15,6 +15,7 @@ __all__ = [
     "PoolPage",
     "RateLimiter",
     "RouteTable",
+    "SpinWait",
     "amqp_changed",
     "amqp_content",
     "amqp_headers",
@@ -103,6 +104,37 @@ def pack_pushes(messages: Sequence[Message], routes: Sequence[tuple[str, str]], 
 
     Raises ValueError as `seal_envelopes` does.
     """
+
+@final
+class SpinWait:
+    """Waits for what the peer of a connection sends: awake for a short while, then asleep. One per connection.
+
+    Putting a core to sleep and waking it costs more than many a reply takes. So for up to `limit` seconds the socket is
+    looked at again and again, and between two looks the core is offered to whoever else wants it; other threads of the
+    interpreter run meanwhile. After waits that brought nothing so soon it sleeps at once, for 2, 4 … 64 waits, and then
+    tries again. A `limit` of 0 always sleeps. One thread at a time; the numbers are those of open files.
+    """
+
+    def __new__(cls, limit: float = 100e-6) -> Self: ...
+    @property
+    def is_awake(self) -> bool:
+        """Whether the next wait begins awake."""
+
+    def recv(self, fd: int, size: int = ..., /) -> bytes:
+        """What has come, at most `size` bytes; empty at the end of the connection.
+
+        The socket is one that blocks, without TLS. Raises OSError, of which BlockingIOError when SO_RCVTIMEO is over,
+        and what the handler of a signal raises.
+        """
+
+    def exchange(self, fd: int, data: bytes, size: int = ..., /) -> bytes:
+        """Write all of `data`, then `recv`, in one call. Raises BlockingIOError also when SO_SNDTIMEO is over."""
+
+    def readable(self, *fds: int) -> bool:
+        """Look at these while it is worth it, at least once; whether one of them can be read, or has ended.
+
+        For those who then wait for several files by a poll of their own.
+        """
 
 @final
 class FrameReader:

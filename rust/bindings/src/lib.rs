@@ -15,6 +15,8 @@ mod page;
 mod process;
 mod router;
 mod scan;
+#[cfg(unix)]
+mod spin;
 
 use pyo3::prelude::*;
 
@@ -47,4 +49,7 @@ mod _core {
     use super::router::{topic_matches, RouteTable};
     #[pymodule_export]
     use super::scan::is_plain_json;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::spin::SpinWait;
 }

@@ -18,6 +18,7 @@ mod rate;
 mod router;
 mod scan;
 mod seal;
+mod spin;
 mod text;
 mod timestamp;
 
@@ -34,5 +35,6 @@ pub use rate::{checked_rate, parse_rate};
 pub use router::{Router, Rule};
 pub use scan::is_plain;
 pub use seal::{seal, Message, Number};
+pub use spin::Spin;
 pub use text::JsonText;
 pub use timestamp::parse_timestamp;
