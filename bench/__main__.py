@@ -1,24 +1,28 @@
-"""`python -m bench`: ask every scenario of every contestant, in turn, several times.
-
-Contestants alternate, and every second round goes backwards, so that a machine that warms up or slows down does so
-for all of them.
-"""
+"""`python -m bench`: measure celery-rs beside other task queues, or make the tables of a run again."""
 
 import argparse
+import shlex
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
-from bench.contestants import CONTESTANTS, DEFAULT, Contestant, ContestantError
-from bench.machine import describe
-from bench.report import Report, Round, Section, Terms, render, to_json
-from bench.scenarios import SCENARIOS, Effort, Scenario, Stage
+from bench import record, tables
+from bench.charts import charts
+from bench.contestants import CONTESTANTS, DEFAULT
+from bench.plan import PLANS, Entry
+from bench.progress import Progress
+from bench.record import RecordError
+from bench.report import Report
+from bench.run import Run
+from bench.scenarios import SCENARIOS, Effort
 
 Number = Callable[[str], float]
+_RENDER = "render"
+_NO_CHARTS = "matplotlib is not there: run `.venv/bin/python -m pip install --group bench`"
 
 
 def _more_than_zero(kind: type[int] | type[float]) -> Number:
@@ -31,15 +35,24 @@ def _more_than_zero(kind: type[int] | type[float]) -> Number:
     return number
 
 
-def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+def _arguments(given: Sequence[str]) -> argparse.Namespace:
+    plans = "; ".join(f"{name}: {plan.purpose}, about {plan.minutes} minutes" for name, plan in PLANS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Throughput, latency and cost of celery-rs beside Celery.",
-        epilog="examples: python -m bench drain --tasks 20000 --repeat 5; python -m bench delay idle --json out.json",
+        description="Throughput, latency and cost of celery-rs beside other task queues.",
+        epilog=f"plans: {plans}. Examples: python -m bench drain --tasks 20000 --repeat 5; "
+        "python -m bench delay idle --contestants celery-rs-redis celery-redis --json out.json; "
+        "python -m bench --plan report --resume run.json; python -m bench render run.json --into docs/benchmarks",
     )
     count, seconds = _more_than_zero(int), _more_than_zero(float)
     add = parser.add_argument
-    add("scenarios", nargs="*", metavar="SCENARIO", help=f"what to ask (all): {', '.join(SCENARIOS)}")
+    add(
+        "scenarios",
+        nargs="*",
+        metavar="SCENARIO",
+        help=f"what to ask (all): {', '.join(SCENARIOS)}; or `{_RENDER} FILE.json`, to measure nothing",
+    )
+    add("--plan", choices=PLANS, help="ask what a plan says, and nothing else")
     add(
         "--contestants",
         nargs="+",
@@ -67,71 +80,41 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
         metavar="DIR",
         help="where brokers keep their files (%(default)s)",
     )
-    add("--json", type=Path, metavar="FILE", help="write all figures and rounds there as well")
+    add("--json", type=Path, metavar="FILE", help="write all figures and rounds there, after each round")
+    add("--resume", type=Path, metavar="FILE", help="the same, without asking for the rounds that it holds")
+    add("--into", type=Path, metavar="DIR", help="write report.json, report.md and charts there at the end")
     arguments = parser.parse_args(given)
+    if arguments.scenarios[:1] == [_RENDER]:
+        if len(arguments.scenarios) != 2:
+            parser.error(f"expected `{_RENDER} FILE.json`")
+        return arguments
     for name in arguments.scenarios:
         if name not in SCENARIOS:
             parser.error(f"unknown scenario {name!r}, expected one of {', '.join(SCENARIOS)}")
+    if arguments.plan and arguments.scenarios:
+        parser.error("a plan names its scenarios itself: give either --plan or scenarios")
     return arguments
 
 
-def _ask(scenario: Scenario, contestant: Contestant, results: bool, effort: Effort, directory: Path) -> Round:
-    """One run, in a directory of its own that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=directory, ignore_cleanup_errors=True) as place:
-        broker = None
-        try:
-            broker = contestant.broker(Path(place)) if contestant.broker is not None else None
-            stage = Stage(contestant, Path(place), results, effort.tasks or scenario.tasks or 1, effort, broker)
-            measured = scenario.run(stage)
-        except ContestantError as error:
-            return Round(contestant.name, failure=str(error))
-        finally:
-            if broker is not None:
-                broker.stop()
-    return Round(contestant.name, dict(measured.values), measured.notes)
-
-
-def _section(
-    scenario: Scenario,
-    contestants: Sequence[Contestant],
-    results: bool,
-    effort: Effort,
-    repeat: int,
-    directory: Path,
-) -> Section:
-    """All rounds of one scenario under one setting of results."""
-    rounds = []
-    for turn in range(repeat):
-        for contestant in contestants if turn % 2 == 0 else reversed(contestants):
-            began = time.monotonic()
-            one = _ask(scenario, contestant, results, effort, directory)
-            rounds.append(one)
-            _say(
-                f"{scenario.name}, results {'stored' if results else 'off'}, round {turn + 1} of {repeat}, "
-                f"{contestant.name}: {_in_short(scenario, one)} ({time.monotonic() - began:.0f} s)"
-            )
-    return Section(
-        scenario.name,
-        scenario.question,
-        results,
-        scenario.tasks and (effort.tasks or scenario.tasks),
-        scenario.figures,
-        tuple(rounds),
+def _entries(arguments: argparse.Namespace) -> tuple[Entry, ...]:
+    if arguments.plan:
+        return PLANS[arguments.plan].entries
+    effort = Effort(arguments.tasks, arguments.limit, arguments.idle, arguments.long)
+    wanted = {None: None, "off": (False,), "stored": (True,)}[arguments.results]
+    contestants = tuple(dict.fromkeys(arguments.contestants))
+    return tuple(
+        Entry(name, contestants, arguments.repeat, effort, wanted)
+        for name in dict.fromkeys(arguments.scenarios or SCENARIOS)
     )
 
 
-def _in_short(scenario: Scenario, one: Round) -> str:
-    if one.failure:
-        return f"FAILED: {one.failure}"
-    return ", ".join(
-        f"{figure.title} {one.values[figure.key]:,.4g} {figure.unit}".rstrip()
-        for figure in scenario.figures
-        if figure.key in one.values
-    )
-
-
-def _say(text: str) -> None:
-    print(f"[bench] {text}", flush=True)
+def _write(report: Report, place: Path) -> None:
+    """The raw figures, the tables, and a chart of each section that has something to compare."""
+    drawn = charts(report)
+    place.mkdir(parents=True, exist_ok=True)
+    record.save(place / "report.json", report)
+    (place / "report.md").write_text(tables.markdown(report, [chart.name for chart in drawn]))
+    import_module("bench.drawing").draw(drawn, place / "charts")
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
@@ -141,34 +124,43 @@ def _end(signum: int, frame: FrameType | None) -> None:
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 if a contestant failed, and never because of a figure."""
-    arguments = _arguments(given)
+    words = list(sys.argv[1:] if given is None else given)
+    arguments = _arguments(words)
     signal.signal(signal.SIGTERM, _end)
-    contestants = [CONTESTANTS[name] for name in dict.fromkeys(arguments.contestants)]
-    effort = Effort(arguments.tasks, arguments.limit, arguments.idle, arguments.long)
-    wanted = {None: (False, True), "off": (False,), "stored": (True,)}[arguments.results]
-    machine = describe(arguments.directory)
     try:
-        for contestant in contestants:
-            contestant.prepare()
-        terms = {
-            each.name: Terms(each.versions(), each.durability, each.acknowledgement, each.caveat)
-            for each in contestants
-        }
-    except ContestantError as error:
+        if arguments.scenarios[:1] == [_RENDER]:
+            report = record.load(Path(arguments.scenarios[1]))
+        else:
+            report = _run(arguments, shlex.join(["python", "-m", "bench", *words]))
+        print("\n" + tables.text(report))
+        if arguments.into is not None:
+            _write(report, arguments.into)
+    except RecordError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    sections = tuple(
-        _section(scenario, contestants, results, effort, arguments.repeat, arguments.directory)
-        for name in dict.fromkeys(arguments.scenarios or SCENARIOS)
-        for scenario in (SCENARIOS[name],)
-        for results in scenario.results
-        if results in wanted
-    )
-    report = Report(machine, terms, sections)
-    print("\n" + render(report))
-    if arguments.json is not None:
-        arguments.json.write_text(to_json(report) + "\n")
-    return int(any(one.failure for section in sections for one in section.rounds))
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        print(f"bench: {_NO_CHARTS}", file=sys.stderr)
+        return 1
+    return int(any(one.failure for section in report.sections for one in section.rounds))
+
+
+def _run(arguments: argparse.Namespace, command: str) -> Report:
+    if arguments.into is not None:
+        import_module("bench.drawing")  # not after an hour of measuring
+    run = Run(_entries(arguments), command, arguments.directory, Progress())
+    if arguments.resume is not None and arguments.resume.exists():
+        run.report = record.gone_on(run.report, record.load(arguments.resume))
+    kept = [path for path in (arguments.json, arguments.resume) if path is not None]
+
+    def keep(report: Report) -> None:
+        for path in kept:
+            record.save(path, report)
+
+    run.go(keep)
+    keep(run.report)
+    return run.report
 
 
 if __name__ == "__main__":

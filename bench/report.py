@@ -1,4 +1,4 @@
-"""What the figures say: medians with spread, as a table for people and as JSON for programs. Pure.
+"""What was measured: rounds, medians with spread, and the JSON that keeps all of it. Pure.
 
 Nothing is judged here: no figure passes or fails, and a figure never stands without what its contestant promises.
 """
@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,8 @@ class Figure:
     title: str
     unit: str
     better: Literal["higher", "lower"]
+    at: float | None = None
+    """The point of the section's axis that it was measured at."""
 
     @property
     def heading(self) -> str:
@@ -52,6 +54,10 @@ class Round:
     values: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: str | None = None
+    turn: int = 0
+    """Which of the repetitions it belongs to, from 0."""
+    seconds: float = 0.0
+    """How long it took, with everything around what was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,18 @@ class Section:
     results: bool
     tasks: int | None
     figures: tuple[Figure, ...]
-    rounds: tuple[Round, ...]
+    rounds: tuple[Round, ...] = ()
+    limit: float | None = None
+    """Seconds after which a stretch of work was cut short."""
+    axis: str = ""
+    """What the points of its figures are, where they have any."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """Contestants that cannot take part, and why."""
+
+    @property
+    def name(self) -> str:
+        """The scenario, and whether results were stored where that is no matter of course."""
+        return f"{self.scenario}_stored" if self.results and self.scenario.startswith("drain") else self.scenario
 
     @property
     def contestants(self) -> list[str]:
@@ -76,13 +93,14 @@ class Section:
         return summarise([each.values[figure.key] for each in rounds if figure.key in each.values])
 
     def remarks(self) -> list[str]:
-        """Notes and failures, each once, under its contestant's name."""
+        """Notes, failures and absences, each once, under its contestant's name."""
         said = (
             f"{each.contestant}: {text}"
             for each in self.rounds
             for text in (*each.notes, *([f"FAILED: {each.failure}"] if each.failure else []))
         )
-        return list(dict.fromkeys(said))
+        absent = (f"{name}: not asked, {why}" for name, why in self.lacking.items())
+        return list(dict.fromkeys((*said, *absent)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,10 @@ class Report:
     machine: Mapping[str, str]
     terms: Mapping[str, Terms]
     sections: tuple[Section, ...]
+    command: str = ""
+    """What makes it."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Contestants that are not installed, and how to install them."""
 
 
 def summarise(values: Sequence[float]) -> Summary | None:
@@ -106,24 +128,6 @@ def percentile(values: Sequence[float], share: float) -> float:
         raise ValueError("expected at least one value, got none")
     rank = -(-share * len(ordered) // 1)  # rounded up
     return ordered[max(0, min(len(ordered), int(rank)) - 1)]
-
-
-def render(report: Report) -> str:
-    """The report as text."""
-    lines = ["Machine"]
-    lines += [f"  {name:<11} {text}" for name, text in report.machine.items()]
-    lines += ["", "Contestants"]
-    for name, terms in report.terms.items():
-        lines += [
-            f"  {name}",
-            f"    versions         {', '.join(f'{what} {version}' for what, version in terms.versions.items())}",
-            f"    durability       {terms.durability}",
-            f"    acknowledgement  {terms.acknowledgement}",
-            *([f"    caveat           {terms.caveat}"] if terms.caveat else []),
-        ]
-    for section in report.sections:
-        lines += ["", *_render_section(section)]
-    return "\n".join(lines)
 
 
 def to_json(report: Report) -> str:
@@ -141,52 +145,23 @@ def to_json(report: Report) -> str:
     return json.dumps(document, indent=2)
 
 
-def _render_section(section: Section) -> list[str]:
-    stored = "results stored" if section.results else "results off"
-    size = "" if section.tasks is None else f"{section.tasks:,} tasks, "
-    first = section.contestants[0] if section.contestants else None
-    head = ["", *(figure.heading for figure in section.figures)]
-    rows = []
-    for name in section.contestants:
-        cells = [name]
-        for figure in section.figures:
-            summary = section.summary(name, figure)
-            base = section.summary(first, figure) if first not in (None, name) else None
-            cells.append(_cell(summary, base))
-        rows.append(cells)
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    table = [
-        "  "
-        + row[0].ljust(widths[0])
-        + "".join(f"  {cell.rjust(wide)}" for cell, wide in zip(row[1:], widths[1:], strict=True))
-        for row in (head, *rows)
-    ]
-    rounds = max((sum(each.contestant == name for each in section.rounds) for name in section.contestants), default=0)
-    return [
-        f"{section.scenario}: {section.question}",
-        f"  {size}{stored}; median (lowest–highest) of {rounds}; × is the ratio to {first}",
-        *table,
-        *(f"  {remark}" for remark in section.remarks()),
-    ]
+def from_json(text: str) -> Report:
+    """The report that `to_json` wrote. Raises ValueError for anything else."""
+    try:
+        document = json.loads(text)
+        return Report(
+            **{
+                **document,
+                "terms": {name: Terms(**terms) for name, terms in document["terms"].items()},
+                "sections": tuple(_section(section) for section in document["sections"]),
+            }
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"expected a report of these benchmarks ({type(error).__name__}: {error})") from error
 
 
-def _cell(summary: Summary | None, base: Summary | None) -> str:
-    if summary is None:
-        return "–"
-    text = _number(summary.median)
-    if summary.rounds > 1:
-        text += f" ({_number(summary.low)}–{_number(summary.high)})"
-    if base is not None and base.median:
-        text += f" ×{_ratio(summary.median / base.median)}"
-    return text
-
-
-def _ratio(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def _number(value: float) -> str:
-    """Three digits are all that such measurements bear."""
-    if abs(value) >= 100 or (float(value).is_integer() and abs(value) < 10):
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+def _section(document: dict[str, Any]) -> Section:
+    figures = tuple(Figure(**figure) for figure in document["figures"])
+    rounds = tuple(Round(**{**each, "notes": tuple(each["notes"])}) for each in document["rounds"])
+    rest = {key: value for key, value in document.items() if key != "summary"}
+    return Section(**{**rest, "figures": figures, "rounds": rounds})

@@ -2,10 +2,11 @@
 
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -16,6 +17,8 @@ from bench.marks import Seen
 from bench.processes import Program, Server
 from bench.report import Figure
 
+WORKER = Figure("cpu", "worker CPU", "us/task", "lower")
+BROKER = Figure("broker", "broker CPU", "us/task", "lower")
 _LOOK_EVERY = 0.01
 _SETTLE = 0.3
 
@@ -50,8 +53,13 @@ class Scenario:
     results: tuple[bool, ...]
     """The settings of results under which it is asked."""
     figures: tuple[Figure, ...]
+    """The first is the one that is charted, unless some say at which point of `axis` they were measured."""
     run: Callable[["Stage"], Measured]
     """Ask it once."""
+    needs: frozenset[str] = frozenset()
+    """What a contestant must not lack."""
+    axis: str = ""
+    """What the points are that figures were measured at."""
 
 
 @dataclass(slots=True)
@@ -65,18 +73,25 @@ class Stage:
     effort: Effort
     broker: Server | None = None
     """The server of this run, where the contestant has one."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the scenario adds to the contestant's settings."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """And to its environment."""
     marks: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self.marks = self.place / "marks"
-        self.marks.mkdir()
+        self.marks = Path(tempfile.mkdtemp(prefix="marks-", dir=self.place))
 
-    def client(self, job: str, *given: object) -> dict[str, Any]:
-        """Run a client process to its end and return what it saw."""
+    def anew(self, *, settings: Mapping[str, Any] | None = None, variables: Mapping[str, str] | None = None) -> "Stage":
+        """The same place and broker with nothing marked yet."""
+        return replace(self, settings=settings or {}, variables=variables or {})
+
+    def client(self, job: str, **given: object) -> dict[str, Any]:
+        """Run a client process to its end and return what it saw. Its limit is the stage's, unless told."""
         limit = self.effort.limit
         try:
             done = subprocess.run(
-                self.contestant.client_command(job, *given),
+                self.contestant.client_command(job, json.dumps({"limit": limit, **given})),
                 env=self._environment(),
                 cwd=self.place,
                 capture_output=True,
@@ -92,11 +107,13 @@ class Stage:
         return seen
 
     @contextmanager
-    def staying_client(self, job: str, *given: object) -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, Any]]]]:
+    def staying_client(
+        self, job: str, **given: object
+    ) -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, Any]]]]:
         """A client process that has said the first half of what it saw, and what makes it go on and say the rest."""
         patience = 3 * self.effort.limit + 30
         with subprocess.Popen(
-            self.contestant.client_command(job, *given),
+            self.contestant.client_command(job, json.dumps({"limit": self.effort.limit, **given})),
             env=self._environment(),
             cwd=self.place,
             stdin=subprocess.PIPE,
@@ -127,10 +144,10 @@ class Stage:
             finally:
                 process.kill()
 
-    def worker(self) -> Program:
+    def worker(self, *options: str) -> Program:
         """Start a worker; a context manager that ends it."""
         return Program(
-            self.contestant.worker_command(),
+            [*self.contestant.worker_command(), *options],
             environment=self._environment(),
             place=self.place,
             log=self.place / "worker.log",
@@ -149,7 +166,7 @@ class Stage:
 
     def warm_up(self, worker: Program) -> None:
         """Return once the worker has run a task and calmed down."""
-        self.client("enqueue", 1, self.effort.limit)
+        self.client("enqueue", calls=1)
         if not self.wait(worker, lambda seen: seen.tasks >= 1, self.effort.limit).tasks:
             raise ContestantError(f"no task ran within {self.effort.limit:g} s: {worker.last_words()}")
         time.sleep(_SETTLE)
@@ -168,7 +185,9 @@ class Stage:
         return {} if self.broker is None else {"broker": seconds / tasks * 1e6}
 
     def _environment(self) -> dict[str, str]:
-        return self.contestant.environment_for(self.place, self.marks, self.results)
+        environment = self.contestant.environment_for(self.place, self.marks, self.results)
+        settings = {**json.loads(environment["BENCH_SETTINGS"]), **self.settings}
+        return {**environment, "BENCH_SETTINGS": json.dumps(settings), **self.variables}
 
 
 def _last_line(text: str) -> str:

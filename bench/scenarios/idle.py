@@ -21,12 +21,12 @@ def run(stage: Stage) -> Measured:
 
 SCENARIO = Scenario(
     name="idle",
-    question="what does an idle worker (prefork, 2 processes) cost?",
+    question="what does an idle worker (2 processes) cost?",
     tasks=None,
     results=(False,),
     figures=(
-        Figure("cpu", "CPU of all its processes", "% of a core", "lower"),
         Figure("pss", "memory (PSS)", "MiB", "lower"),
+        Figure("cpu", "CPU of all its processes", "% of a core", "lower"),
         Figure("processes", "processes", "", "lower"),
     ),
     run=run,

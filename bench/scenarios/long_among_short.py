@@ -36,7 +36,7 @@ def longest_free_wait(processes: Sequence[Sequence[Span]], long: int) -> int:
 def run(stage: Stage) -> Measured:
     """Fill, start, wait for all, read the spans."""
     long, limit = stage.effort.long, stage.effort.limit
-    calls = stage.client("naps", stage.tasks, limit, _SHORT, long)["calls"]
+    calls = stage.client("naps", calls=stage.tasks, short=_SHORT, long=long)["calls"]
     patience = limit + long + stage.tasks * _SHORT
     with stage.worker() as worker:
         seen = stage.wait(worker, lambda seen: seen.tasks >= calls, patience)

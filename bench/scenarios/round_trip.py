@@ -14,12 +14,13 @@ def run(stage: Stage) -> Measured:
     with stage.worker() as worker:
         stage.warm_up(worker)
         for pace, pause in (("busy", 0.0), ("paused", _PAUSE)):
-            seen = stage.client("round_trips", stage.tasks, limit, pause)
+            seen = stage.client("round_trips", calls=stage.tasks, limit=limit, pause=pause)
             values[f"{pace}_p50"] = percentile(seen["answered"], 0.5)
             values[f"{pace}_p99"] = percentile(seen["answered"], 0.99)
             values[f"{pace}_begun"] = percentile(seen["begun"], 0.5)
+            values[f"{pace}_client"] = seen["cpu"] / len(seen["answered"]) * 1e6
             if len(seen["answered"]) < stage.tasks:
-                notes.append(f"cut short after {limit:g} s: {len(seen['answered'])} calls at the {pace} pace")
+                notes.append(f"cut short after {limit:g} s at the {pace} pace")
     return Measured(values, tuple(notes))
 
 
@@ -32,6 +33,7 @@ SCENARIO = Scenario(
         Figure("busy_p50", "back to back p50", "ms", "lower"),
         Figure("busy_p99", "p99", "ms", "lower"),
         Figure("busy_begun", "to body p50", "ms", "lower"),
+        Figure("busy_client", "client CPU", "us/call", "lower"),
         Figure("paused_p50", "paused p50", "ms", "lower"),
         Figure("paused_p99", "p99", "ms", "lower"),
         Figure("paused_begun", "to body p50", "ms", "lower"),

@@ -7,7 +7,7 @@ from bench.scenarios.base import Measured, Scenario, Stage
 
 def run(stage: Stage) -> Measured:
     """From the spawn of the process to the mark of the task."""
-    stage.client("enqueue", 1, stage.effort.limit)
+    stage.client("enqueue", calls=1)
     with stage.worker() as worker:
         seen = stage.wait(worker, lambda seen: seen.tasks > 0, stage.effort.limit)
         if seen.first is None:

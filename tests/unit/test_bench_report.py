@@ -5,8 +5,9 @@ import json
 import pytest
 
 from bench.marks import Span
-from bench.report import Figure, Report, Round, Section, Summary, Terms, percentile, render, summarise, to_json
+from bench.report import Figure, Report, Round, Section, Summary, Terms, percentile, summarise, to_json
 from bench.scenarios.long_among_short import longest_free_wait
+from bench.tables import text as render
 
 MS = 1_000_000
 
