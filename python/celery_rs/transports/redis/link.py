@@ -2,7 +2,8 @@
 
 redis-py has opened it, with all that belongs to that (TLS, passwords, sentinels); from then on commands are packed by
 us and replies parsed by hiredis on the same socket, since a command layer in between would cost more than the
-round trip. One thread at a time; a link whose answer did not come is closed, for nobody knows what it would say next.
+round trip. An answer is waited for awake where that is cheaper than to sleep (`SpinWait`). One thread at a time; a link
+whose answer did not come is closed, for nobody knows what it would say next.
 """
 
 import select
@@ -17,7 +18,7 @@ from typing import Any
 import hiredis
 from redis.connection import AbstractConnection
 
-from celery_rs._core import pack_command
+from celery_rs._core import SpinWait, pack_command
 from celery_rs.transports.redis.errors import LinkLost, lost, refusal
 
 Argument = bytes | str | int | float
@@ -33,6 +34,7 @@ class Link:
         self._connection = connection
         self._socket: Any = vars(connection)["_sock"]  # there is no other way to it
         self._reader = hiredis.Reader()
+        self._spin = None if isinstance(self._socket, ssl.SSLSocket) else SpinWait()
         self.set_patience(self._socket.gettimeout())
         self._where = where
         self.used_at = time.monotonic()
@@ -46,7 +48,8 @@ class Link:
 
         The kernel keeps the time where it can: Python would ask it before each read and write whether it is ready.
         """
-        if isinstance(self._socket, ssl.SSLSocket):
+        self.patience = seconds
+        if self._spin is None:
             self._socket.settimeout(seconds)
             return
         self._socket.settimeout(None)
@@ -130,13 +133,26 @@ class Link:
 
     def replies(self, packed: bytes, count: int) -> list[Any]:
         """So many commands in one write, so many replies; an error among them is raised after all have been read."""
-        self.send(packed)
+        self._exchange(packed)
         answers = [self.read() for _ in range(count)]
         self.used_at = time.monotonic()
         for answer in answers:
             if isinstance(answer, hiredis.ReplyError):
                 raise refusal(self._where, answer)
         return answers
+
+    def _exchange(self, packed: bytes) -> None:
+        """Write, and wait for the begin of the reply."""
+        if self._spin is None:
+            self.send(packed)
+            return
+        try:
+            data = self._spin.exchange(self._socket.fileno(), packed)
+        except OSError as error:
+            raise self.lost(error) from None
+        if not data:
+            raise self.lost(ConnectionError("it has closed the connection"))
+        self._reader.feed(data)
 
     def call(self, *command: Argument) -> Any:
         return self.replies(pack_command(*command), 1)[0]

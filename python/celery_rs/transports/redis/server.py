@@ -34,6 +34,8 @@ _LEAST_S = 0.05
 """So long an answer may take whatever the deadline: what is there already is read."""
 _FRESH_S = 0.1
 """A connection that was used so lately is not looked at before it is used again."""
+_STEP_S = 0.05
+"""How exactly a deadline is kept: telling a socket costs more than packing a message."""
 
 _inherited: list[Link] = []
 """Connections of a parent: kept, so that nobody closes them here."""
@@ -125,17 +127,13 @@ class Server:
         """
         return Loan(self, deadline)
 
-    def lend(self, until: float) -> tuple[Link, bool]:
-        """A connection that must be given back, and whether it was told to hurry.
-
-        `until` is when to give up, by the monotonic clock.
-        """
+    def lend(self, until: float) -> Link:
+        """A connection that must be given back. `until` is when to give up, by the monotonic clock."""
         link = self._idle_link(until) or self.connect(until)
-        left = self._left(until)
-        hurried = left < self._options.socket_timeout - _FRESH_S
-        if hurried:
+        left = _STEP_S * math.ceil(self._left(until) / _STEP_S)
+        if link.patience != left:
             link.set_patience(left)
-        return link, hurried
+        return link
 
     def _left(self, until: float) -> float:
         """Seconds that an answer may take."""
@@ -158,16 +156,13 @@ class Server:
             try:
                 link.set_patience(self._left(until))
                 link.call(b"PING")
-                link.set_patience(self._options.socket_timeout)
             except LinkLost:
                 self.close()
                 continue
             return link
 
-    def take_back(self, link: Link, hurried: bool) -> None:
+    def take_back(self, link: Link) -> None:
         """Keep it for the next borrower, or close it where enough are kept."""
-        if hurried:
-            link.set_patience(self._options.socket_timeout)
         if len(self._idle) < max(1, self._options.max_connections) and os.getpid() == self._pid:
             self._idle.append(link)
         else:
@@ -256,19 +251,19 @@ class Server:
 class Loan:
     """A borrowed connection. A class, since a generator would cost `delay()` more than packing its message."""
 
-    __slots__ = ("_hurried", "_link", "_server", "_until")
+    __slots__ = ("_link", "_server", "_until")
 
     def __init__(self, server: Server, deadline: float | None) -> None:
         self._server = server
         self._until = math.inf if deadline is None else time.monotonic() + deadline
 
     def __enter__(self) -> Link:
-        self._link, self._hurried = self._server.lend(self._until)
+        self._link = self._server.lend(self._until)
         return self._link
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None or issubclass(kind, Refused):
-            self._server.take_back(self._link, self._hurried)
+            self._server.take_back(self._link)
             return
         self._link.close()  # its answer may still come, and would be taken for another's
         if issubclass(kind, LinkLost):
