@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import free_port
 
-SECONDS = 60.0
 PASSWORD = "geheim"
 _SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
@@ -41,7 +41,7 @@ class OwnDatabase:
 
     def start(self) -> None:
         """Returns when it answers. What is left of one that was killed may hold the directory for a moment."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + DEADLINE_S
         while not self._answers():
             if self._process is None or self._process.poll() is not None:
                 with (self.directory / "output").open("ab") as output:
@@ -89,7 +89,7 @@ class OwnDatabase:
 
     def _end(self) -> None:
         assert self._process is not None
-        self._process.wait(SECONDS)
+        self._process.wait(DEADLINE_S)
         self._process = None
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ def _as_postgres() -> list[str]:
 
 
 def _run(command: Sequence[str]) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, cwd="/")
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd="/")
     assert ended.returncode == 0, f"{' '.join(command)} failed:\n{ended.stdout}{ended.stderr}"
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 
 from tests import rabbitmq_vhosts
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import free_port
 from tests.stopping import stop
 
 _PATH = f"/usr/lib/rabbitmq/bin:{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 """Debian's rabbitmq-server in /usr/sbin is a wrapper that only root may use; the real one is in the library."""
 _GREETING = b"AMQP\x00\x00\x09\x01"
-SECONDS = 60.0
 
 
 def has_rabbitmq() -> bool:
@@ -82,7 +82,7 @@ class OwnRabbitMQ:
                 ["sh", "-c", "epmd & exec rabbitmq-server"], cwd=self._directory, env=self._environment,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + DEADLINE_S
         while not self._answers():
             said = (self._directory / "output").read_text(errors="replace")[-2000:]
             assert self._process.poll() is None, f"RabbitMQ ended:\n{said}"
@@ -129,20 +129,20 @@ class OwnRabbitMQ:
     def _end(self) -> None:
         assert self._process is not None
         try:
-            self._process.wait(SECONDS)
+            self._process.wait(DEADLINE_S)
         finally:
             try:
                 self._signal(signal.SIGKILL)  # its name server
             except ProcessLookupError:
                 pass
-            self._process.wait(SECONDS)
+            self._process.wait(DEADLINE_S)
             self._process = None
 
     def ctl(self, *command: str) -> str:
         """What rabbitmqctl says to this; it takes a second."""
         ended = subprocess.run(
             ["rabbitmqctl", "--quiet", *command], env=self._environment, cwd=self._directory,
-            capture_output=True, text=True, timeout=SECONDS, check=False,
+            capture_output=True, text=True, timeout=DEADLINE_S, check=False,
         )  # fmt: skip
         assert ended.returncode == 0, f"rabbitmqctl {' '.join(command)} failed:\n{ended.stdout}{ended.stderr}"
         return ended.stdout

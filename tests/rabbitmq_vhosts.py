@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import DEADLINE_S
+
 PORT = 5672
 _AT_ONCE = 12
-_DEADLINE_S = 30.0
 _LIBRARY = "/usr/lib/rabbitmq/bin"
 
 _DELETION_OF_WHAT_IS_LEFT = (
@@ -143,10 +144,10 @@ def _ask(*words: str) -> str:
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        said, _ = ctl.communicate(timeout=_DEADLINE_S)
+        said, _ = ctl.communicate(timeout=DEADLINE_S)
     except subprocess.TimeoutExpired:
         os.killpg(ctl.pid, signal.SIGKILL)
-        said = f"no answer within {_DEADLINE_S:.0f} seconds: has it files left? (rabbitmqctl status)"
+        said = f"no answer within {DEADLINE_S:.0f} seconds: has it files left? (rabbitmqctl status)"
     assert ctl.returncode == 0, f"rabbitmqctl failed: {said}"
     return said
 

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from tests.worker.process import eventually
+from tests.deadlines import eventually
 
 
 def stop(pid: int, *, group: bool = False) -> None:

@@ -15,8 +15,8 @@ from celery_rs.backends.sql.notices import channel_of
 from celery_rs.wire import TaskResult
 from tests import sql_servers
 from tests.backends.sql_opened import record
+from tests.deadlines import DEADLINE_S
 
-DEADLINE_S = 30.0
 WAITERS = 20
 
 

@@ -5,12 +5,10 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-DEADLINE = 30.0
-"""Seconds in which anything that must happen has happened."""
+from tests.deadlines import DEADLINE_S
 
 PROJECT = """
 import os
@@ -54,7 +52,7 @@ def celery_rs(
         env=environment() | dict(env or {}),
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=DEADLINE_S,
         check=False,
     )
 
@@ -68,7 +66,7 @@ def call(project: Path, task: str, *args: object) -> str:
 
 def result(project: Path, task_id: str) -> str:
     """Wait for a task's value."""
-    ended = celery_rs(project, "result", task_id, "--timeout", str(DEADLINE))
+    ended = celery_rs(project, "result", task_id, "--timeout", str(DEADLINE_S))
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.strip()
 
@@ -94,7 +92,7 @@ class RunningWorker:
     def wait_for(self, text: str) -> str:
         """The first line with `text`."""
         with self._news:
-            assert self._news.wait_for(lambda: self._find(text) is not None or not self._is_read(), DEADLINE), (
+            assert self._news.wait_for(lambda: self._find(text) is not None or not self._is_read(), DEADLINE_S), (
                 self.output
             )
             found = self._find(text)
@@ -109,8 +107,8 @@ class RunningWorker:
         """Send signals; the exit code."""
         for number in signals:
             self.process.send_signal(number)
-        code = self.process.wait(DEADLINE)
-        self._reader.join(DEADLINE)
+        code = self.process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
         return code
 
     def kill(self) -> None:
@@ -130,11 +128,3 @@ class RunningWorker:
                 self.lines.append(line)
                 self._news.notify_all()
         self.process.stdout.close()
-
-
-def eventually(holds: Callable[[], object], why: Callable[[], str] = str) -> None:
-    """Wait until it holds; fail after the deadline. (Files and processes of nobody's give no event.)"""
-    deadline = time.monotonic() + DEADLINE
-    while not holds():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.01)

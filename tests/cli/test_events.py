@@ -9,7 +9,8 @@ import pytest
 
 from celery_rs.cli.events import Lines
 from tests.cli.conftest import Run, error_of
-from tests.cli.running import DEADLINE, PROJECT, RunningWorker, celery_rs, environment
+from tests.cli.running import PROJECT, RunningWorker, celery_rs, environment
+from tests.deadlines import DEADLINE_S
 
 
 def test_without_dump_there_is_nothing_to_see(run: Run, broker: str) -> None:
@@ -64,7 +65,7 @@ def test_events_of_a_worker_are_printed_as_they_come(tmp_path: Path, as_json: bo
         line = dump.stdout.readline()
     finally:
         dump.terminate()
-        dump.communicate(timeout=DEADLINE)
+        dump.communicate(timeout=DEADLINE_S)
         worker.kill()
 
     assert (json.loads(line)["name"] == "proj.add") if as_json else ("task received: proj.add(" in line)

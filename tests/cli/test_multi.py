@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run, error_of
-from tests.cli.running import PROJECT, call, celery_rs, eventually, result
+from tests.cli.running import PROJECT, call, celery_rs, result
+from tests.deadlines import eventually
 
 HOST = socket.gethostname()
 

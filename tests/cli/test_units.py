@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import DEADLINE, PROJECT, environment
+from tests.cli.running import PROJECT, environment
+from tests.deadlines import DEADLINE_S
 from tests.docs.pages import DOCS, blocks
 
 UNITS = sorted((DOCS / "systemd").glob("*.service"))
@@ -84,14 +85,14 @@ def test_a_service_is_ready_when_its_worker_is(name: str, tmp_path: Path) -> Non
     command = command_of(DOCS / "systemd" / name, conf() | {"CELERYD_OPTS": "--concurrency=1"})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(DEADLINE)
+        systemd.settimeout(DEADLINE_S)
 
         told = environment() | {"CELERY_APP": "proj", "NOTIFY_SOCKET": str(tmp_path / "notify")}
         worker = subprocess.Popen(command, cwd=tmp_path, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             news = systemd.recv(4096).decode()
             worker.send_signal(signal.SIGTERM)
-            code = worker.wait(DEADLINE)
+            code = worker.wait(DEADLINE_S)
         finally:
             worker.kill()
             worker.wait()
@@ -113,7 +114,7 @@ def test_the_service_of_several_starts_and_stops_them(tmp_path: Path) -> None:
             env=environment() | {"CELERY_APP": "proj"},
             capture_output=True,
             text=True,
-            timeout=DEADLINE,
+            timeout=DEADLINE_S,
             check=False,
         )
 

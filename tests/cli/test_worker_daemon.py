@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import DEADLINE, RunningWorker, call, celery_rs, environment, eventually, result
+from tests.cli.running import RunningWorker, call, celery_rs, environment, result
+from tests.deadlines import DEADLINE_S, eventually
 
 PROJECT = """
 import os
@@ -133,7 +134,7 @@ def test_a_detached_worker_keeps_to_the_directory_it_was_given(project: Path) ->
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=DEADLINE_S,
         check=False,
     )
 
@@ -301,7 +302,7 @@ def about_of(project: Path, *options: str) -> list[object]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    out, _ = worker.communicate(timeout=DEADLINE)
+    out, _ = worker.communicate(timeout=DEADLINE_S)
     values: list[object] = json.loads(out)
     return values
 
@@ -419,7 +420,7 @@ def test_every_option_has_celerys_variable(project: Path) -> None:
 def test_systemd_is_told_when_the_worker_is_ready(project: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(project / "notify"))
-        systemd.settimeout(DEADLINE)
+        systemd.settimeout(DEADLINE_S)
 
         worker = RunningWorker(project, env={"NOTIFY_SOCKET": str(project / "notify")})
         told = systemd.recv(4096).decode()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import DEADLINE, PROJECT, RunningWorker, call, celery_rs, environment, result
+from tests.cli.running import PROJECT, RunningWorker, call, celery_rs, environment, result
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_the_banner_says_what_will_run(project: Path, worker: RunningWorker) -> 
 def test_a_failure_reaches_the_caller_and_the_log(project: Path, worker: RunningWorker) -> None:
     task_id = call(project, "proj.fail")
 
-    ended = celery_rs(project, "result", task_id, "--traceback", "--timeout", str(DEADLINE))
+    ended = celery_rs(project, "result", task_id, "--traceback", "--timeout", str(DEADLINE_S))
 
     assert ended.returncode == 1
     assert ended.stderr == f"Error: task {task_id} ended in FAILURE with ValueError('no')\n"
@@ -103,7 +104,7 @@ def test_what_runs_can_be_seen(project: Path, worker: RunningWorker, tmp_path: P
 
 def until_not_empty(project: Path) -> list[dict[str, object]]:
     """What `inspect active` shows once it shows something."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
         asked = celery_rs(project, "inspect", "-j", "-d", "w1@test", "active")
         active: list[dict[str, object]] = json.loads(asked.stdout)["w1@test"]
@@ -192,7 +193,7 @@ def test_the_log_goes_to_a_file_when_asked(project: Path) -> None:
         assert result(project, call(project, "proj.add", 1, 1)) == "2"
     finally:
         worker.terminate()
-        worker.wait(DEADLINE)
+        worker.wait(DEADLINE_S)
 
     assert "w1@test ready." in (project / "w1@test.log").read_text()
 

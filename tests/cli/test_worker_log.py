@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import RunningWorker, call, celery_rs, eventually, result
+from tests.cli.running import RunningWorker, call, celery_rs, result
+from tests.deadlines import eventually
 
 TASKS = """
 import logging

@@ -30,10 +30,10 @@ from celery_rs.transports.faults import Faults
 from celery_rs.wire import Exchange, Queue
 from tests import rabbitmq_vhosts
 from tests.conformance.promises import Promise
+from tests.deadlines import DEADLINE_S
 
 QUEUES = ("q", "other", "elsewhere", "extra", "followups", "one", "two")
 """What tests call their queues; `find` looks into these."""
-DEADLINE_S = 10.0
 logging.getLogger("pika").setLevel(logging.ERROR)  # it warns whenever a queue is not there
 _PATIENCE_S = 0.3
 _DESCENT_S = 3.0

@@ -11,10 +11,10 @@ from celery_rs.errors import RemoteError
 from celery_rs.serializers import JSON
 from celery_rs.transports import Completion
 from celery_rs.wire import TaskResult, decode_failure, decode_meta, encode_meta, supersedes
+from tests.deadlines import DEADLINE_S
 
 pytestmark = pytest.mark.needs("store")
 
-DEADLINE_S = 10.0
 
 STATES = (*sorted(states.ALL_STATES | {states.REJECTED, states.IGNORED}), "PROGRESS", "ÜBLICH")
 RECORDS = [(state, attempt) for state in STATES for attempt in range(3)]

@@ -10,8 +10,7 @@ from celery_rs.transports.memory import MemoryTransport
 from celery_rs.wire import TaskResult
 from tests.conformance.calls import call, ids
 from tests.conformance.worlds import MemoryWorld
-
-DEADLINE_S = 10.0
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture

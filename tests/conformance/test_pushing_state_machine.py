@@ -23,11 +23,11 @@ from celery_rs.transports.faults import Faults
 from tests.conformance.calls import call, opened
 from tests.conformance.rabbitmq import RabbitWorld, WatchedConsumer
 from tests.conformance.worlds import WORLDS
+from tests.deadlines import DEADLINE_S
 from tests.oracles.push_model import PushModel
 
 QUEUE = "q"
 SLOTS = 3
-DEADLINE_S = 10.0
 TICK_S = 0.01
 """What a message may come too early by, since its time was taken before it was measured."""
 

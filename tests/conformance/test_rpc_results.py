@@ -10,8 +10,7 @@ import pytest
 from celery_rs.backends.rpc import RpcBackend
 from celery_rs.wire import TaskResult, encode_meta
 from tests.conformance.worlds import World
-
-DEADLINE_S = 20.0
+from tests.deadlines import DEADLINE_S
 
 Open = Callable[..., RpcBackend]
 

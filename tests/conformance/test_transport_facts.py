@@ -4,8 +4,7 @@ import time
 from collections.abc import Iterable
 
 from celery_rs.transports import Consumer, Fact
-
-DEADLINE_S = 10.0
+from tests.deadlines import DEADLINE_S
 
 
 def facts(found: Iterable[Fact]) -> list[tuple[str, str, bytes | None]]:

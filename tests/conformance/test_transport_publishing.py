@@ -10,9 +10,8 @@ from celery_rs.errors import NotSupported, OperationalError
 from celery_rs.transports import Completion, Outgoing, Route
 from celery_rs.wire import Exchange, Queue
 from tests.conformance.calls import call, ids, opened
+from tests.deadlines import DEADLINE_S
 from tests.messages import message
-
-DEADLINE_S = 10.0
 
 
 def test_a_published_message_is_received_as_it_was_sent(transport, consumer):

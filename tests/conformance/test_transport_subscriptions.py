@@ -6,8 +6,8 @@ import time
 import pytest
 
 from celery_rs.wire import Exchange, exchanges, reply_exchange
+from tests.deadlines import DEADLINE_S
 
-DEADLINE_S = 10.0
 PIDBOX, REPLIES = exchanges("celery")
 EVENTS = Exchange("celeryev", "topic", durable=False)
 NEWS, OTHER = Exchange("ex", "fanout", durable=False), Exchange("another", "fanout", durable=False)

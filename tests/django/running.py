@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from tests.interop.celery_side import CELERY, DEADLINE_S, Running
+from tests.deadlines import DEADLINE_S
+from tests.interop.celery_side import CELERY, Running
 
 PROJECT = Path(__file__).parent / "project"
 OUR_APP, THEIR_APP = "celery_rs.django.results", "django_celery_results"

@@ -11,8 +11,6 @@ from tests.django import postgres
 from tests.django.running import OURS, DjangoProject
 from tests.sql_servers import POSTGRESQL
 
-pytestmark = pytest.mark.timeout(240)
-
 BROKER = "sqlite:///queue.sqlite3"
 ADD = "from shop.tasks import add\n"
 
@@ -126,6 +124,6 @@ def _finished(name: str) -> int:
 
 
 def _until_stored(name: str, number: int) -> None:
-    from tests.interop.celery_side import eventually
+    from tests.deadlines import eventually
 
     eventually(lambda: _finished(name) >= number)

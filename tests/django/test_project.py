@@ -17,7 +17,6 @@ from tests.redis_server import redis_server
 pytestmark = [
     pytest.mark.skipif(not CELERY.exists(), reason="there is no real Celery in .venv-celery: run `make test`"),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="real Celery needs a Redis, and there is none"),
-    pytest.mark.timeout(240),
 ]
 
 

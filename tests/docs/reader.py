@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.deadlines import DEADLINE_S, eventually
 from tests.docs.pages import Block
-from tests.worker.process import eventually
 
-SECONDS = 60
 _END = "\x1e"
 _INTERPRETER = Path(__file__).with_name("interpreter.py")
 _MASKS = (
@@ -104,7 +103,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
+            timeout=DEADLINE_S,
             check=False,
         )
         return shell.stdout.split(_END)[:-1]
@@ -138,7 +137,7 @@ class Reader:
         """Wait until the worker has logged these lines."""
         log = self._log(terminal)
         try:
-            eventually(lambda: contains(text, log.read_text(), self.folder), seconds=10)
+            eventually(lambda: contains(text, log.read_text(), self.folder))
         except AssertionError:
             raise AssertionError(f"the log should have\n{text}\nbut it is\n{log.read_text()}") from None
 
@@ -148,7 +147,7 @@ class Reader:
     def _session(self, text: str) -> None:
         if self._python is None:
             self._python = subprocess.Popen(
-                [sys.executable, os.fspath(_INTERPRETER)],
+                [sys.executable, os.fspath(_INTERPRETER), str(round(DEADLINE_S))],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.PIPE,
@@ -170,7 +169,7 @@ class Reader:
             assert self._python.stdout is not None
             self._python.stdin.close()
             self._python.stdout.close()
-            self._python.wait(SECONDS)
+            self._python.wait(DEADLINE_S)
             self._python = None
 
 

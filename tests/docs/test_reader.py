@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import eventually
 from tests.docs.pages import Block
 from tests.docs.reader import Reader, alike, commands, contains, matches, reading
-from tests.worker.process import eventually
 
 
 @pytest.fixture

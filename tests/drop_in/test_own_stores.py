@@ -25,7 +25,6 @@ print(json.dumps([[value.state, str(value.result)] for value in values]))
 pytestmark = [
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server"),
     pytest.mark.skipif(not Path(REAL.script[0]).exists(), reason="there is no .venv-celery: run `make test`"),
-    pytest.mark.timeout(240),
 ]
 
 

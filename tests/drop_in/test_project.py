@@ -31,7 +31,6 @@ def alike(noted: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, An
     return {task_id: all_of_it for task_id, all_of_it in noted.items() if task_id not in DIFFERENT}
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("broker", ["sqlite", "redis"])
 def test_an_unmodified_project_does_the_same_under_both_programs(tmp_path: Path, broker: str) -> None:
     with redis_server(tmp_path) as url, ThreadPoolExecutor(2) as threads:

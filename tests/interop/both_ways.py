@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.deadlines import DEADLINE_S
+
 PROJECT = """
 import enum
 import json
@@ -189,6 +191,7 @@ def hold(self, name, seconds=0.0):
 
 CLIENT = """
 import time
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as day_time
 from decimal import Decimal
@@ -197,14 +200,29 @@ from uuid import UUID, uuid4
 from proj import *
 
 results, told, follow = {}, {}, str(uuid4())
+ENDS = time.monotonic() + DEADLINE_S
+
+
+def left():
+    '''Seconds that are left for all cases together; a little for each, so that the last ones are heard too.'''
+    return max(1.0, ENDS - time.monotonic())
+
+
+@contextmanager
+def telling(name):
+    '''What fails with one case is told of that one.'''
+    try:
+        yield
+    except Exception as error:
+        told.setdefault(name, {})["failed"] = repr(error)
 
 
 def soon(seconds):
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
-def until(holds, seconds=30):
-    deadline = time.monotonic() + seconds
+def until(holds):
+    deadline = time.monotonic() + left()
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold in time"
         time.sleep(0.01)
@@ -220,7 +238,7 @@ def followed(suffix):
 
 def tell(result):
     try:
-        value = result.get(timeout=15)
+        value = result.get(timeout=left())
     except Exception as error:
         value = error
     kind = type(value).__name__
@@ -332,21 +350,21 @@ CASES = [
     Case("progress", "progress.delay(follow + '-progress')", {"value": "'done'", "watched": {"done": 1, "of": 2}},
          "[until(lambda: r.state == 'PROGRESS'), r.info, let_go(follow + '-progress')][1]"),
     Case("started", "tracked.delay(follow + '-started')", {"value": "'done'", "watched": ["w1@host", True]},
-         "[until(lambda: r.state == 'STARTED'), let_go(follow + '-started'),"
-         " [r.info['hostname'], type(r.info['pid']) is int]][2]"),
+         "[until(lambda: r.state == 'STARTED'), [r.info['hostname'], type(r.info['pid']) is int],"
+         " let_go(follow + '-started')][1]"),
     Case("ignored", "show.apply_async(ignore_result=True, task_id=follow + '-ignored')", {"watched": "PENDING"},
          "[until(lambda: follow + '-ignored' in open(os.path.join(SHARED, 'journal')).read()), r.state][1]"),
     Case("link", "echo.apply_async((7,), link=show.s(2).set(task_id=follow + '-link'))",
          {"value": "7", "watched": ["(7, 2)", True, True, True]},
          "(lambda seen: [seen['args'], seen['parent_id'] == r.id, seen['root_id'] == r.id,"
-         " [each.id for each in r.children] == [follow + '-link']])(followed('-link').get(timeout=15))"),
+         " [each.id for each in r.children] == [follow + '-link']])(followed('-link').get(timeout=left()))"),
     Case("link-immutable", "echo.apply_async((7,), link=show.si(2).set(task_id=follow + '-si'))",
-         {"watched": "(2,)"}, "followed('-si').get(timeout=15)['args']"),
+         {"watched": "(2,)"}, "followed('-si').get(timeout=left())['args']"),
     Case("link-with-options", "echo.apply_async((7,), link=show.s().set(task_id=follow + '-lo', queue='other',"
          " priority=6, headers={'tenant': 'acme'}))", {"watched": ["other", 6, "acme"]},
-         "[followed('-lo').get(timeout=15)[name] for name in ('routing_key', 'priority', 'tenant')]"),
+         "[followed('-lo').get(timeout=left())[name] for name in ('routing_key', 'priority', 'tenant')]"),
     Case("link-error", "fail.apply_async(link_error=mourn.s().set(task_id=follow + '-error'))",
-         {"state": "FAILURE", "watched": True}, "followed('-error').get(timeout=15) == r.id"),
+         {"state": "FAILURE", "watched": True}, "followed('-error').get(timeout=left()) == r.id"),
     shown("time-limits", "time_limit=30, soft_time_limit=20", timelimit=[30, 20]),
     Case("soft-limit", "patient.apply_async(soft_time_limit=1)", {"state": "SUCCESS", "value": "'interrupted'"}),
     Case("hard-limit", "stubborn.apply_async(time_limit=1)", {"state": "FAILURE", "kind": "TimeLimitExceeded"}),
@@ -354,8 +372,9 @@ CASES = [
     shown("ids", "group_id='g', group_index=3, root_id='r', parent_id='p'",
           group="g", group_index=3, root_id="r", parent_id="p"),
     Case("family", "family.delay()", {"watched": [True, True, True]},
-         "(lambda seen: [seen['parent_id'] == r.id, seen['root_id'] == r.id, r.children[0].id == r.get()])"
-         "(app.AsyncResult(r.get(timeout=15)).get(timeout=15))"),
+         "(lambda seen: [seen['parent_id'] == r.id, seen['root_id'] == r.id,"
+         " r.children[0].id == r.get(timeout=left())])"
+         "(app.AsyncResult(r.get(timeout=left())).get(timeout=left()))"),
     shown("shadow", "shadow='nick'", shadow="nick"),
     shown("queue", "queue='other'", exchange="", routing_key="other", queue="other"),
     shown("topic", "queue='logs', routing_key='logs.disk.full'", exchange="logs", routing_key="logs.disk.full"),
@@ -366,18 +385,24 @@ CASES = [
 
 def client_code(cases: Sequence[Case]) -> str:
     """A program that sends them all, and then tells what became of each."""
-    lines = [CLIENT]
-    lines += [f"results[{case.name!r}] = {case.send}" for case in cases]
+    lines = [f"DEADLINE_S = {DEADLINE_S}", CLIENT]
+    for case in cases:
+        lines += [f"with telling({case.name!r}):", f"    results[{case.name!r}] = {case.send}"]
     for case in cases:
         if case.watch:
-            lines += [f"r = results[{case.name!r}]", f"told[{case.name!r}] = {{'watched': {case.watch}}}"]
+            lines += [
+                f"with telling({case.name!r}):",
+                f"    r = results[{case.name!r}]",
+                f"    told.setdefault({case.name!r}, {{}})['watched'] = {case.watch}",
+            ]
     unanswered = [case.name for case in cases if case.expect.get("watched") == "PENDING"]
     lines += [
         "for name, result in results.items():",
-        f"    if name not in {unanswered!r}:",
-        "        told[name] = tell(result) | told.get(name, {})",
-        f"for name in {unanswered!r}:",
-        "    told[name]['watched'] = results[name].state",
+        "    with telling(name):",
+        f"        if name in {unanswered!r}:",
+        "            told[name]['watched'] = result.state",
+        "        else:",
+        "            told[name] = tell(result) | told.get(name, {})",
         "say(told)",
     ]
     return "\n".join(lines)

@@ -8,16 +8,16 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.deadlines import DEADLINE_S
+
 ROOT = Path(__file__).parents[2]
 CELERY = ROOT / ".venv-celery" / "bin" / "python"
-DEADLINE_S = 60.0
-"""Seconds in which whatever must happen has happened, on a machine that does other things as well."""
 
 MODULE = """
 import json
@@ -180,7 +180,7 @@ class Project:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=DEADLINE_S,
+            timeout=3 * DEADLINE_S,  # what it waits for itself has the deadline of its own
             check=False,
         )
 
@@ -205,13 +205,3 @@ class OurProject(Project):
 
     package = "celery_rs"
     interpreter = sys.executable
-
-
-def eventually(holds: Callable[[], object], why: Callable[[], object] = str) -> None:
-    """Wait until it holds: foreign processes give no event."""
-    waiting = threading.Event()
-    for _ in range(int(DEADLINE_S / 0.02)):
-        if holds():
-            return
-        waiting.wait(0.02)
-    raise AssertionError(f"it did not come to hold in time: {why()}")

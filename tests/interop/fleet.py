@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from celery_rs.transports.redis import RedisOptions, Server
+from tests.deadlines import eventually
 from tests.interop.both_ways import PROJECT
-from tests.interop.celery_side import CeleryProject, OurProject, Running, eventually
+from tests.interop.celery_side import CeleryProject, OurProject, Running
 
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 SWEEP_OFTEN = {"unacked_restore_interval": 0.5, "unacked_restore_throttle": 1}

@@ -8,7 +8,8 @@ import pytest
 
 from celery_rs import Celery
 from celery_rs.config import mask_url
-from tests.interop.celery_side import DEADLINE_S, CeleryProject, OurProject, eventually
+from tests.deadlines import DEADLINE_S, eventually
+from tests.interop.celery_side import CeleryProject, OurProject
 
 QUIET = ("-c", "1", "--without-gossip", "--without-mingle")
 

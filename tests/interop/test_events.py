@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from celery_rs import Celery
-from tests.interop.celery_side import DEADLINE_S, CeleryProject, OurProject, eventually
+from tests.deadlines import DEADLINE_S, eventually
+from tests.interop.celery_side import CeleryProject, OurProject
 from tests.redis_server import free_port, redis_server
 
 CAPTURE = f"""

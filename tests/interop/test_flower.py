@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from celery_rs.config import mask_url
-from tests.interop.celery_side import DEADLINE_S, CeleryProject, OurProject, Running, eventually
+from tests.deadlines import DEADLINE_S, eventually
+from tests.interop.celery_side import CeleryProject, OurProject, Running
 from tests.redis_server import free_port
 
 

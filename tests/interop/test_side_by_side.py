@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.celery_side import eventually
+from tests.deadlines import eventually
 from tests.interop.fleet import RedisFleet, kill
 
 pytestmark = pytest.mark.parametrize("broker", ["redis"], indirect=True)

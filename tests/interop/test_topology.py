@@ -15,7 +15,7 @@ import redis
 
 from celery_rs import Broadcast, Celery, Exchange, Queue, binding
 from tests.conformance.worlds import REDIS_URL, WORLDS
-from tests.worker.process import eventually
+from tests.deadlines import eventually
 
 CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
 SEP = b"\x06\x16"

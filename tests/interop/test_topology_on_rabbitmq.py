@@ -10,7 +10,8 @@ import pytest
 from celery_rs.transports.amqp import AmqpOptions, AmqpTransport, Server
 from celery_rs.wire import Exchange
 from tests import rabbitmq_vhosts
-from tests.interop.celery_side import DEADLINE_S, CeleryProject, OurProject, Project, eventually
+from tests.deadlines import DEADLINE_S, eventually
+from tests.interop.celery_side import CeleryProject, OurProject, Project
 
 MODULE = """
 import json

@@ -16,7 +16,7 @@ from celery_rs import Celery, Signature
 from celery_rs.results import AsyncResult
 from celery_rs.transports import QueueInfo
 from tests.chaos.ledger import Journal
-from tests.worker.process import eventually
+from tests.deadlines import DEADLINE_S, eventually
 
 EARLY, LATE, FOLLOWED = (f"tests.chaos.tasks.{name}" for name in ("early", "late", "followed"))
 
@@ -99,10 +99,10 @@ class Fleet:
         lines = [line.split() for line in self.journal.read_text().splitlines()]
         return Counter(line[1] for line in lines if len(line) == 4 and line[0] == "followed")
 
-    def wait_for(self, ids: Iterable[str], seconds: float = 30.0) -> None:
+    def wait_for(self, ids: Iterable[str], seconds: float = DEADLINE_S) -> None:
         """Until all of these have run to their ends."""
         wanted = set(ids)
-        eventually(lambda: wanted <= self.finished(), seconds)
+        eventually(lambda: wanted <= self.finished(), seconds=seconds)
 
     # Workers
 
@@ -154,7 +154,7 @@ def end(worker: "subprocess.Popen[bytes]") -> None:
         worker.send_signal(signal.SIGCONT)
         worker.terminate()
         try:
-            worker.wait(10)
+            worker.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()

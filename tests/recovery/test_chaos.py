@@ -11,7 +11,6 @@ from tests.chaos.run import Run, run
 from tests.rabbitmq_server import has_rabbitmq
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_lost_while_workers_and_children_are_killed(tmp_path: Path) -> None:
     ledger = run(Run(tmp_path, tasks=8_000, seconds=14.0, seed=7))
 
@@ -22,7 +21,6 @@ def test_nothing_is_lost_while_workers_and_children_are_killed(tmp_path: Path) -
     assert ledger.kills > 20
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_lost_and_nothing_revoked_starts_while_workers_are_killed_and_meddled_with(tmp_path: Path) -> None:
     ledger = run(Run(tmp_path, tasks=3_000, seconds=15.0, seed=11, meddled=True))
 
@@ -33,7 +31,6 @@ def test_nothing_is_lost_and_nothing_revoked_starts_while_workers_are_killed_and
     assert ledger.revoked > 10
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_lost_on_redis_while_workers_are_killed_stopped_and_lose_replies(tmp_path: Path) -> None:
     with on_redis(Run(tmp_path, tasks=3_000, seconds=15.0, seed=7)) as plan:
         ledger = run(plan)
@@ -44,7 +41,6 @@ def test_nothing_is_lost_on_redis_while_workers_are_killed_stopped_and_lose_repl
     assert ledger.kills > 5
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_lost_on_rabbitmq_while_workers_are_killed_and_stopped(tmp_path: Path) -> None:
     if not has_rabbitmq():
         pytest.skip("rabbitmq-server is not there: install RabbitMQ")

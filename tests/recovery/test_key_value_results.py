@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from celery_rs.backends import open_backend
+from tests.deadlines import eventually
 from tests.memcached_server import own_memcached
-from tests.worker.process import Project, eventually, project_in
+from tests.worker.process import Project, project_in
 
 TASKS = 5000
 
@@ -36,7 +37,6 @@ def more_than(number: int, counted: Callable[[], int]) -> bool:
     return counted() > number
 
 
-@pytest.mark.timeout(180)
 def test_a_directory_that_is_away_for_a_while_during_5000_tasks(project: Project) -> None:
     directory, away = project.folder / "results", project.folder / "away"
     directory.mkdir()
@@ -54,7 +54,6 @@ def test_a_directory_that_is_away_for_a_while_during_5000_tasks(project: Project
         come(project, ids)
 
 
-@pytest.mark.timeout(180)
 def test_a_memcached_that_is_killed_and_started_again_during_tasks(project: Project) -> None:
     with own_memcached() as server:
         settings = {"result_backend": server.url}

@@ -14,12 +14,11 @@ from celery_rs.errors import BackendError
 from celery_rs.states import READY_STATES
 from celery_rs.wire import TaskResult, encode_meta
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S, eventually
 from tests.mongodb_server import OwnMongo, own_mongo
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet
 from tests.recovery.waiter import ALREADY, Waiter
-from tests.worker.process import eventually
 
-DEADLINE_S = 60.0
 TASKS = 5000
 LOOKED_AT = 10
 """One of so many: the server has a worker to serve, too."""
@@ -148,7 +147,6 @@ class Onlooker(threading.Thread):
         self.join()
 
 
-@pytest.mark.timeout(600)
 def test_a_store_that_is_killed_during_5000_tasks_has_every_result_in_the_end(
     server: OwnMongo, store: ResultBackend, tmp_path: Path
 ) -> None:
@@ -160,10 +158,10 @@ def test_a_store_that_is_killed_during_5000_tasks_has_every_result_in_the_end(
         onlooker = Onlooker(store, sample)
         with fleet.worker("one", "-c", "2"):
             for share in (0.2, 0.5, 0.8):
-                eventually(lambda share=share: len(onlooker.ready) > share * len(sample), 180)  # type: ignore[misc]
+                eventually(lambda share=share: len(onlooker.ready) > share * len(sample))  # type: ignore[misc]
                 server.kill()
                 server.start()
-            eventually(fleet.empty, 180)
+            eventually(fleet.empty)
         onlooker.end()
         records = store.fetch(ids)
 

@@ -4,12 +4,12 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.deadlines import eventually
 from tests.proxy import proxy_before
 from tests.rabbitmq_vhosts import Vhost
 from tests.recovery.rabbitmq_fleet import RabbitFleet, ids_in
 from tests.recovery.redis_fleet import EARLY, LATE
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 HEARTBEAT_S = 2
 """Either side gives a connection up after two of them."""
@@ -26,7 +26,7 @@ def test_a_worker_whose_connections_hang_makes_new_ones(
         fleet.wait_for(fleet.send_many(EARLY, 20))
         proxy.stall()
         ids = fleet.send_many(LATE, 50, 0.01) + fleet.send_many(EARLY, 50, 0.01)
-        fleet.wait_for(ids, 20.0)
+        fleet.wait_for(ids)
         eventually(fleet.empty)
         records = fleet.app.backend.fetch(ids)
 
@@ -50,8 +50,8 @@ def test_work_that_runs_while_its_connection_hangs_is_not_run_twice(
         eventually(lambda: fleet.begun() == 4)
         proxy.stall()
         stack.enter_context(fleet.worker("two", "-c", "2"))
-        fleet.wait_for(ids, 60.0)
-        eventually(lambda: set(fleet.followed()) == set(ids), 30.0)
+        fleet.wait_for(ids)
+        eventually(lambda: set(fleet.followed()) == set(ids))
         eventually(fleet.empty)
         records = fleet.app.backend.fetch(ids)
 
@@ -70,7 +70,7 @@ def test_a_worker_whose_connections_are_cut_goes_on_at_once(
     ):
         for _ in range(5):
             proxy.cut()
-            fleet.wait_for(fleet.send_many(LATE, 20, 0.01), 8.0)
+            fleet.wait_for(fleet.send_many(LATE, 20, 0.01))
         eventually(fleet.empty)
 
 

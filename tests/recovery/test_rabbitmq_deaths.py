@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from celery_rs.errors import WorkerLostError
+from tests.deadlines import eventually
 from tests.rabbitmq_vhosts import Vhost
 from tests.recovery.rabbitmq_fleet import RabbitFleet
 from tests.recovery.redis_fleet import EARLY, FOLLOWED, LATE
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 HELD = 200
 
@@ -36,7 +36,7 @@ def test_what_a_killed_worker_held_runs_elsewhere_at_once(
         with killed_at_work(fleet, "one"):
             eventually(lambda: fleet.ready() == 0)
         with fleet.worker("two", "-c", "1"):
-            fleet.wait_for(held, 5.0)
+            fleet.wait_for(held)
             with pytest.raises(WorkerLostError):
                 blocking.get(timeout=20)
             eventually(fleet.empty)

@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 
 from celery_rs.errors import OperationalError
+from tests.deadlines import eventually
 from tests.rabbitmq_server import OwnRabbitMQ
 from tests.recovery.rabbitmq_fleet import RabbitFleet
 from tests.recovery.redis_fleet import EARLY, LATE
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 TASKS = 5_000
 BACK_WITHIN_S = 8.0
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("end", [OwnRabbitMQ.stop, OwnRabbitMQ.kill])
 def test_nothing_is_lost_when_rabbitmq_starts_anew_in_the_middle(
     tmp_path: Path, own_rabbitmq: OwnRabbitMQ, some_redis: OwnRedis, end: Callable[[OwnRabbitMQ], None]
@@ -35,7 +34,7 @@ def test_nothing_is_lost_when_rabbitmq_starts_anew_in_the_middle(
             back, before = time.monotonic(), fleet.started()
             eventually(lambda: len(fleet.started() - before) > 20)
             resumed = time.monotonic() - back
-            fleet.wait_for(ids, 60.0)
+            fleet.wait_for(ids)
             eventually(lambda: set(fleet.followed()) == set(linked))
             eventually(fleet.empty)
             records = fleet.app.backend.fetch(ids)
@@ -99,7 +98,6 @@ def test_a_call_in_a_short_outage_arrives(tmp_path: Path, own_rabbitmq: OwnRabbi
         assert fleet.ready() == 2
 
 
-@pytest.mark.timeout(180)
 def test_a_rabbitmq_short_of_memory_refuses_calls_and_lets_workers_go_on(
     tmp_path: Path, own_rabbitmq: OwnRabbitMQ, some_redis: OwnRedis
 ) -> None:
@@ -114,7 +112,7 @@ def test_a_rabbitmq_short_of_memory_refuses_calls_and_lets_workers_go_on(
         took = time.monotonic() - began
         own_rabbitmq.ctl("set_vm_memory_high_watermark", "0.9")
         more = [*fleet.send_many(EARLY, 20), fleet.linked(LATE)]
-        fleet.wait_for([*ids, *more], 60.0)
+        fleet.wait_for([*ids, *more])
         eventually(fleet.empty)
 
     said = str(raised.value)

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import eventually
 from tests.rabbitmq_server import OwnRabbitMQ, has_rabbitmq
 from tests.recovery.rabbitmq_fleet import RabbitFleet
 from tests.recovery.redis_fleet import LATE
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 TIMEOUT_S = 60
 
 pytestmark = [
     pytest.mark.skipif(os.environ.get("PATIENCE") != "1", reason="takes four minutes each; PATIENCE=1 asks for it"),
     pytest.mark.skipif(not has_rabbitmq(), reason="rabbitmq-server is not there: install RabbitMQ"),
-    pytest.mark.timeout(600),
 ]
 
 
@@ -32,7 +31,7 @@ def test_a_late_task_that_outlasts_consumer_timeout_runs_once(tmp_path: Path, so
         with RabbitFleet(tmp_path, rabbitmq, some_redis, **options) as fleet, fleet.worker("one"):
             lasting = fleet.send(LATE, 3.0 * TIMEOUT_S)
             fleet.wait_for([lasting.id], 4.0 * TIMEOUT_S)
-            eventually(fleet.empty, 30.0)
+            eventually(fleet.empty)
             assert fleet.read().repeated() == set()
             assert ("timed out" in fleet.log("one")) is not told
     finally:

@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 from celery_rs.transports.redis import Script
+from tests.deadlines import eventually
 from tests.proxy import proxy_before
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 BEHIND_MOST = 40
 
@@ -65,12 +65,12 @@ def test_a_worker_whose_connections_hang_makes_new_ones(tmp_path: Path, own_redi
         proxy.stall()
         stalled = time.monotonic()
         ids = fleet.send_many(LATE, 50) + fleet.send_many(EARLY, 50)
-        fleet.wait_for(ids, 15.0)
+        fleet.wait_for(ids)
         eventually(fleet.empty)
         # By now it would have been taken for dead, had its lease not been prolonged over a new connection.
         eventually(lambda: time.monotonic() - stalled > 18.0)
         again = fleet.send_many(EARLY, 20)
-        fleet.wait_for(again, 5.0)
+        fleet.wait_for(again)
         eventually(fleet.empty)
         records = fleet.app.backend.fetch([*ids, *again])
 
@@ -89,7 +89,7 @@ def test_a_worker_whose_connections_are_cut_goes_on_at_once(tmp_path: Path, own_
     ):
         for _ in range(5):
             proxy.cut()
-            fleet.wait_for(fleet.send_many(LATE, 20, 0.01), 8.0)  # sooner than any lease ends
+            fleet.wait_for(fleet.send_many(LATE, 20, 0.01))
         eventually(fleet.empty)
 
     assert fleet.read().repeated() == set()

@@ -12,10 +12,10 @@ import pytest
 
 from celery_rs.errors import WorkerLostError
 from tests.chaos import processes
+from tests.deadlines import eventually
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet, end
 from tests.redis_server import OwnRedis
 from tests.stopping import stop
-from tests.worker.process import eventually
 
 RETURNED = "returned 999 message(s) of dead workers to their queues"
 
@@ -28,7 +28,7 @@ def test_what_a_killed_worker_held_is_back_within_half_a_minute(tmp_path: Path, 
             eventually(lambda: (fleet.queue().held, fleet.queue().begun) == (999, 1))
             with fleet.worker("two", "-c", "1"):
                 one.kill()
-                eventually(lambda: RETURNED in fleet.log("two"), 30.0)
+                eventually(lambda: RETURNED in fleet.log("two"))
                 fleet.wait_for(held)
                 eventually(fleet.empty)
                 with pytest.raises(WorkerLostError):
@@ -55,7 +55,7 @@ def test_nothing_is_lost_while_children_and_workers_are_killed_at_any_moment(
                 elif pool := processes.pool_of(victim.pid):
                     with suppress(ProcessLookupError):
                         os.kill(chance.choice(pool), signal.SIGKILL)
-            eventually(fleet.empty, 35.0)
+            eventually(fleet.empty)
         finally:
             for worker in workers:
                 end(worker)

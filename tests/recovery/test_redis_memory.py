@@ -4,9 +4,9 @@ from pathlib import Path
 
 from celery_rs import Celery
 from tests.chaos import processes
+from tests.deadlines import eventually
 from tests.recovery.redis_fleet import LATE, Fleet
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 WAITING = 40_000
 BATCH = 1_000

@@ -9,9 +9,9 @@ import pytest
 
 from celery_rs.errors import OperationalError
 from celery_rs.transports.redis.leases import LEASE_S
+from tests.deadlines import eventually
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 TASKS = 3_000
 BACK_WITHIN_S = 5.0

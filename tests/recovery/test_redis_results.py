@@ -11,9 +11,9 @@ from celery_rs.backends.redis import RedisBackend
 from celery_rs.errors import BackendError
 from celery_rs.wire import TaskResult, encode_meta
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import OwnRedis
 
-DEADLINE_S = 60.0
 WAITERS = 20
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import eventually
 from tests.recovery.redis_fleet import LATE, Fleet
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 
 @pytest.fixture

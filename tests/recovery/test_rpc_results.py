@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests import rabbitmq_vhosts
+from tests.deadlines import DEADLINE_S
 from tests.proxy import Proxy
 from tests.redis_server import OwnRedis, own_redis
-from tests.worker.process import SECONDS, Project, project_in
+from tests.worker.process import Project, project_in
 
 __all__ = ["own_redis"]  # a fixture
 
@@ -48,7 +49,7 @@ def proxy(url: str, project: Project) -> Iterator[Proxy]:
 def test_calls_after_a_cut_are_answered(project: Project, proxy: Proxy) -> None:
     with project.worker("-c", "1", settings=RPC):
         for number in range(30):
-            assert project.proj.add.delay(number, 1).get(timeout=SECONDS) == number + 1
+            assert project.proj.add.delay(number, 1).get(timeout=DEADLINE_S) == number + 1
             proxy.cut()
 
 
@@ -61,4 +62,4 @@ def test_a_wait_goes_on_after_a_cut(project: Project, proxy: Proxy) -> None:
         assert project.proj.add.delay(0, 0)  # it is sent once the queue of results is there again
         project.let_go("held")
 
-        assert held.get(timeout=SECONDS) == "held"
+        assert held.get(timeout=DEADLINE_S) == "held"

@@ -15,13 +15,13 @@ from celery_rs import Celery, states
 from celery_rs.backends import ResultBackend
 from celery_rs.errors import BackendError
 from celery_rs.wire import decode_meta, supersedes
+from tests.deadlines import eventually
 from tests.own_databases import OwnDatabase, own_database
-from tests.worker.process import eventually, project_in
+from tests.worker.process import project_in
 
 __all__ = ["own_database"]
 
 TASKS = 5_000
-SECONDS = 100.0
 
 
 class Onlooker(threading.Thread):
@@ -68,7 +68,6 @@ def looking(app: Celery, ids: list[str]) -> Iterator[Onlooker]:
         onlooker.join()
 
 
-@pytest.mark.timeout(300)
 def test_every_result_is_there_after_the_store_was_killed_in_the_middle(
     own_database: OwnDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,11 +80,11 @@ def test_every_result_is_there_after_the_store_was_killed_in_the_middle(
         ids = [result.id for result in sent]
         with looking(project.app, ids) as onlooker, project.worker("-c", "2", settings=settings):
             for some in (TASKS // 4, TASKS // 2):
-                eventually(partial(onlooker.has_seen, some), SECONDS)
+                eventually(partial(onlooker.has_seen, some))
                 own_database.kill()
                 eventually(lambda: "trying again" in project.log().lower())
                 own_database.start()
-            eventually(partial(onlooker.has_seen, TASKS), SECONDS)
+            eventually(partial(onlooker.has_seen, TASKS))
             found = project.app.backend.fetch(ids)
 
     results = [decode_meta(found[task_id].meta) for task_id in ids]

@@ -5,9 +5,9 @@ import threading
 from celery_rs.backends import ResultBackend
 from celery_rs.errors import BackendError
 from celery_rs.wire import TaskResult
+from tests.deadlines import DEADLINE_S
 
 ALREADY = "there already"
-DEADLINE_S = 60.0
 
 
 class Waiter(threading.Thread):

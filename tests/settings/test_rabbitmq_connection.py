@@ -23,11 +23,10 @@ from celery_rs.transports.amqp.errors import LinkLost
 from celery_rs.transports.amqp.link import Link
 from celery_rs.wire import Exchange, Queue
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S, eventually
 from tests.rabbitmq_server import OwnRabbitMQ, has_rabbitmq
 from tests.redis_server import free_port
-from tests.worker.process import eventually
 
-SECONDS = 30.0
 NOBODY = "127.0.0.1:1"
 """A port at which nobody listens."""
 PROGRAM = """
@@ -63,7 +62,7 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", directory / "key.pem"],
-        check=True, capture_output=True, timeout=SECONDS,
+        check=True, capture_output=True, timeout=DEADLINE_S,
     )  # fmt: skip
     port = free_port()
     server = OwnRabbitMQ(
@@ -111,7 +110,7 @@ def publishes(queue: str, **settings: Any) -> str:
     """Send a task with these settings, and see it in its queue; where the broker then is."""
     with client(**settings) as app:
         app.send_task("t", queue=queue)
-        app.transport.flush(SECONDS)
+        app.transport.flush(DEADLINE_S)
         assert app.transport.queues([queue])[queue].ready == 1
         return app.transport.describe()
 
@@ -129,7 +128,7 @@ def refused_worker(folder: Path, **settings: Any) -> str:
         worker_command(folder),
         cwd=folder,
         env=worker_environment(broker_connection_retry_on_startup=False, **settings),
-        capture_output=True, text=True, timeout=SECONDS, check=False,
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
     said = [line for line in ended.stderr.splitlines() if not line.startswith("Warning: running as root")]
     assert ended.returncode == ExitCode.UNAVAILABLE, ended.stderr
@@ -254,7 +253,7 @@ def test_a_worker_gets_in_when_what_it_was_refused_is_there(rabbit: Rabbit, name
         eventually(lambda: " ready." in log.read_text())
     finally:
         worker.terminate()
-        worker.wait(SECONDS)
+        worker.wait(DEADLINE_S)
     assert f"Cannot connect to amqp://guest:********@127.0.0.1:{rabbit.port}/{name}: refused: vhost" in log.read_text()
     assert "Traceback" not in log.read_text()
 
@@ -308,7 +307,7 @@ def test_a_call_that_is_refused_keeps_no_other_from_being_sent(rabbit: Rabbit, n
         with pytest.raises(OperationalError, match="'durable'"):
             app.send_task("t", queue=name)
         app.send_task("t", queue=f"{name}-other")
-        app.transport.flush(SECONDS)
+        app.transport.flush(DEADLINE_S)
 
         assert app.transport.queues([f"{name}-other"])[f"{name}-other"].ready == 2
 
@@ -338,7 +337,7 @@ def test_what_is_not_confirmed_outlives_a_new_connection_that_is_lost_at_once(
 
     with client(broker_url=rabbit.server.url) as app:
         app.send_task("t", queue=name)
-        app.transport.flush(SECONDS)
+        app.transport.flush(DEADLINE_S)
         publisher = amqp(app)._publisher
         rabbit.server.pause()
         app.send_task("t", queue=name)  # written, and not confirmed
@@ -350,11 +349,11 @@ def test_what_is_not_confirmed_outlives_a_new_connection_that_is_lost_at_once(
             with monkeypatch.context() as patched:
                 patched.setattr(publisher, "_ensure", lose)
                 with pytest.raises(LinkLost, match="at once"):
-                    publisher._republish(time.monotonic() + SECONDS)
+                    publisher._republish(time.monotonic() + DEADLINE_S)
             kept = len(publisher._open)
 
         assert kept == 1
-        assert app.transport.flush(SECONDS) == 0
+        assert app.transport.flush(DEADLINE_S) == 0
 
 
 def test_a_call_after_the_broker_has_ended_the_connection_is_sent_over_another_one(rabbit: Rabbit, name: str) -> None:
@@ -379,14 +378,14 @@ def test_a_call_to_a_broker_that_is_short_of_memory_waits_and_then_says_so(rabbi
             app.send_task("t", queue=name)  # RabbitMQ tells who sends
             link = amqp(app)._publisher._link
             assert link is not None
-            assert link.wait(lambda: link.blocked, SECONDS)
+            assert link.wait(lambda: link.blocked, DEADLINE_S)
 
             with pytest.raises(OperationalError, match="takes no messages now: it is low on memory; try again"):
                 app.send_task("t", queue=name, timeout=0.2)
         finally:
             rabbit.server.ctl("set_vm_memory_high_watermark", "0.4")
         app.send_task("t", queue=name)
-        assert app.transport.flush(SECONDS) == 0
+        assert app.transport.flush(DEADLINE_S) == 0
         assert app.transport.queues([name])[name].ready == 3
 
 
@@ -411,7 +410,7 @@ def test_many_large_messages_go_over_tls_in_both_directions(rabbit: Rabbit, name
             app.send_task("t", (number, "x" * 300_000), queue=name)
         consumer = app.transport.consume([name])
         came: list[Any] = []
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + DEADLINE_S
         while len(came) < 20 and time.monotonic() < until:
             came += consumer.receive(20 - len(came), 1.0).deliveries
         consumer.close()
@@ -468,7 +467,7 @@ def test_a_worker_uses_the_next_server_of_a_list(rabbit: Rabbit, name: str, tmp_
             eventually(lambda: "succeeded" in log.read_text())
     finally:
         worker.terminate()
-        worker.wait(SECONDS)
+        worker.wait(DEADLINE_S)
     assert f"Connected to amqp://guest:********@127.0.0.1:{rabbit.port}//" in log.read_text()
 
 

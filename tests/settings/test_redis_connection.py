@@ -11,11 +11,11 @@ import pytest
 
 from celery_rs.errors import OperationalError
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import OwnRedis, free_port, own_redis
 
 __all__ = ["own_redis"]  # a fixture
 
-SECONDS = 20.0
 Start = Callable[..., OwnRedis]
 
 
@@ -44,7 +44,7 @@ def certificate(tmp_path: Path) -> Path:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", tmp_path / "key.pem"],
-        check=True, capture_output=True, timeout=SECONDS,
+        check=True, capture_output=True, timeout=DEADLINE_S,
     )  # fmt: skip
     return certificate
 
@@ -183,7 +183,7 @@ def test_a_call_waits_five_seconds_for_a_broker_that_hangs_and_not_for_ever(own_
 
     caller = threading.Thread(target=call, daemon=True)
     caller.start()
-    caller.join(SECONDS)
+    caller.join(DEADLINE_S)
     own_redis.resume()
     app.close()
 
@@ -216,4 +216,4 @@ def test_a_master_is_found_by_its_sentinel(own_redis: OwnRedis, tmp_path: Path) 
             )
     finally:
         sentinel.kill()
-        sentinel.communicate(timeout=SECONDS)
+        sentinel.communicate(timeout=DEADLINE_S)

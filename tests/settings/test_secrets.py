@@ -21,7 +21,7 @@ from celery_rs.cli.output import print_error, print_note
 from celery_rs.config import MASK, Settings, censor, is_secret, mask_urls
 from tests.apps import make_app
 from tests.cli.conftest import Run, Write, project, run, write
-from tests.worker.process import SECONDS, eventually
+from tests.deadlines import DEADLINE_S, eventually
 
 __all__ = ["project", "run", "write"]  # fixtures of the command line's tests
 
@@ -276,7 +276,7 @@ def test_a_worker_shows_no_secret_in_its_banner_its_log_and_its_answers(tmp_path
     log = tmp_path / "log"
 
     def ask(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([*command, *words], capture_output=True, timeout=SECONDS, **places)
+        return subprocess.run([*command, *words], capture_output=True, timeout=DEADLINE_S, **places)
 
     with log.open("w") as output:
         worker = subprocess.Popen(
@@ -289,7 +289,7 @@ def test_a_worker_shows_no_secret_in_its_banner_its_log_and_its_answers(tmp_path
         eventually(lambda: "raised unexpected" in log.read_text())
     finally:
         worker.terminate()
-        worker.wait(SECONDS)
+        worker.wait(DEADLINE_S)
 
     assert SECRET not in log.read_text()
     assert SECRET not in "".join(answer.stdout + answer.stderr for answer in answers)

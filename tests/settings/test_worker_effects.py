@@ -13,7 +13,8 @@ from celery_rs.errors import WorkerLostError
 from celery_rs.wire import Broadcast, worker_direct
 from celery_rs.worker import Worker, WorkerOptions
 from tests.apps import make_app
-from tests.worker.process import Project, eventually, project_in
+from tests.deadlines import eventually
+from tests.worker.process import Project, project_in
 
 Configure = Callable[[str], None]
 

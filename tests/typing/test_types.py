@@ -70,7 +70,6 @@ def reported_by_pyright() -> Errors:
     )
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("checker", "reported"), [("mypy", reported_by_mypy), ("pyright", reported_by_pyright)], ids=["mypy", "pyright"]
 )

@@ -8,8 +8,8 @@ from celery_rs.transports import Fact
 from celery_rs.transports.amqp import AmqpOptions, AmqpTransport, Server, facts
 from celery_rs.transports.amqp.topology import FACTS
 from tests import rabbitmq_vhosts
+from tests.deadlines import eventually
 from tests.recovery.rabbitmq_fleet import delete_queue
-from tests.worker.process import eventually
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ that may be told to make vhosts")
 

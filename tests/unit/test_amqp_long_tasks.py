@@ -8,7 +8,7 @@ from celery_rs.transports import Completion
 from celery_rs.transports.amqp import AmqpOptions, AmqpTransport, Server
 from tests import rabbitmq_vhosts
 from tests.conformance.calls import call, ids
-from tests.worker.process import eventually
+from tests.deadlines import eventually
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ that may be told to make vhosts")
 

@@ -15,7 +15,7 @@ from celery_rs import Celery, errors
 from celery_rs.results import AsyncResult, ResultSet, awaiting
 from celery_rs.wire import TaskResult, encode_failure, encode_meta
 from tests.apps import call, make_app
-from tests.worker.process import eventually
+from tests.deadlines import eventually
 
 PATIENCE = 10.0
 

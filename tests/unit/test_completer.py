@@ -14,9 +14,7 @@ from celery_rs.wire import TaskResult
 from celery_rs.worker.completer import Begin, Completer, GiveBack, Progress
 from celery_rs.worker.inbox import Event, Inbox, Settled
 from tests.conformance.calls import call
-from tests.worker.process import eventually
-
-SECONDS = 10.0
+from tests.deadlines import DEADLINE_S, eventually
 
 
 class World:
@@ -41,7 +39,7 @@ class World:
             events.extend(self.inbox.take())
             return bool(events)
 
-        eventually(has_come, SECONDS)
+        eventually(has_come)
         (event,) = events
         assert isinstance(event, Settled)
         return event
@@ -51,7 +49,7 @@ class World:
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     world = World(f"completer-{request.node.name}")
     yield world
-    world.completer.stop(SECONDS)
+    world.completer.stop(DEADLINE_S)
     world.inbox.close()
 
 
@@ -102,7 +100,7 @@ def test_a_write_that_fails_is_repeated_until_it_works(world: World, monkeypatch
 
     world.completer.order(Completion(tag, record=record("a")))
 
-    assert failed.wait(SECONDS)
+    assert failed.wait(DEADLINE_S)
     assert world.settled() == Settled([tag], [])
 
 
@@ -113,7 +111,7 @@ def test_a_store_that_fails_is_asked_again_too(world: World, monkeypatch: pytest
 
     world.completer.order(Progress(record("a", "PROGRESS")))
 
-    eventually(lambda: world.backend.fetch(["a"]), SECONDS)
+    eventually(lambda: world.backend.fetch(["a"]))
 
 
 def test_a_worker_that_stops_gives_up_in_the_end_and_the_broker_still_holds_the_message(
@@ -124,7 +122,7 @@ def test_a_worker_that_stops_gives_up_in_the_end_and_the_broker_still_holds_the_
     monkeypatch.setattr(world.consumer, "finish", finish)
     world.completer.start()
     world.completer.order(Completion(tag, record=record("a")))
-    assert failed.wait(SECONDS)
+    assert failed.wait(DEADLINE_S)
 
     world.completer.stop(0.05)
 
@@ -137,7 +135,7 @@ def test_a_worker_that_has_given_up_tries_no_further_write(world: World, monkeyp
     monkeypatch.setattr(world.consumer, "finish", finish)
     world.completer.order(Completion(finished), GiveBack([given_back]))
     world.completer.start()
-    assert failed.wait(SECONDS)
+    assert failed.wait(DEADLINE_S)
 
     world.completer.stop(0.05)
 
@@ -149,6 +147,6 @@ def test_stopping_carries_out_what_was_ordered(world: World) -> None:
     world.completer.order(GiveBack(tags))
     world.completer.start()
 
-    world.completer.stop(SECONDS)
+    world.completer.stop(DEADLINE_S)
 
     assert world.transport.queues(["q"])["q"].ready == 2

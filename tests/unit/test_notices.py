@@ -14,8 +14,8 @@ from celery_rs.worker.notices import Notices, Watchdog
 from celery_rs.worker.policy import Policy
 from celery_rs.worker.request import Request
 from tests.apps import make_app
+from tests.deadlines import eventually
 from tests.messages import delivery
-from tests.worker.process import eventually
 
 KINDS = (signals.task_received, signals.task_revoked, signals.task_rejected, signals.task_unknown)
 

@@ -14,10 +14,8 @@ from celery_rs.wire import Queue as WireQueue
 from celery_rs.worker.inbox import Delivered, Inbox, ThreadDied
 from celery_rs.worker.receiver import Receiver
 from celery_rs.worker.reconnect import Patience, Rising, Tries
+from tests.deadlines import DEADLINE_S, eventually
 from tests.messages import delivery
-from tests.worker.process import eventually
-
-SECONDS = 10.0
 
 
 class FakeConsumer:
@@ -66,14 +64,14 @@ def test_an_allowance_that_knows_nothing_of_the_last_delivery_is_void(
     (one,) = received = [delivery()]
     receiver.allow(1, handled=0)
     consumer.answers.put(Received(received))
-    eventually(lambda: box.take() == [Delivered([one], ())], SECONDS)
+    eventually(lambda: box.take() == [Delivered([one], ())])
 
     receiver.allow(9, handled=0)
-    assert consumer.asked.acquire(timeout=SECONDS)
+    assert consumer.asked.acquire(timeout=DEADLINE_S)
     assert not consumer.asked.acquire(timeout=0.05)  # the thread had time to take it
 
     receiver.allow(2, handled=1)
-    assert consumer.asked.acquire(timeout=SECONDS)
+    assert consumer.asked.acquire(timeout=DEADLINE_S)
     assert consumer.limits == [1, 2]
 
 
@@ -83,7 +81,7 @@ def test_a_broker_that_fails_is_asked_again(receiver: Receiver, consumer: FakeCo
 
     receiver.allow(3, handled=0)
 
-    eventually(lambda: box.take() == [Delivered((), ["lost"])], SECONDS)
+    eventually(lambda: box.take() == [Delivered((), ["lost"])])
     assert consumer.limits == [3, 3]
 
 
@@ -103,7 +101,7 @@ def test_a_broker_that_was_asked_often_enough_ends_the_worker(consumer: Any, box
 
     receiver.allow(3, handled=0)
 
-    eventually(lambda: box.take() == [ThreadDied("the broker cannot be reached (it is gone)")], SECONDS)
+    eventually(lambda: box.take() == [ThreadDied("the broker cannot be reached (it is gone)")])
     receiver.stop()
 
 
@@ -112,12 +110,12 @@ def test_a_broker_that_does_not_answer_is_not_waited_for_without_end(consumer: A
     receiver = Receiver(consumer, box, Tries("memory://"))
     receiver.start()
     receiver.allow(1, handled=0)
-    assert consumer.asked.acquire(timeout=SECONDS)
+    assert consumer.asked.acquire(timeout=DEADLINE_S)
     began = time.monotonic()
 
     receiver.stop(0.05)
 
-    assert time.monotonic() - began < SECONDS / 2
+    assert time.monotonic() - began < DEADLINE_S / 2
     consumer.answers.put(Received(()))
 
 

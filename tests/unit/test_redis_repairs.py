@@ -13,9 +13,9 @@ from celery_rs.transports.redis import RedisOptions, RedisTransport, Script, Ser
 from celery_rs.transports.redis.keys import record_end
 from tests.conformance.calls import call, ids
 from tests.conformance.worlds import RedisWorld
+from tests.deadlines import eventually
 from tests.proxy import Proxy, proxy_before
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from celery_rs.serializers import serializer
 from celery_rs.transports import Completion, open_transport
 from celery_rs.wire import ChordPart, ResultCodec, TaskResult, encode_meta, supersedes
 from tests.conformance.calls import call
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import OwnRedis
 
-DEADLINE_S = 20.0
 CODECS = {
     "pickle": ResultCodec(serializer("pickle")),
     "yaml": ResultCodec(serializer("yaml")),
@@ -176,6 +176,7 @@ FORKS = """
 import os, sys, threading, time
 from celery_rs.backends import open_backend
 from celery_rs.wire import TaskResult, encode_meta
+from tests.deadlines import DEADLINE_S
 
 def record(id):
     return TaskResult(id, "SUCCESS", 0, encode_meta(id, "SUCCESS", None, now=0.0))

@@ -11,9 +11,9 @@ from celery_rs.transports.redis import RedisTransport
 from celery_rs.transports.redis.consumer import RedisConsumer
 from celery_rs.transports.redis.waiting import ARMED_MOST, Waiting
 from tests.conformance.calls import call, ids
+from tests.deadlines import eventually
 from tests.proxy import Proxy, proxy_before
 from tests.redis_server import OwnRedis
-from tests.worker.process import eventually
 
 
 @pytest.fixture

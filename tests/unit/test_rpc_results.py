@@ -24,8 +24,8 @@ from celery_rs.transports.memory import MemoryTransport
 from celery_rs.wire import RESULTS, Exchange, Queue, ResultCodec, TaskResult, encode_meta, result_queue
 from celery_rs.worker.addressing import addressed
 from tests.apps import envelope_of, make_app, run
+from tests.deadlines import DEADLINE_S
 
-DEADLINE_S = 20.0
 _numbers = count()
 
 

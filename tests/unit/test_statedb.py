@@ -14,7 +14,7 @@ from celery_rs.worker import statedb
 from celery_rs.worker.inbox import Inbox
 from celery_rs.worker.revokes import Revokes
 from celery_rs.worker.statedb import StateDb
-from tests.worker.process import eventually
+from tests.deadlines import eventually
 
 
 @pytest.fixture

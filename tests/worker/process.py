@@ -7,15 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SECONDS = 30.0
+from tests.deadlines import DEADLINE_S, eventually
 
 
 class Project:
@@ -58,7 +57,7 @@ class Project:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
                 try:
-                    process.wait(10)
+                    process.wait(DEADLINE_S)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
@@ -94,14 +93,6 @@ class Project:
 
     def let_go(self, name: str) -> None:
         (self.folder / f"{name}.go").touch()
-
-
-def eventually(holds: Callable[[], object], seconds: float = SECONDS) -> None:
-    """Wait until it holds; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to hold in time"
-        time.sleep(0.005)  # files and foreign processes give no event
 
 
 def environment(folder: Path) -> dict[str, str]:

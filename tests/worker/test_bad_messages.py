@@ -17,9 +17,10 @@ import redis
 from celery_rs.transports import DeadLetter, Outgoing, Route
 from celery_rs.wire import new_id
 from tests.conformance.worlds import REDIS_URL, WORLDS
+from tests.deadlines import eventually
 from tests.messages import message
 from tests.worker.odd_messages import BURIED, FAILS, RUNS, raw_of, twice
-from tests.worker.process import Project, eventually, project_in
+from tests.worker.process import Project, project_in
 
 Push = Callable[[Sequence[bytes]], None]
 

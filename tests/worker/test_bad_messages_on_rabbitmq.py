@@ -17,8 +17,9 @@ from celery_rs.transports import DeadLetter, DeadLetters
 from celery_rs.transports.amqp.topology import DEAD
 from celery_rs.wire import new_id
 from tests import rabbitmq_vhosts
+from tests.deadlines import eventually
 from tests.worker.odd_contents import BURIED, FAILS, RUNS, Content, bare
-from tests.worker.process import Project, eventually, project_in
+from tests.worker.process import Project, project_in
 
 
 class Raw(pika.BasicProperties):  # type: ignore[misc]  # pika has no types

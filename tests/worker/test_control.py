@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from celery_rs.errors import SoftTimeLimitExceeded, TimeLimitExceeded
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 
 def said(project: Project, command: str, **arguments: Any) -> Any:

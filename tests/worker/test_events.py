@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from celery_rs.events import Receiver
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 SOON_S = 20.0
 QUIET = ("-c", "1", "--without-heartbeat")

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from celery_rs.errors import BackendError
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 TASKS = 20
 

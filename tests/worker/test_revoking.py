@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from celery_rs.errors import TaskRevokedError
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 pools = pytest.mark.parametrize("pool", ["prefork", "solo"])
 

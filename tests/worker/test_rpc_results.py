@@ -12,9 +12,10 @@ from celery_rs import errors
 from celery_rs.errors import NotRegistered, TimeLimitExceeded, WorkerLostError
 from celery_rs.results import ResultSet
 from tests import rabbitmq_vhosts
+from tests.deadlines import DEADLINE_S, eventually
 from tests.rabbitmq_server import OwnRabbitMQ, own_rabbitmq
 from tests.redis_server import OwnRedis, own_redis
-from tests.worker.process import SECONDS, Project, eventually, project_in
+from tests.worker.process import Project, project_in
 
 __all__ = ["own_rabbitmq", "own_redis"]  # fixtures
 
@@ -46,20 +47,20 @@ def rabbitmq_url() -> Iterator[str]:
 def test_every_end_reaches_who_called(project: Project) -> None:
     proj = project.proj
     with project.worker("-c", "1", settings=RPC):
-        assert proj.add.delay(1, 2).get(timeout=SECONDS) == 3
-        assert proj.retried.delay(2).get(timeout=SECONDS) == 2
+        assert proj.add.delay(1, 2).get(timeout=DEADLINE_S) == 3
+        assert proj.retried.delay(2).get(timeout=DEADLINE_S) == 2
         with pytest.raises(ValueError, match="boom"):
-            proj.fails.delay().get(timeout=SECONDS)
+            proj.fails.delay().get(timeout=DEADLINE_S)
         with pytest.raises(errors.Reject, match="not today"):
-            proj.rejected.delay().get(timeout=SECONDS)
+            proj.rejected.delay().get(timeout=DEADLINE_S)
         with pytest.raises(NotRegistered):
-            project.app.send_task("proj.nowhere").get(timeout=SECONDS)
+            project.app.send_task("proj.nowhere").get(timeout=DEADLINE_S)
         limited = proj.hold.apply_async(("limited",), time_limit=1.5)
         expired = proj.add.apply_async((1, 1), expires=1.0)  # in the worker's hands: what expires in a RabbitMQ is gone
         with pytest.raises(TimeLimitExceeded):
-            limited.get(timeout=SECONDS)
+            limited.get(timeout=DEADLINE_S)
         with pytest.raises(errors.TaskRevokedError, match="expired"):
-            expired.get(timeout=SECONDS)
+            expired.get(timeout=DEADLINE_S)
 
 
 def test_states_on_the_way_are_told(project: Project) -> None:
@@ -72,7 +73,7 @@ def test_states_on_the_way_are_told(project: Project) -> None:
 
         project.let_go("tracked")
         project.let_go("progressing")
-        assert [tracked.get(timeout=SECONDS), progressing.get(timeout=SECONDS)] == ["tracked", "progressing"]
+        assert [tracked.get(timeout=DEADLINE_S), progressing.get(timeout=DEADLINE_S)] == ["tracked", "progressing"]
 
 
 def test_a_task_whose_process_dies_is_told_of(project: Project) -> None:
@@ -82,14 +83,14 @@ def test_a_task_whose_process_dies_is_told_of(project: Project) -> None:
         os.kill(int(project.lines("lost.started")[0].split()[0]), signal.SIGKILL)
 
         with pytest.raises(WorkerLostError):
-            lost.get(timeout=SECONDS)
+            lost.get(timeout=DEADLINE_S)
 
 
 def test_a_thousand_results_are_collected(project: Project) -> None:
     with project.worker("-c", "2", settings=RPC):
         results = ResultSet([project.proj.add.delay(number, 1) for number in range(1000)])
 
-        assert results.join(timeout=SECONDS) == list(range(1, 1001))
+        assert results.join(timeout=DEADLINE_S) == list(range(1, 1001))
 
 
 def test_results_come_to_many_threads_each_its_own(project: Project) -> None:
@@ -97,14 +98,14 @@ def test_results_come_to_many_threads_each_its_own(project: Project) -> None:
 
     def ask(place: int) -> None:
         sent = [project.proj.add.delay(place, number) for number in range(20)]
-        answered.append([result.get(timeout=SECONDS) - place for result in sent])
+        answered.append([result.get(timeout=DEADLINE_S) - place for result in sent])
 
     with project.worker("-c", "2", settings=RPC):
         threads = [threading.Thread(target=ask, args=(place,)) for place in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(SECONDS)
+            thread.join(DEADLINE_S)
 
     assert answered == [list(range(20))] * 8
 
@@ -112,7 +113,7 @@ def test_results_come_to_many_threads_each_its_own(project: Project) -> None:
 def test_a_set_of_results_is_told_as_they_come(project: Project) -> None:
     with project.worker("-c", "2", settings=RPC):
         first, second = project.proj.hold.delay("first"), project.proj.hold.delay("second")
-        told = ResultSet([first, second]).iter_native(timeout=SECONDS)
+        told = ResultSet([first, second]).iter_native(timeout=DEADLINE_S)
 
         project.let_go("second")
         assert next(told)[0] == second.id
@@ -136,16 +137,16 @@ def test_a_broker_that_is_started_again_costs_no_result_that_comes_later(
             held = project.proj.hold.delay("held")
             project.saw("held.started")
             waited: list[str] = []
-            waiting = threading.Thread(target=lambda: waited.append(held.get(timeout=SECONDS)))
+            waiting = threading.Thread(target=lambda: waited.append(held.get(timeout=DEADLINE_S)))
             waiting.start()
 
             own_broker.restart()
             assert project.proj.add.delay(1, 2)
             project.let_go("held")
-            waiting.join(SECONDS)
+            waiting.join(DEADLINE_S)
 
             assert waited == ["held"]
-            assert project.proj.add.delay(1, 2).get(timeout=SECONDS) == 3
+            assert project.proj.add.delay(1, 2).get(timeout=DEADLINE_S) == 3
 
 
 def test_parent_and_child_each_ask_for_their_own_calls(project: Project) -> None:
@@ -157,13 +158,13 @@ def test_parent_and_child_each_ask_for_their_own_calls(project: Project) -> None
         if not child:
             mine = project.proj.add.delay(1, 2)
             project.let_go("before")
-            os._exit(0 if mine.get(timeout=SECONDS) == 3 and before.state == "PENDING" else 1)
+            os._exit(0 if mine.get(timeout=DEADLINE_S) == 3 and before.state == "PENDING" else 1)
 
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert before.get(timeout=SECONDS) == "before"
-        assert project.proj.add.delay(3, 4).get(timeout=SECONDS) == 7
+        assert before.get(timeout=DEADLINE_S) == "before"
+        assert project.proj.add.delay(3, 4).get(timeout=DEADLINE_S) == 7
 
 
 def test_a_task_may_wait_for_another_if_it_says_so(project: Project) -> None:
     with project.worker("-c", "2", settings=RPC):
-        assert project.proj.asks_another.delay(2, 3).get(timeout=SECONDS) == 5
+        assert project.proj.asks_another.delay(2, 3).get(timeout=DEADLINE_S) == 5

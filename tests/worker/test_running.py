@@ -9,7 +9,8 @@ from celery_rs.errors import (
     TimeLimitExceeded,
     WorkerLostError,
 )
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 pools = pytest.mark.parametrize("pool", ["prefork", "solo"])
 

@@ -7,7 +7,8 @@ import pytest
 
 from celery_rs.errors import WorkerLostError
 from celery_rs.transports import QueueInfo
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 pools = pytest.mark.parametrize("pool", ["prefork", "solo"])
 

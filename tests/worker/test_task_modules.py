@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.worker.process import eventually
+from tests.deadlines import eventually
 
 PROJECT = {
     "__init__.py": "",

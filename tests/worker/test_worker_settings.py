@@ -12,7 +12,8 @@ import pytest
 
 from celery_rs.errors import TimeLimitExceeded, WorkerLostError
 from celery_rs.wire import TaskResult
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 
 def stats(project: Project) -> dict[str, Any]:

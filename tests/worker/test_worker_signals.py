@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from tests.worker.process import Project, eventually
+from tests.deadlines import eventually
+from tests.worker.process import Project
 
 HOOKED = ("-I", "tests.worker.hooked")
 
