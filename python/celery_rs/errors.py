@@ -7,7 +7,8 @@
     ├── StateFileError               the file of revoked ids cannot be used
     ├── SecurityError
     ├── OperationalError             the broker cannot be reached, or refused
-    │   └── Unroutable               a message that would go to no queue
+    │   ├── Unroutable               a message that would go to no queue
+    │   └── NotAllPublished          publish_many had to stop on its way
     ├── NotSupported                 this broker or store cannot do that (also NotImplementedError)
     ├── EncodeError                  a value that the serializer cannot write
     ├── ContentError                 bytes that are not what their content type says
@@ -82,6 +83,18 @@ class OperationalError(CeleryError):
 
 class Unroutable(OperationalError):
     """No queue is bound where the message would go. Trying again changes nothing; declaring a queue does."""
+
+
+class NotAllPublished(OperationalError):
+    """`publish_many` had to stop: `published` are the results of the calls that the broker has, `rest` the others.
+
+    The broker may have the first thousand of the rest as well, where only its answer was lost.
+    """
+
+    def __init__(self, message: str, published: Sequence[Any] = (), rest: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.published = published
+        self.rest = rest
 
 
 class NotSupported(CeleryError, NotImplementedError):

@@ -56,6 +56,16 @@ class _Plan(NamedTuple):
     writer: Serializer
 
 
+class Call(NamedTuple):
+    """A call as it was given. `task` is None where this process does not know it."""
+
+    task: "Task[..., Any] | None"
+    name: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
 class Publisher:
     """One per app. Any thread."""
 
@@ -105,23 +115,36 @@ class Publisher:
         retry_policy: Mapping[str, Any] | None = None,
     ) -> AsyncResult[Any]:
         """Compose a call, hand it to the broker, and count it among the running task's children."""
-        if retry_policy is not None:
-            check_policy(retry_policy)
-        if before_task_publish.receivers:
-            # A receiver may change how often it is tried
-            retry_policy = dict(retry_policy or self._app.conf.task_publish_retry_policy)
+        retry_policy = self.policy(retry_policy)
         outgoing = self.compose(task, args, kwargs, options, retry_policy)
         deadline = None if _SENDING.isdisjoint(options) else patience(options)
         self.publish((outgoing,), retry, retry_policy, deadline)
-        message = outgoing.message
-        result: AsyncResult[Any] = AsyncResult(
-            message.id, app=self._app, task_name=task, ignored=bool(message.ignore_result)
-        )
+        result = self.result(outgoing.message)
         if add_to_parent:
-            request = current_request()
-            if request is not None:
-                request.children.append(result)
+            self.add_to_parent((result,))
         return result
+
+    def policy(self, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """How often it is tried to send; None is what the settings say. Raises TypeError."""
+        if given is not None:
+            check_policy(given)
+        if before_task_publish.receivers:
+            return dict(given or self._app.conf.task_publish_retry_policy)  # which they may change
+        return given
+
+    def result(self, message: Message) -> AsyncResult[Any]:
+        """The handle of what the call will return."""
+        return AsyncResult(message.id, app=self._app, task_name=message.task, ignored=bool(message.ignore_result))
+
+    def add_to_parent(self, results: Sequence[AsyncResult[Any]]) -> None:
+        """Count them among the children of the task that runs here, if one does."""
+        request = current_request()
+        if request is not None:
+            request.children.extend(results)
+
+    def compose_many(self, calls: Sequence[Call], policy: Mapping[str, Any] | None = None) -> list[Outgoing]:
+        """`compose` for each."""
+        return [self.compose(name, args, kwargs, options, policy) for _, name, args, kwargs, options in calls]
 
     def compose(
         self,

@@ -162,7 +162,7 @@ class Signature(dict[str, Any], Generic[R]):
         if route_name is not None:
             raise NotSupported("route_name", "name the queue: apply_async(queue=...)")
         merged, more, chosen = self._merge(args or (), kwargs or {}, options)
-        task = self._known_task()
+        task = self.known_task()
         if task is None:
             return cast("AsyncResult[R]", self.app.send_task(self.task, merged, more, **chosen))
         return cast("AsyncResult[R]", task.apply_async(merged, more, **chosen))
@@ -293,11 +293,16 @@ class Signature(dict[str, Any], Generic[R]):
         """Pickled as a plain dict: the app is that of the process that reads it."""
         return Signature, (dict(self),)
 
-    def merged(self, args: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
-        """Arguments, keywords and options of the call, with these arguments before its own unless it is immutable."""
-        return self._merge(args, {}, {})
+    def merged(
+        self, args: Sequence[Any], options: Mapping[str, Any] | None = None
+    ) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+        """Arguments, keywords and options of the call: these arguments before its own unless it is immutable, these
+        options over its own.
+        """
+        return self._merge(args, {}, options or {})
 
-    def _known_task(self) -> Any:
+    def known_task(self) -> Any:
+        """The task; None where this process does not know it."""
         return self._type if self._type is not None else self.app.tasks.get(self.task)
 
     def _copy(self, **changed: Any) -> "Signature[R]":
