@@ -339,6 +339,38 @@ def test_headers_that_are_named_like_the_requests_own_do_no_harm(app: Celery) ->
     assert outcome.text == "[[1], 'id', 6]"
 
 
+def test_all_attributes_of_a_request_show_its_headers_too(app: Celery) -> None:
+    seen: dict[str, Any] = {}
+
+    @app.task(bind=True)
+    def look(self: Any) -> None:
+        self.request.mine = "set"
+        seen.update(vars(self.request))
+
+    call(app, look, task_id="id", group_id="g", group_index=2, headers={"mine": "sent", "yours": 1})
+
+    assert (seen["mine"], seen["yours"], seen["id"], seen["group_index"]) == ("set", 1, "id", 2)
+
+
+def test_a_request_has_what_its_message_leaves_open_but_nothing_else(app: Celery) -> None:
+    @app.task(bind=True)
+    def look(self: Any) -> Any:
+        return [self.request.logfile, self.request.chord, hasattr(self.request, "absent")]
+
+    assert call(app, look).text == "[None, None, False]"
+
+
+def test_settings_that_change_hold_for_the_next_run(app: Celery) -> None:
+    @app.task
+    def add(x: int) -> int:
+        return x
+
+    before, app.conf.result_extended = call(app, add, (1,)), True
+
+    assert "args" not in stored(before)
+    assert stored(call(app, add, (1,)))["args"] == [1]
+
+
 def test_states_of_the_users_own_are_told_at_once(app: Celery) -> None:
     told: list[TaskResult] = []
 

@@ -7,7 +7,7 @@ import pytest
 from celery_rs.execution import Outcome
 from celery_rs.transports import Outgoing, Route
 from celery_rs.wire import ChordPart, Message, TaskResult
-from celery_rs.worker.pools.reports import FINISHED, Report, decode_report, encode_report, flatten, rebuild
+from celery_rs.worker.pools.reports import FINISHED, decode_report, encode_report, flatten, rebuild
 
 
 class Text(str):
@@ -19,7 +19,7 @@ class Level(enum.IntEnum):
 
 
 def crossed(outcome: Outcome) -> Outcome:
-    return rebuild(decode_report(encode_report(Report(1, FINISHED, 1, flatten(outcome)))).value)
+    return rebuild(decode_report(encode_report(1, FINISHED, 1, flatten(outcome))).value)
 
 
 def test_an_outcome_is_the_same_on_the_other_side() -> None:
@@ -47,7 +47,7 @@ def test_users_own_kinds_of_text_and_number_become_plain_ones() -> None:
     assert (type(outgoing.message.priority), outgoing.message.priority) == (int, 9)
 
 
-@pytest.mark.parametrize("damaged", [b"", b"nonsense", encode_report(Report(1, FINISHED, 1))[:-3]])
+@pytest.mark.parametrize("damaged", [b"", b"nonsense", encode_report(1, FINISHED, 1)[:-3]])
 def test_a_damaged_report_is_refused(damaged: bytes) -> None:
     with pytest.raises((ValueError, EOFError, TypeError)):
         decode_report(damaged)

@@ -6,7 +6,7 @@ through a pipe; nothing is stored or sent here, except what the task itself tell
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from celery_rs import states
 from celery_rs.context import AppLike
@@ -15,25 +15,25 @@ from celery_rs.execution.outcome import Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request, Tell
 from celery_rs.execution.run import Run, carry_out
+from celery_rs.execution.terms import Terms, terms_of
 from celery_rs.execution.traces import printable
 from celery_rs.execution.work import Work
-from celery_rs.serializers import content_types, decompress, reader
-from celery_rs.wire import ResultCodec, preview
+from celery_rs.serializers import decompress, reader
+from celery_rs.wire import preview
 
 _REFUSED = (ContentDisallowed, ContentError, InvalidTaskError, NotRegistered)
 
 
 def execute(app: AppLike, work: Work, *, hostname: str, tell: Tell) -> Outcome:
     """Never raises for what a message holds or a task does. `tell` takes records to be stored during the run."""
-    began = time.monotonic()
-    request = None
+    terms = terms_of(app)
     try:
         request = Request.open(work, hostname, tell)
         task = find(app, work.task)
-        read_body(app, request, work)
+        read_body(terms, request, work)
     except _REFUSED as error:
-        return _refused(app, work, request, error, time.monotonic() - began)
-    return carry_out(Run(app, task, request, work.id, work.tag))
+        return _refused(terms, work, error)
+    return carry_out(Run(app, terms, task, request, work.id, work.tag))
 
 
 def find(app: AppLike, name: str) -> Any:
@@ -44,18 +44,26 @@ def find(app: AppLike, name: str) -> Any:
     return task
 
 
-def read_body(app: AppLike, request: Request, work: Work) -> None:
+def read_body(terms: Terms, request: Request, work: Work) -> None:
     """Put the arguments into the request. Raises what makes the message one that cannot be run."""
-    accepted = content_types(app.conf.accept_content)
-    raw = decompress(work.body, request.compression) if request.compression is not None else work.body
-    body = reader(work.content_type, accepted, work.content_encoding).loads(raw)
-    match body:
-        case [list() | tuple() as args, dict() as kwargs, dict() | None as embed]:
-            request.args, request.kwargs = list(args), kwargs
-        case _:
-            raise InvalidTaskError(f"expected a body [args, kwargs, options], got {preview(body, 80)}")
-    if embed:
+    raw = work.body if work.compression is None else decompress(work.body, work.compression)
+    body = reader(work.content_type, terms.accepted, work.content_encoding).loads(raw)
+    if not _is_call(body):
+        raise InvalidTaskError(f"expected a body [args, kwargs, options], got {preview(body, 80)}")
+    args, request.kwargs, embed = body
+    request.args = args if type(args) is list else list(args)
+    if embed and any(embed.values()):
         _read_embed(request, embed)
+
+
+def _is_call(body: Any) -> bool:
+    return (
+        isinstance(body, (list, tuple))
+        and len(body) == 3
+        and isinstance(body[0], (list, tuple))
+        and isinstance(body[1], dict)
+        and (body[2] is None or isinstance(body[2], dict))
+    )
 
 
 def _read_embed(request: Request, embed: Mapping[str, Any]) -> None:
@@ -84,19 +92,7 @@ def _linked(name: str, linked: Any) -> list[Any]:
     return linked if isinstance(linked, list) else [linked]
 
 
-def _refused(app: AppLike, work: Work, request: Request | None, error: BaseException, runtime: float) -> Outcome:
+def _refused(terms: Terms, work: Work, error: BaseException) -> Outcome:
     """A message that cannot be run: the caller hears why, and the message becomes a dead letter."""
-    known = _Unrun(work.id) if request is None else _Unrun(work.id, request.retries, request.group, request.parent_id)
-    unwanted = request is not None and request.ignore_result is True
-    codec = ResultCodec.of(app.conf)
-    record = None if unwanted else failure_record(known, error, now=time.time(), codec=codec)
-    return Outcome(work.tag, "reject", states.FAILURE, runtime, printable(str(error)), record=record)
-
-
-class _Unrun(NamedTuple):
-    """What is known of a task that was refused."""
-
-    id: str
-    retries: int = 0
-    group: str | None = None
-    parent_id: str | None = None
+    record = None if work.ignore_result else failure_record(work, error, now=time.time(), codec=terms.codec)
+    return Outcome(work.tag, "reject", states.FAILURE, 0.0, printable(str(error)), record=record)

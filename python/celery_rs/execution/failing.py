@@ -17,8 +17,9 @@ from celery_rs.execution.executor import find, read_body
 from celery_rs.execution.request import Request
 from celery_rs.execution.run import Run, failed, retried
 from celery_rs.execution.said import Said
+from celery_rs.execution.terms import terms_of
 from celery_rs.execution.work import Work
-from celery_rs.serializers import content_types, reader
+from celery_rs.serializers import reader
 from celery_rs.transports import Outgoing
 from celery_rs.wire import TaskResult
 
@@ -40,17 +41,18 @@ def tell_retry(app: AppLike, work: Work, error: Exception, *, countdown: float, 
 def _tell(app: AppLike, work: Work, hostname: str, hook: str, step: Callable[[Run], object]) -> Sequence[Outgoing]:
     began = time.monotonic()
     try:
+        terms = terms_of(app)
         request = Request.open(work, hostname, _nobody)
         task = find(app, work.task)
-        if not reader(work.content_type, content_types(app.conf.accept_content)).safe:
+        if not reader(work.content_type, terms.accepted).safe:
             log.warning(
                 "%s of task %s[%s] is not called: only the processes that run tasks read %s",
                 hook, work.task, work.id, work.content_type,
             )  # fmt: skip
             return ()
-        read_body(app, request, work)
+        read_body(terms, request, work)
         with context.running(request):
-            step(Run(app, task, request, work.id))
+            step(Run(app, terms, task, request, work.id))
         return request.followups
     except CeleryError:
         return ()  # the message cannot be read, or its task is not known: nobody can be told

@@ -1,7 +1,7 @@
 """What a running task sees of its own message: `self.request`, Celery's Context.
 
-Every header of the message is an attribute, also those nobody here knows. Properties are read from their bytes only
-when they are asked for, since most tasks never look.
+Every header of the message is an attribute, also those nobody here knows. Headers and properties are read from their
+bytes only when they are asked for, since most tasks never look.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,14 @@ _OF_THE_BROKER = frozenset(
 """Headers that a broker or a redelivery added: a retry must not carry them on."""
 
 
-class Request:
+class _Attributes:
+    """Where a request keeps its attributes: `_attributes(request)` are those that it has so far."""
+
+
+_attributes: Callable[[Any], dict[str, Any]] = vars(_Attributes)["__dict__"].__get__
+
+
+class Request(_Attributes):
     """One run of a task. Outside a worker `id` is None and `called_directly` is True."""
 
     lang: str = "py"
@@ -81,61 +88,57 @@ class Request:
         self.followups: list[Outgoing] = []
         self._tell: Tell | None = None
         self._work: Work | None = None
+        self._unread = False
         self._properties: dict[str, Any] | None = None
         self._user_headers: dict[str, Any] | None = None
         self._entered = False
-        self.__dict__.update(values)
+        if values:
+            _attributes(self).update(values)
 
     @classmethod
     def open(cls, work: Work, hostname: str, tell: Tell) -> "Request":
         """The request of a delivery, its body not read yet. Raises ContentError when the headers are no object."""
-        headers = JSON.loads(work.headers) if work.headers else {}
-        request = cls()
-        if not isinstance(headers, dict):
+        if work.headers and work.headers[:1] != b"{":
             raise ContentError(f"expected message headers as a JSON object, got {work.headers[:80]!r}")
-        if not _RESERVED.isdisjoint(headers):
-            headers = {name: value for name, value in headers.items() if name not in _RESERVED}
-        request.__dict__.update(headers)
-        for name in ("root_id", "parent_id", "group"):
-            if not isinstance(getattr(request, name), str):
-                request.__dict__[name] = None
-        request.id, request.task = work.id, work.task
-        request.called_directly = False
-        request.hostname = hostname
+        request = cls()
         request._tell = tell
         request._work = work
-        if request.root_id is None:
-            request.root_id = work.id
-        if type(request.retries) is not int:
-            request.retries = 0
+        request._unread = True
+        request.hostname = hostname
+        request.called_directly = False
+        request.id = work.id
+        request.task = work.task
+        request.retries = work.retries
+        request.root_id = work.id if work.root_id is None else work.root_id
+        request.parent_id = work.parent_id
+        request.group = work.group
+        request.ignore_result = work.ignore_result
+        request.callbacks = request.errbacks = None
+        request.is_eager = False
         return request
 
     @property
     def headers(self) -> dict[str, Any]:
         """The user's own headers."""
-        if self._user_headers is None and "headers" in self.__dict__:
-            return self.__dict__["headers"] or {}
         if self._user_headers is None:
-            given = JSON.loads(self._work.headers) if self._work is not None and self._work.headers else {}
-            self._user_headers = {name: value for name, value in given.items() if name not in _PROTOCOL}
+            if "headers" in _attributes(self):
+                return _attributes(self)["headers"] or {}
+            said = _object(self._work.headers) if self._work is not None else {}
+            self._user_headers = {name: value for name, value in said.items() if name not in _PROTOCOL}
         return self._user_headers
 
     @property
     def properties(self) -> dict[str, Any]:
-        """Empty where they cannot be read: a task can run without them."""
+        """Empty where they cannot be read."""
         if self._properties is None:
-            try:
-                read = JSON.loads(self._work.properties) if self._work is not None and self._work.properties else {}
-            except ContentError:
-                read = {}
-            self._properties = read if isinstance(read, dict) else {}
+            self._properties = _object(self._work.properties) if self._work is not None else {}
         return self._properties
 
     @property
     def delivery_info(self) -> dict[str, Any]:
         """exchange, routing_key, priority, redelivered."""
-        if "delivery_info" in self.__dict__:
-            return self.__dict__["delivery_info"] or {}
+        if "delivery_info" in _attributes(self):
+            return _attributes(self)["delivery_info"] or {}
         where = self.properties.get("delivery_info")
         if not isinstance(where, dict):
             where = {}
@@ -148,11 +151,11 @@ class Request:
 
     @property
     def reply_to(self) -> str | None:
-        return self.__dict__.get("reply_to") or self.properties.get("reply_to")
+        return _attributes(self).get("reply_to") or self.properties.get("reply_to")
 
     @property
     def correlation_id(self) -> str | None:
-        return self.__dict__.get("correlation_id") or self.properties.get("correlation_id")
+        return _attributes(self).get("correlation_id") or self.properties.get("correlation_id")
 
     @property
     def time_limit(self) -> float | None:
@@ -166,11 +169,11 @@ class Request:
         return getattr(self, name, default)
 
     def update(self, *args: Any, **values: Any) -> None:
-        self.__dict__.update(*args, **values)
+        _attributes(self).update(*args, **values)
 
     def clear(self) -> None:
         """Forget everything, as if no task ran here."""
-        self.__dict__.clear()
+        _attributes(self).clear()
         self.__init__()  # type: ignore[misc]  # as new
 
     def as_execution_options(self) -> dict[str, Any]:
@@ -217,12 +220,47 @@ class Request:
         self._entered = True
         return True
 
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]  # as `vars` shows it: the message's too
+        self._read_headers()
+        return _attributes(self)
+
+    def _read_headers(self) -> None:
+        if self._unread and self._work is not None:
+            self._unread = False
+            own = _attributes(self)
+            for name, value in _object(self._work.headers).items():
+                if name not in _RESERVED:
+                    own.setdefault(name, value)
+
     def __getattr__(self, name: str) -> Any:
-        # Only what neither the message nor the class has: absent, as Celery's Context has it, is an error.
-        raise AttributeError(f"the request of task {self.__dict__.get('task')!r} has no {name!r}")
+        if name not in _RESERVED and self._unread:
+            self._read_headers()
+            return getattr(self, name)
+        try:
+            return _UNSAID[name]
+        except KeyError:
+            # Absent, as Celery's Context has it, is an error.
+            raise AttributeError(f"the request of task {self.task!r} has no {name!r}") from None
 
     def __repr__(self) -> str:
         return f"<Request: task={self.task!r} id={self.id!r} retries={self.retries}>"
+
+
+_UNSAID = {name: value for name, value in vars(Request).items() if name in Request.__annotations__}
+"""What attributes are where neither the run nor its message says anything. The class itself has none of them, so that
+Python asks `__getattr__` for what the message may say."""
+for _name in _UNSAID:
+    delattr(Request, _name)
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """Empty where it cannot be read: a task can run without it."""
+    try:
+        read = JSON.loads(raw) if raw else {}
+    except ContentError:
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 _RESERVED = (

@@ -18,9 +18,10 @@ from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request
 from celery_rs.execution.retries import autoretry_options, wants_retry
+from celery_rs.execution.terms import Terms
 from celery_rs.execution.traces import ExceptionInfo, printable, text_of
 from celery_rs.execution.user_code import Ended, call, is_idle
-from celery_rs.wire import ResultCodec, TaskResult, encode_failure, encode_meta, preview
+from celery_rs.wire import TaskResult, encode_failure, encode_meta, preview
 
 log = logging.getLogger("celery_rs.execution")
 
@@ -28,24 +29,25 @@ log = logging.getLogger("celery_rs.execution")
 class Run:
     """One run, as its steps need it. `state` and `retval` are its end, once that is known."""
 
-    __slots__ = ("app", "began", "id", "request", "retval", "state", "stores", "tag", "task")
+    __slots__ = ("app", "began", "id", "request", "retval", "state", "stores", "tag", "task", "terms")
 
-    def __init__(self, app: AppLike, task: Any, request: Request, id: str, tag: str = "") -> None:
+    def __init__(self, app: AppLike, terms: Terms, task: Any, request: Request, id: str, tag: str = "") -> None:
         self.app = app
+        self.terms = terms
         self.task = task
         self.request = request
         self.id = id
         self.tag = tag
         self.began = time.monotonic()
         said = request.ignore_result
-        self.stores = not (task.ignore_result if said is None else said) and app.keeps_results
+        self.stores = not (task.ignore_result if said is None else said) and terms.keeps_results
         self.retval: Any = None
         self.state: str | None = None
 
     def record(self, state: str, value: object, traceback: str | None = None) -> TaskResult:
         """Raises EncodeError for a value that cannot be stored."""
         request = self.request
-        if not self.app.conf.result_extended:
+        if not self.terms.extended:
             return self._record(state, value, traceback, None)
         extended = _extended(request)
         try:
@@ -67,7 +69,7 @@ class Run:
             group_id=request.group,
             parent_id=request.parent_id,
             extended=extended,
-            codec=ResultCodec.of(self.app.conf),
+            codec=self.terms.codec,
             attempt=request.retries,
         )
         return TaskResult(self.id, state, request.retries, meta)
@@ -78,7 +80,7 @@ class Run:
             state == states.FAILURE and self.task.store_errors_even_if_ignored and not self.request.is_eager
         ):
             return None
-        return self.record(state, encode_failure(error, ResultCodec.of(self.app.conf).serializer), traceback)
+        return self.record(state, encode_failure(error, self.terms.codec.serializer), traceback)
 
     def outcome(self, end: End, state: str, text: str = "", **more: Any) -> Outcome:
         runtime = time.monotonic() - self.began
@@ -271,10 +273,9 @@ def _broken(run: Run, error: Exception) -> Outcome:
             einfo=info,
         )
     known = _Known(run.id, run.request)
-    codec = ResultCodec.of(run.app.conf)
-    record = (
-        failure_record(known, error, now=time.time(), traceback=info.traceback, codec=codec) if run.stores else None
-    )
+    record = None
+    if run.stores:
+        record = failure_record(known, error, now=time.time(), traceback=info.traceback, codec=run.terms.codec)
     return run.outcome("failure", states.FAILURE, preview(error), traceback=info.traceback, record=record)
 
 

@@ -6,6 +6,7 @@ from celery_rs.serializers.optional import library
 from celery_rs.serializers.registry import (
     JSON,
     PICKLE,
+    changes,
     content_types,
     reader,
     register,
@@ -18,6 +19,7 @@ __all__ = [
     "JSON",
     "PICKLE",
     "Serializer",
+    "changes",
     "compress",
     "compression_type",
     "content_types",

@@ -24,6 +24,7 @@ _BY_NAME: dict[str, Serializer] = {
     made.name: made for made in (JSON, PICKLE, YamlSerializer(), MsgpackSerializer(), BsonSerializer(), RawSerializer())
 }
 _BY_TYPE: dict[str, Serializer] = {made.content_type: made for made in _BY_NAME.values()}
+_changes = 0
 
 
 def register(
@@ -40,7 +41,7 @@ def register(
     """
     made = CustomSerializer(name, encoder, decoder, content_type, content_encoding)
     _BY_NAME[name] = _BY_TYPE[content_type] = made
-    content_types.cache_clear()
+    _changed()
 
 
 def unregister(name: str) -> None:
@@ -50,6 +51,17 @@ def unregister(name: str) -> None:
         raise ImproperlyConfigured(_unknown(name))
     if _BY_TYPE.get(found.content_type) is found:
         del _BY_TYPE[found.content_type]
+    _changed()
+
+
+def changes() -> int:
+    """Rises whenever a serializer is registered or forgotten."""
+    return _changes
+
+
+def _changed() -> None:
+    global _changes
+    _changes += 1
     content_types.cache_clear()
 
 

@@ -31,7 +31,6 @@ from celery_rs.worker.pools.reports import (
     READY,
     SAID,
     STARTED,
-    Report,
     encode_report,
     flatten,
 )
@@ -168,7 +167,7 @@ class Child:
     def _report(self, kind: int, job: int, value: Any = None) -> None:
         with self._writing:
             self._reports += 1
-            payload = encode_report(Report(self._reports, kind, job, value))
+            payload = encode_report(self._reports, kind, job, value)
             if len(payload) > LARGEST_IN_RING or not self._page.push(payload):
                 self._pipe.sendall(frame(payload))  # waits for the parent, which always reads
             elif not self._unheard_since:

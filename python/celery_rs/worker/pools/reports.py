@@ -38,11 +38,12 @@ class Report(NamedTuple):
     value: Any = None
 
 
-def encode_report(report: Report) -> bytes:
+def encode_report(number: int, kind: int, job: int, value: Any = None) -> bytes:
+    """The fields of a `Report`."""
     try:
-        return encode(tuple(report))
+        return encode((number, kind, job, value))
     except ValueError:  # a text or number of a user's own type: rare, so only looked for now
-        return encode(_plain(tuple(report)))
+        return encode(_plain((number, kind, job, value)))
 
 
 def decode_report(payload: bytes) -> Report:
@@ -52,14 +53,19 @@ def decode_report(payload: bytes) -> Report:
 
 def flatten(outcome: Outcome) -> tuple[Any, ...]:
     """An outcome without our types: `marshal` writes exact tuples only."""
-    fields: list[Any] = list(outcome)
-    if outcome.record is not None:
-        fields[_RECORD] = tuple(outcome.record)
-    if outcome.followups:
-        fields[_FOLLOWUPS] = [_flatten_outgoing(outgoing) for outgoing in outcome.followups]
-    if outcome.part is not None:
-        fields[_PART] = tuple(outcome.part)
-    return tuple(fields)
+    tag, end, state, runtime, text, traceback, record, followups, part, expected = outcome
+    return (
+        tag,
+        end,
+        state,
+        runtime,
+        text,
+        traceback,
+        record if record is None else tuple(record),
+        [_flatten_outgoing(outgoing) for outgoing in followups] if followups else (),
+        part if part is None else tuple(part),
+        expected,
+    )
 
 
 def rebuild(flat: Sequence[Any]) -> Outcome:
