@@ -87,6 +87,8 @@ class Database:
         self._looked_at = 0.0
         self._looked_at_log = 0.0
         self._publishes = 0
+        # Queues of messages that were inserted while a consumer was idle: a trigger of the connection's tells.
+        self._waited_for: set[str] = set()
 
     # Users
 
@@ -169,8 +171,24 @@ class Database:
         ((version,),) = tx.execute(_DATA_VERSION).fetchall()
         return int(version)
 
-    def begin(self, timeout: float) -> sqlite3.Connection:
-        """For `Transaction`: returns with the turn, the gate and the write lock taken."""
+    def insert(self, statement: str, parameters: Sequence[object], timeout: float) -> bool:
+        """One message as a transaction of its own; tells whether any consumer waits, for whatever queue."""
+        self.begin(min(timeout, self._lock_timeout), statement, parameters)
+        try:
+            waited_for = bool(self._waited_for)
+            if waited_for:
+                self._waited_for.clear()
+            return waited_for
+        finally:
+            self.end()
+
+    def begin(
+        self, timeout: float, statement: str = "BEGIN IMMEDIATE", parameters: Sequence[object] = ()
+    ) -> sqlite3.Connection:
+        """For `Transaction`: returns with the turn, the gate and the write lock taken.
+
+        With another `statement`, that one has been committed, and only the turn and the gate are still taken.
+        """
         if os.getpid() != self._pid:
             self.after_fork()
         waited = 0.0
@@ -180,12 +198,12 @@ class Database:
                 raise self._locked(timeout)
             waited = time.monotonic() - started
         try:
-            return self._begin(timeout, waited)
+            return self._begin(timeout, waited, statement, parameters)
         except BaseException:
             self.break_off()
             raise
 
-    def _begin(self, timeout: float, waited: float) -> sqlite3.Connection:
+    def _begin(self, timeout: float, waited: float, statement: str, parameters: Sequence[object]) -> sqlite3.Connection:
         if self._connection is not None and self._connection.in_transaction:
             self._connection.execute("ROLLBACK")  # torn
         # A deadline costs a clock reading, which the usual case does without.
@@ -198,7 +216,7 @@ class Database:
             assert self._gate is not None
             if self._gate.enter():
                 try:
-                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute(statement, parameters)
                 except sqlite3.Error as error:
                     self._gate.leave()
                     if not errors.is_busy(error):
@@ -374,15 +392,15 @@ class Database:
         connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_LOG}")
         connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("PRAGMA cache_size = -16000")
-        if version == schema.VERSION:
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            schema.bring_up_to_date(connection, schema.version_of(connection, self.path))
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        if version != schema.VERSION:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                schema.bring_up_to_date(connection, schema.version_of(connection, self.path))
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        schema.tell_of_waiting(connection, self._waited_for.add)
 
     def _disconnect(self, *, keep_gate: bool = False) -> None:
         """SQLite checkpoints when the last connection of all closes, and its own locks tell which is the last."""

@@ -4,16 +4,19 @@ Functions take an open transaction. A row is changed for its holder only by `id,
 schema.py): what does not match is somebody else's by now, and is left alone.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from celery_rs.errors import Unroutable
+from celery_rs.errors import CeleryError, Unroutable
 from celery_rs.transports.base import Burial, Outgoing
 from celery_rs.transports.sqlite.bindings import bound_queues
-from celery_rs.transports.sqlite.database import Transaction
+from celery_rs.transports.sqlite.database import Database, Transaction
 from celery_rs.transports.sqlite.wake import Ring
+
+logger = logging.getLogger("celery.transport.sqlite")
 
 ONCE_S = 86_400.0
 """How long a message with the same `once` is refused."""
@@ -59,7 +62,7 @@ def enqueue(tx: Transaction, batch: Sequence[Outgoing], envelopes: Sequence[byte
     rows = []
     strays = []
     for outgoing, envelope in zip(batch, envelopes, strict=True):
-        message, route, not_before, once, expires = outgoing
+        _, route, _, once, _ = outgoing
         queues, may_be_none = bound_queues(tx, route) if route[0] else ((route[1],), False)
         if not queues:
             if not may_be_none:
@@ -67,13 +70,39 @@ def enqueue(tx: Transaction, batch: Sequence[Outgoing], envelopes: Sequence[byte
             continue
         if once is not None and not _is_first(tx, once, now):
             continue
-        due = not_before if not_before is not None and not_before > now else None
-        state = 0 if due is None else 3
-        rows += [
-            (queue, state, message.priority, due, expires, now, message.task, message.id, envelope) for queue in queues
-        ]
+        rows += [_row(queue, outgoing, envelope, now) for queue in queues]
     insert(tx, rows)
     return strays
+
+
+def is_plain(batch: Sequence[Outgoing]) -> bool:
+    """Whether it is one message to one queue, which nothing needs to be asked about."""
+    return len(batch) == 1 and not batch[0].route.exchange and batch[0].once is None
+
+
+def enqueue_plain(database: Database, outgoing: Outgoing, envelope: bytes, now: float, timeout: float) -> bool:
+    """Publish what `is_plain`, in a transaction of its own; tells whether a consumer waited.
+
+    A consumer lists itself as idle in a transaction that finds no message. So either it finds this one, or this one's
+    finds it listed; to have it woken may wait until then.
+    """
+    queue = outgoing.route.routing_key
+    if not database.insert(_INSERT, _row(queue, outgoing, envelope, now), timeout):
+        return False
+    try:
+        with database.transaction(timeout) as tx:
+            wake_idle(tx, queue)
+    except CeleryError as failure:
+        # The message stands; who was not rung looks by himself before long.
+        logger.warning("somebody could not be woken: %s", failure)
+    return True
+
+
+def _row(queue: str, outgoing: Outgoing, envelope: bytes, now: float) -> tuple[object, ...]:
+    message, _, not_before, _, expires = outgoing
+    due = not_before if not_before is not None and not_before > now else None
+    state = 0 if due is None else 3
+    return queue, state, message.priority, due, expires, now, message.task, message.id, envelope
 
 
 def insert(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
@@ -105,6 +134,8 @@ def refuse(strays: Sequence[Stray]) -> None:
 
 # Waking consumers
 
+# An UPDATE … RETURNING builds two tables of its own before it finds that there is nobody to wake.
+_ANYBODY_IDLE = "SELECT 1 FROM consumers WHERE idle = 1 LIMIT 1"
 _WAKE = """
 UPDATE consumers SET idle = 0 WHERE id IN (
     SELECT id FROM consumers AS c
@@ -116,6 +147,8 @@ UPDATE consumers SET idle = 0 WHERE id IN (
 
 def wake_idle(tx: Transaction, queue: str, count: int = 1) -> None:
     """Choose up to `count` consumers that wait for `queue`; a dead one's place is taken by the next."""
+    if tx.execute(_ANYBODY_IDLE).fetchone() is None:
+        return
     for (address,) in tx.execute(_WAKE, (queue, count)).fetchall():
         tx.rings.append(Ring(address, instead=partial(wake_idle, queue=queue)))
 

@@ -7,6 +7,7 @@ a later receive nor a reused id can be mistaken for it.
 """
 
 import sqlite3
+from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
@@ -202,6 +203,20 @@ def bring_up_to_date(connection: sqlite3.Connection, version: int) -> None:
     for older in range(max(version, 1), VERSION):
         _run(connection, _UPGRADES[older])
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+# In this connection only: no other program that writes to the file knows the function.
+_WAITED_FOR = """
+CREATE TEMP TRIGGER waited_for AFTER INSERT ON main.messages
+WHEN EXISTS (SELECT 1 FROM main.consumers WHERE idle = 1)
+BEGIN SELECT waited_for(NEW.queue); END
+"""
+
+
+def tell_of_waiting(connection: sqlite3.Connection, tell: Callable[[str], None]) -> None:
+    """Have `tell` called with the queue of each message that this connection inserts while any consumer is idle."""
+    connection.create_function("waited_for", 1, tell)
+    connection.execute(_WAITED_FOR)
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:

@@ -40,6 +40,8 @@ class SqliteTransport:
         self.dead: DeadLetters = SqliteDeadLetters(database)
         self._faults = faults or Faults()
         self._fleeting: dict[str, Queue] = {}
+        # Whether it is likely: then the message and the choice of whom to wake are one transaction.
+        self._somebody_waits = False
 
     @classmethod
     def open(cls, url: str, options: Mapping[str, Any]) -> "SqliteTransport":
@@ -56,8 +58,12 @@ class SqliteTransport:
         """A commit is cheap enough for "written" to mean "stored"."""
         envelopes = seal_envelopes([outgoing.message for outgoing in batch], [outgoing.route for outgoing in batch])
         database = self.database
-        with database.transaction(deadline) as tx:
-            messages.refuse(messages.enqueue(tx, batch, envelopes, database.clock()))
+        if self._somebody_waits or not messages.is_plain(batch):
+            with database.transaction(deadline) as tx:
+                messages.refuse(messages.enqueue(tx, batch, envelopes, database.clock()))
+            self._somebody_waits = bool(tx.rings)
+        else:
+            self._somebody_waits = messages.enqueue_plain(database, batch[0], envelopes[0], database.clock(), deadline)
         database.relieve()
 
     def flush(self, deadline: float) -> int:
