@@ -15,6 +15,8 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name 
 JOBS ?= auto
 MINUTES ?= 5
 ARGS ?=
+# Groups that never live beside celery_rs: each in its own environment, .venv-NAME.
+OTHERS := celery peers peers-arq peers-saq
 # The servers that tests talk to; tests/brokers.sh installs and starts what is missing.
 BROKERS ?= redis rabbitmq memcached mongodb postgresql mariadb
 
@@ -24,9 +26,7 @@ $(shell rm -rf .make)
 else ifeq ($(wildcard python/celery_rs/_core*.so),)
 $(shell rm -f .make/extension)
 endif
-ifeq ($(wildcard .venv-celery/bin/celery),)
-$(shell rm -f .make/celery)
-endif
+$(foreach name,$(OTHERS),$(if $(wildcard .venv-$(name)/bin/python),,$(shell rm -f .make/$(name))))
 
 .PHONY: help demo test test-rust test-python lint docs docs-reference format build wheel bench chaos clean
 
@@ -88,7 +88,7 @@ chaos: .make/extension .make/group-test ## kill, stop and resume workers for MIN
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
 clean: ## everything that can be made again
-	@rm -rf .make .venv .venv-celery target dist docs/_build python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .make .venv $(OTHERS:%=.venv-%) target dist docs/_build python/celery_rs/_core*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
@@ -108,11 +108,11 @@ clean: ## everything that can be made again
 	@$(PIP) install --group $*
 	@touch $@
 
-.make/celery: .make/venv pyproject.toml
-	@echo "[setup] real Celery in .venv-celery, for interop tests and benchmarks"
-	@[ -x .venv-celery/bin/python ] || $(PY) -m venv .venv-celery
-	@.venv-celery/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
-	@.venv-celery/bin/python -m pip --disable-pip-version-check --quiet install --group celery
+$(OTHERS:%=.make/%): .make/%: .make/venv pyproject.toml
+	@echo "[setup] dependency group '$*' in .venv-$*, for interop tests or benchmarks"
+	@[ -x .venv-$*/bin/python ] || $(PY) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
+	@.venv-$*/bin/python -m pip --disable-pip-version-check --quiet install --group $*
 	@touch $@
 
 .make/extension: .make/group-build pyproject.toml $(RUST)

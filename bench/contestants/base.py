@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ CONCURRENCY = 2
 
 class ContestantError(Exception):
     """A contestant could not be set up, or one of its processes failed; the message is for people."""
+
+
+class Missing(ContestantError):
+    """A contestant's packages are not there; the message says what installs them. The others run without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,9 @@ class Contestant:
     caveat: str = ""
     """What else a reader must know before comparing."""
     prepare: Callable[[], None] = lambda: None
-    """Install what is missing; raises ContestantError."""
+    """Install what is missing; raises Missing."""
+    install: str = "make build"
+    """The command that does so."""
     broker: Callable[[Path], Server] | None = None
     """Start a broker for one run in its directory, before `settings` is asked; raises ContestantError."""
     server_versions: Callable[[], Mapping[str, str]] = dict
@@ -43,7 +50,11 @@ class Contestant:
     caller_stays: bool = False
     """Do results go to the caller's own queue, so that they are lost once it is gone?"""
     worker: tuple[str, ...] = ()
-    """What `python -m` runs, where that is no worker of Celery's command line."""
+    """Its worker's command line, where that is not Celery's: a program that lies beside `python`, and arguments."""
+    copies: int = 1
+    """How many such workers run, where each is one process only."""
+    receivers: bool = False
+    """Is somebody connected to the signals of a task's life?"""
     lacks: Mapping[str, str] = field(default_factory=dict)
     """What it cannot do, and why in one clause: results, bulk, eta, rate_limit, routes or signals."""
 
@@ -53,24 +64,29 @@ class Contestant:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "TMPDIR": str(place),
+            "VIRTUAL_ENV": str(self.python.parents[1]),
             "BENCH_PACKAGE": self.package,
             "BENCH_SETTINGS": json.dumps(self.settings(place, results)),
             "BENCH_MARKS": str(marks),
+            "BENCH_RECEIVERS": "yes" if self.receivers else "",
         }
 
     def worker_command(self) -> list[str]:
         """Its worker's command line."""
         if self.worker:
-            return [str(self.python), "-m", *self.worker]
-        program = [str(self.python), "-m", self.package, "-A", "bench.inside.app", "worker"]
-        return [*program, "-c", str(CONCURRENCY), "-l", "WARNING"]
+            program, *arguments = self.worker
+            one = [str(self.python.with_name(program)), *arguments]
+            others = f"{shlex.join(one)} & " * (self.copies - 1)
+            return ["sh", "-c", f"{others}exec {shlex.join(one)}"] if others else one
+        celery = [str(self.python), "-m", self.package, "-A", "bench.inside.app", "worker"]
+        return [*celery, "-c", str(CONCURRENCY), "-l", "WARNING"]
 
     def client_command(self, job: str, *given: object) -> list[str]:
         """The client's command line."""
         return [str(self.python), "-m", "bench.inside.client", job, *map(str, given)]
 
     def versions(self) -> dict[str, str]:
-        """Its interpreter, its libraries, the SQLite it is linked with, its broker."""
+        """Its interpreter, its libraries, the SQLite it is linked with, its broker. Raises Missing without them."""
         ask = (
             "import json, platform, sqlite3, sys; from importlib.metadata import version;"
             "found = {name: version(name) for name in sys.argv[1:]};"
@@ -81,6 +97,8 @@ class Contestant:
                 [self.python, "-c", ask, *self.libraries], capture_output=True, text=True, check=True, timeout=30
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise ContestantError(f"{self.name}: {self.python} does not answer ({error}); run `make bench`") from error
+            raise Missing(
+                f"{', '.join(self.libraries)} is not in {self.python.parents[1].name}: run `{self.install}`"
+            ) from error
         answer: dict[str, str] = json.loads(done.stdout)
         return {**answer, **self.server_versions()}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contestants.base import Contestant
-from bench.contestants.environment import PYTHON, prepare
+from bench.contestants.environment import CELERY
 
 
 def settings(place: Path, results: bool, **transport: Any) -> dict[str, Any]:
@@ -31,24 +31,26 @@ _DURABILITY = "plain files, no sync: what a worker has fetched ahead is in its m
 CONTESTANT = Contestant(
     name="celery-filesystem",
     package="celery",
-    python=PYTHON,
+    python=CELERY.python,
     settings=settings,
     libraries=("celery", "kombu"),
     durability=_DURABILITY,
     acknowledgement="early, when the task is handed to the pool",
     caveat="looks for messages once a second by default, and " + _CAVEAT,
-    prepare=prepare,
+    prepare=CELERY.prepare,
+    install=CELERY.command,
 )
 
 # The default looks at the folder once a second; this is the same broker with that wait tuned away.
 TUNED = Contestant(
     name="celery-filesystem-5ms",
     package="celery",
-    python=PYTHON,
+    python=CELERY.python,
     settings=partial(settings, polling_interval=0.005),
     libraries=("celery", "kombu"),
     durability=_DURABILITY,
     acknowledgement="early, when the task is handed to the pool",
     caveat=_CAVEAT,
-    prepare=prepare,
+    prepare=CELERY.prepare,
+    install=CELERY.command,
 )

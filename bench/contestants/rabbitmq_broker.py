@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.contestants import servers
 from bench.contestants.base import CONCURRENCY, Contestant
-from bench.contestants.environment import PYTHON, prepare
+from bench.contestants.environment import CELERY as IN_CELERY
 
 _DURABLE = "classic durable queue, persistent messages"
 _RPC = "results over rpc, transient, to a queue of the client's own"
@@ -58,12 +58,13 @@ CELERY_RS = Contestant(
 CELERY = Contestant(
     name="celery-rabbitmq",
     package="celery",
-    python=PYTHON,
+    python=IN_CELERY.python,
     settings=settings,
     libraries=("celery", "kombu", "amqp"),
     durability=f"{_DURABLE}, no confirms; {_RPC}",
     acknowledgement="early, when the task is handed to the pool",
-    prepare=prepare,
+    prepare=IN_CELERY.prepare,
+    install=IN_CELERY.command,
     broker=servers.rabbitmq,
     caller_stays=True,
     server_versions=servers.rabbitmq_version,
@@ -80,13 +81,14 @@ CONFIRMED = replace(
 DRAMATIQ = Contestant(
     name="dramatiq-rabbitmq",
     package="bench.inside.dramatiq_app",
-    python=PYTHON,
+    python=IN_CELERY.python,
     settings=dramatiq_settings,
     libraries=("dramatiq", "pika", "redis"),
     durability=f"{_DURABLE}, no confirms; results in a Redis that keeps nothing on disk: it has none over rpc",
     acknowledgement="late, after the task has run",
     caveat="the broker's CPU includes that Redis",
-    prepare=prepare,
+    prepare=IN_CELERY.prepare,
+    install=IN_CELERY.command,
     broker=_rabbitmq_and_redis,
     server_versions=lambda: {**servers.rabbitmq_version(), **servers.redis_version()},
     worker=("dramatiq", "bench.inside.app", "--processes", str(CONCURRENCY), "--threads", "1"),

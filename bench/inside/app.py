@@ -4,8 +4,15 @@ import json
 import os
 from importlib import import_module
 
-from bench.inside import tasks
+from bench.inside import receivers, tasks
 
-app = import_module(os.environ["BENCH_PACKAGE"]).Celery("bench")
+_PACKAGE = os.environ["BENCH_PACKAGE"]
+
+app = import_module(_PACKAGE).Celery("bench")
 app.conf.update(json.loads(os.environ["BENCH_SETTINGS"]))
 tasks.define(app)
+if os.environ.get("BENCH_RECEIVERS"):
+    receivers.connect(_PACKAGE)
+
+native = getattr(app, "native", None)
+"""What the command line of a worker names that is not like Celery's: the queue, the consumer, the settings."""

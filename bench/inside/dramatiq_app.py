@@ -1,10 +1,10 @@
 """dramatiq under the names that the benchmarks use of Celery: tasks are actors, and messages know their results."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import dramatiq  # type: ignore[import-not-found]
-from dramatiq.brokers.rabbitmq import RabbitmqBroker  # type: ignore[import-not-found]
 from dramatiq.results import Results  # type: ignore[import-not-found]
 from dramatiq.results.backends import RedisBackend  # type: ignore[import-not-found]
 
@@ -35,6 +35,10 @@ class Task:
         """Send a message."""
         return AsyncResult(self._actor.send(*args))
 
+    def later(self, seconds: float, *args: Any) -> AsyncResult:
+        """Send a message that waits in the queue of the delayed."""
+        return AsyncResult(self._actor.send_with_options(args=args, delay=int(seconds * 1000)))
+
 
 class Celery:
     """The app. It is its own configuration, which arrives before the tasks."""
@@ -47,7 +51,7 @@ class Celery:
 
     def update(self, settings: dict[str, str | None]) -> None:
         """Make the broker, and the store of results if there is one."""
-        broker = RabbitmqBroker(url=settings["broker_url"])
+        broker = _broker(str(settings["broker_url"]))
         if settings["result_backend"]:
             broker.add_middleware(Results(backend=RedisBackend(url=settings["result_backend"]), store_results=True))
         dramatiq.set_broker(broker)
@@ -60,3 +64,10 @@ class Celery:
             return self.tasks[name]
 
         return register
+
+
+def _broker(url: str) -> Any:
+    """Each brings a library of its own, of which an environment may have only one."""
+    if url.startswith("redis:"):
+        return import_module("dramatiq.brokers.redis").RedisBroker(url=url)
+    return import_module("dramatiq.brokers.rabbitmq").RabbitmqBroker(url=url)

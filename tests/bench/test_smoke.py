@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench.contestants import CONTESTANTS, ROOT, servers
-from bench.contestants.environment import PYTHON
+from bench.contestants.environment import CELERY
 
 TASKS = 20
 NAMES = ["celery-rs-rabbitmq", "celery-rabbitmq", "dramatiq-rabbitmq"]
 
 
-@pytest.mark.skipif(not PYTHON.exists(), reason=f"{PYTHON.parents[1].name} is not there: run `make test`")
+@pytest.mark.skipif(not CELERY.python.exists(), reason=f".venv-{CELERY.name} is not there: run `make test`")
 @pytest.mark.skipif(not servers.has_rabbitmq(), reason="rabbitmq-server is not there: install RabbitMQ")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_contestant_on_rabbitmq_collects_its_results(name: str, tmp_path: Path):
