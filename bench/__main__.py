@@ -12,7 +12,7 @@ from types import FrameType
 
 from bench import record, tables
 from bench.charts import charts
-from bench.contestants import CONTESTANTS, DEFAULT
+from bench.contestants import CONTESTANTS, DEFAULT, SETS, chosen
 from bench.plan import PLANS, Entry
 from bench.progress import Progress
 from bench.record import RecordError
@@ -56,10 +56,10 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
     add(
         "--contestants",
         nargs="+",
-        choices=CONTESTANTS,
+        choices=[*SETS, *CONTESTANTS],
         default=DEFAULT,
         metavar="NAME",
-        help=f"who takes part ({' '.join(DEFAULT)}): {', '.join(CONTESTANTS)}",
+        help=f"who takes part ({' '.join(DEFAULT)}): {', '.join(CONTESTANTS)}; or all of {', '.join(SETS)}",
     )
     add("--tasks", type=count, metavar="N", help="tasks of a run (each scenario's own)")
     add("--repeat", type=count, default=3, metavar="R", help="rounds (%(default)s)")
@@ -101,7 +101,7 @@ def _entries(arguments: argparse.Namespace) -> tuple[Entry, ...]:
         return PLANS[arguments.plan].entries
     effort = Effort(arguments.tasks, arguments.limit, arguments.idle, arguments.long)
     wanted = {None: None, "off": (False,), "stored": (True,)}[arguments.results]
-    contestants = tuple(dict.fromkeys(arguments.contestants))
+    contestants = tuple(each.name for each in chosen(arguments.contestants))
     return tuple(
         Entry(name, contestants, arguments.repeat, effort, wanted)
         for name in dict.fromkeys(arguments.scenarios or SCENARIOS)
