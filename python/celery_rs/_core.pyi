@@ -23,6 +23,8 @@ __all__ = [
     "amqp_publishes",
     "die_with_parent",
     "is_plain_json",
+    "messages_like",
+    "new_id",
     "open_amqp",
     "open_envelopes",
     "pack_command",
@@ -96,13 +98,37 @@ def seal_envelopes(messages: Sequence[Message], routes: Sequence[tuple[str, str]
     Raises ValueError when `headers` or `stamps` is not a JSON object, or the lengths differ.
     """
 
+def messages_like(
+    like: Message,
+    calls: Sequence[tuple[object, object]],
+    embed: str,
+    replace: Callable[[object], object],
+    show: Callable[[object], str],
+    /,
+    *,
+    ids: Sequence[str | None] | None = None,
+    bodies: Sequence[bytes] | None = None,
+) -> list[Message]:
+    """Messages like `like`, one for each (args, kwargs), with random ids and delivery tags.
+
+    The body is that of `bodies`, else `[args, kwargs, embed]` as `write_json` writes it; `embed` is JSON. The id is
+    that of `ids` where that has one. Where `like` leaves them empty, `root_id` is the id, and `argsrepr` and
+    `kwargsrepr` are what `show` shows; the plainest values are shown without it. Raises NotJson.
+    """
+
+def new_id() -> str:
+    """A random UUID (version 4) as text."""
+
 def pack_command(*words: bytes | str | int | float) -> bytes:
     """One command for a Redis; numbers are written as Python shows them. Raises TypeError for anything else."""
 
-def pack_pushes(messages: Sequence[Message], routes: Sequence[tuple[str, str]], lists: Sequence[bytes]) -> bytes:
-    """Seal a batch and push each envelope to its list; more than one message is a transaction.
+def pack_pushes(
+    messages: Sequence[Message], routes: Sequence[tuple[str, str]], lists: Sequence[bytes]
+) -> tuple[bytes, int]:
+    """Seal a batch and push each envelope to its list: what to write to a Redis, and how many replies that brings.
 
-    Raises ValueError as `seal_envelopes` does.
+    What goes to one list in a row is one command; more than one command is a transaction, whose last reply is that of
+    all. Raises ValueError as `seal_envelopes` does.
     """
 
 @final

@@ -24,8 +24,6 @@ PART = 1000
 """Calls that go together. A server does nothing else meanwhile, and a failure leaves no more than that in doubt."""
 _HOW = ("add_to_parent", "retry", "retry_policy", "timeout", "confirm_timeout")
 """What a call's options say of how its message is sent, and not of the message."""
-_REST = (None, (), {}, {})
-
 Results = list[AsyncResult[Any]]
 
 
@@ -64,13 +62,16 @@ def _call(app: "Celery", given: Any, options: Mapping[str, Any]) -> Call:
     Raises TypeError for anything else.
     """
     if isinstance(given, tuple) and 1 <= len(given) <= 4:
-        task, args, kwargs, own = (*given, *_REST[len(given) :])
-        given = Signature(task, args, kwargs, own, app=app)
+        given = _signed(app, *given)
     elif not isinstance(given, Signature):
         if not isinstance(given, Mapping):
             raise TypeError(f"a call must be a signature or (task, args, kwargs, options), got {given!r}")
         given = Signature.from_dict(given, app=app)
     return Call(given.known_task(), given.task, *given.merged((), options))
+
+
+def _signed(app: "Celery", task: Any, args: Any = (), kwargs: Any = None, options: Any = None) -> Signature[Any]:
+    return Signature(task, args, kwargs, options, app=app)
 
 
 def _calls_itself(task: Task[..., Any] | None) -> bool:

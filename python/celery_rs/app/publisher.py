@@ -5,28 +5,31 @@ settings; a call then adds its own options, its arguments and fresh ids.
 """
 
 import logging
+import marshal
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
-from itertools import repeat
+from functools import partial
+from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery_rs.app.announce import Draft, announce, tell
 from celery_rs.app.options import check_call, check_policy, delivery_mode, patience
 from celery_rs.app.router import Destination, Router
-from celery_rs.app.times import NEVER, check_limits, expiry, moment
+from celery_rs.app.stencil import NO_EMBED, Arguments, Stencil
+from celery_rs.app.times import check_limits, expiry, moment
 from celery_rs.backends import is_rpc
 from celery_rs.canvas import embedded
 from celery_rs.config import zone
 from celery_rs.context import current_request
-from celery_rs.errors import EncodeError, OperationalError, Unroutable
+from celery_rs.errors import OperationalError, Unroutable
 from celery_rs.execution import Said
 from celery_rs.results import AsyncResult
-from celery_rs.serializers import JSON, Serializer, compress, compression_type, serializer
+from celery_rs.serializers import JSON, Serializer, compression_type, serializer
 from celery_rs.signals import after_task_publish, before_task_publish
 from celery_rs.transports import Outgoing, Route, Wait
-from celery_rs.wire import Message, Queue, as_protocol_1, new_id, preview, sent_fields
+from celery_rs.wire import Message, Queue, as_protocol_1, preview, sent_fields
 
 if TYPE_CHECKING:
     from celery_rs.app.app import Celery
@@ -39,7 +42,7 @@ _OF_THE_TASK = (
     "queue", "exchange", "routing_key", "priority", "delivery_mode", "serializer", "compression", "expires",
     "time_limit", "soft_time_limit", "ignore_result",
 )  # fmt: skip
-_NO_EMBED: dict[str, Any] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_MOMENTS = frozenset({"eta", "countdown", "expires"})
 _SENDING = frozenset({"timeout", "confirm_timeout"})
 _PLANS = 4096
 PATIENCE_S = 5.0
@@ -73,12 +76,14 @@ class Publisher:
         self._app = app
         self._version: int | None = None
         self._plans: dict[str, _Plan] = {}
+        self._stencils: dict[str, Stencil] = {}
+        """For calls without options outside of tasks, by task."""
+        self._show: Callable[[object], str] = preview
         self._router: Router
         self._eager = False
         self._sends_events = False
         self._results_come_here = False
         self._default_mode = 2
-        self._depth = 3
         self._protocol = 2
         self._inherit_priority = False
         self._zone: tzinfo | None = UTC
@@ -89,6 +94,7 @@ class Publisher:
         """A child says who it is itself, and has declared nothing."""
         self._origin = f"gen{os.getpid()}@{os.uname().nodename}"
         self._reply_to = self._app.oid
+        self._stencils = {}
         self._declared = set()
 
     @property
@@ -142,10 +148,6 @@ class Publisher:
         if request is not None:
             request.children.extend(results)
 
-    def compose_many(self, calls: Sequence[Call], policy: Mapping[str, Any] | None = None) -> list[Outgoing]:
-        """`compose` for each."""
-        return [self.compose(name, args, kwargs, options, policy) for _, name, args, kwargs, options in calls]
-
     def compose(
         self,
         task: str,
@@ -158,23 +160,69 @@ class Publisher:
 
         Raises TypeError for arguments or options that make no sense, EncodeError for values that cannot travel.
         """
+        return self._composed(task, ((args, kwargs),), options, policy=policy)[0]
+
+    def compose_many(self, calls: Sequence[Call], policy: Mapping[str, Any] | None = None) -> list[Outgoing]:
+        """`compose` for each; in one go for those in a row that differ in their arguments and ids only."""
+        self._refresh()
+        composed: list[Outgoing] = []
+        for (task, _), group in groupby(calls, key=_likeness if self._router.remembers else _itself):
+            alike = list(group)
+            ids = [options.get("task_id") for *_, options in alike] if alike[0].options else None
+            pairs = [(args, kwargs) for _, _, args, kwargs, _ in alike]
+            composed += self._composed(task, pairs, alike[0].options, ids, policy)
+        return composed
+
+    def _composed(
+        self,
+        task: str,
+        calls: Sequence[Arguments],
+        options: Mapping[str, Any],
+        ids: Sequence[str | None] | None = None,
+        policy: Mapping[str, Any] | None = None,
+    ) -> list[Outgoing]:
+        """Calls of one task with the same options; `ids` are their own."""
+        stencil = self._stencil(task, calls[0], options)
+        messages = stencil.messages(calls, (options.get("task_id"),) if ids is None and options else ids, self._show)
+        _, _, writer, (route, queue, first), not_before, expires_at = stencil
+        for each in first:
+            self._declare(each)
+        batch = [Outgoing(message, route, not_before, None, expires_at) for message in messages]
+        if before_task_publish.receivers:
+            said = policy if isinstance(policy, dict) else dict(policy or {})
+            for index, (args, kwargs) in enumerate(calls):
+                shown = (list(args), dict(kwargs), dict(stencil.embed))
+                draft = Draft(batch[index], shown, queue, writer, stencil.like.compression)
+                batch[index] = announce(draft, said, self._zone)
+        if self._protocol == 1:
+            return [outgoing._replace(message=as_protocol_1(outgoing.message)) for outgoing in batch]
+        return batch
+
+    def _stencil(self, task: str, first: Arguments, options: Mapping[str, Any]) -> Stencil:
+        """What holds for all calls of a task with these options; of the arguments of the first only routers know."""
         if self._version != self._app.conf.version:
             self._refresh()
+        request = current_request()
+        if not options and request is None:
+            kept = self._stencils.get(task)
+            if kept is not None:
+                return kept
         plan = self._plans.get(task) or self._plan(task)
         if options or plan.destination is None:
-            chosen, destination, writer = self._chosen(plan, task, args, kwargs, options)
+            chosen, destination, writer = self._chosen(plan, task, *first, options)
         else:
             chosen, destination, writer = plan.options, plan.destination, plan.writer
-        if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
-            raise TypeError(f"args must be a list or tuple and kwargs a dict, got {args!r} and {kwargs!r}")
+        stencil = self._cut(task, chosen, destination, writer, request)
+        if not options and request is None and plan.destination is not None and _MOMENTS.isdisjoint(chosen):
+            self._stencils[task] = stencil
+        return stencil
+
+    def _cut(
+        self, task: str, chosen: Mapping[str, Any], destination: Destination, writer: Serializer, request: Any
+    ) -> Stencil:
         get = chosen.get
-        task_id = get("task_id") or new_id()
-        root_id, parent_id, priority = self._ancestry(task_id, get)
-        eta, not_before = (
-            moment(get("eta"), get("countdown"), "eta", self._zone)
-            if "eta" in chosen or "countdown" in chosen
-            else NEVER
-        )
+        root_id, parent_id, priority = self._ancestry(get, request)
+        eta, not_before = moment(get("eta"), get("countdown"), "eta", self._zone)
         expires, expires_at, expiration = expiry(get("expires"), self._zone)
         hard, soft = get("time_limit"), get("soft_time_limit")
         if hard is not None or soft is not None:
@@ -182,17 +230,12 @@ class Publisher:
         headers, stamps, mode = get("headers"), get("stamps"), get("delivery_mode")
         if mode is not None:
             mode = delivery_mode(mode)
-        embed = _embed(chosen) if "link" in chosen or "link_error" in chosen else _NO_EMBED
-        body = _body(writer, args, kwargs, embed)
         compression = get("compression")
-        if compression is not None:
-            compression = compression_type(compression)
-            body = compress(body, compression)
-        message = Message(
+        like = Message(
             task,
-            task_id,
-            body,
-            new_id(),
+            "",
+            b"",
+            "",
             writer.content_type,
             writer.content_encoding,
             get("shadow"),
@@ -205,30 +248,22 @@ class Publisher:
             soft,
             root_id,
             parent_id,
-            get("argsrepr") or preview(args, depth=self._depth),
-            get("kwargsrepr") or preview(kwargs, depth=self._depth),
+            get("argsrepr") or "",
+            get("kwargsrepr") or "",
             get("origin") or self._origin,
             get("ignore_result"),
             get("replaced_task_nesting") or 0,
             get("stamped_headers"),
             JSON.dumps(stamps, "stamps") if stamps else b"{}",
-            compression,
+            None if compression is None else compression_type(compression),
             JSON.dumps(headers, "headers") if headers else b"",
             get("reply_to") or self._reply_to,
             priority,
             self._default_mode if mode is None else mode,
             expiration,
         )
-        for queue in destination.first:
-            self._declare(queue)
-        outgoing = Outgoing(message, destination.route, not_before, None, expires_at)
-        if before_task_publish.receivers:
-            shown = (list(args), dict(kwargs), dict(embed))
-            draft = Draft(outgoing, shown, destination.queue, writer, compression)
-            outgoing = announce(draft, policy if isinstance(policy, dict) else dict(policy or {}), self._zone)
-        if self._protocol == 1:
-            return outgoing._replace(message=as_protocol_1(outgoing.message))
-        return outgoing
+        embed = _embed(chosen) if "link" in chosen or "link_error" in chosen else NO_EMBED
+        return Stencil(like, embed, writer, destination, not_before, expires_at)
 
     def publish(
         self,
@@ -320,7 +355,7 @@ class Publisher:
         self._router = Router(conf, self._app.amqp.queues.added)
         self._eager = bool(conf.task_always_eager)
         self._default_mode = delivery_mode(conf.task_default_delivery_mode) or 2
-        self._depth = conf.task_repr_maxlevels
+        self._show = partial(preview, depth=conf.task_repr_maxlevels)
         self._protocol = conf.task_protocol
         self._sends_events = bool(conf.task_send_sent_event)
         self._results_come_here = is_rpc(self._app.backend_url)
@@ -328,6 +363,7 @@ class Publisher:
         # None is the local zone of this process
         self._zone = zone(conf.timezone) if conf.timezone else UTC if conf.enable_utc else None
         self._plans = {}
+        self._stencils = {}
         self._version = version
 
     def route_of(self, task: str) -> Route:
@@ -347,6 +383,7 @@ class Publisher:
     def forget(self, task: str) -> None:
         """The task's declaration has changed."""
         self._plans.pop(task, None)
+        self._stencils.pop(task, None)
 
     def _plan(self, name: str) -> _Plan:
         if not isinstance(name, str):
@@ -368,6 +405,7 @@ class Publisher:
     def _keep(self, name: str, plan: _Plan) -> _Plan:
         if len(self._plans) >= _PLANS:
             self._plans.clear()
+            self._stencils.clear()
         self._plans[name] = plan
         return plan
 
@@ -393,16 +431,18 @@ class Publisher:
         name = str(merged["serializer"])
         return merged, destination, plan.writer if name == plan.writer.name else serializer(name)
 
-    def _ancestry(self, task_id: str, get: Any) -> tuple[str | None, str | None, int]:
-        """Root, parent and priority: what the call says, else what the running task passes on."""
+    def _ancestry(self, get: Any, request: Any) -> tuple[str | None, str | None, int]:
+        """Root, parent and priority: what the call says, else what the running task passes on.
+
+        A call without a root is its own.
+        """
         root_id, parent_id, priority = get("root_id"), get("parent_id"), get("priority")
-        request = current_request()
         if request is not None and request.id is not None:
             root_id = root_id or request.root_id
             parent_id = parent_id or request.id
             if priority is None and self._inherit_priority:
                 priority = request.delivery_info["priority"]
-        return root_id or task_id, parent_id, priority or 0
+        return root_id, parent_id, priority or 0
 
     def _declare(self, queue: Queue) -> None:
         """A message to an exchange is lost unless a queue is bound to it."""
@@ -421,15 +461,20 @@ def _embed(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"callbacks": callbacks, "errbacks": errbacks, "chain": None, "chord": None}
 
 
-def _body(writer: Serializer, args: Sequence[Any], kwargs: Mapping[str, Any], embed: Mapping[str, Any]) -> bytes:
+def _likeness(call: Call) -> tuple[str, object]:
+    """Equal for calls that differ in their arguments and ids only. Types count: 1 is written otherwise than True."""
+    options = call.options
+    if not options:
+        return call.name, b""
     try:
-        return writer.dumps((args, kwargs, embed))
-    except EncodeError:
-        writer.dumps(args, "args")  # the complaint then says where
-        writer.dumps(kwargs, "kwargs")
-        writer.dumps(embed["callbacks"], "link")
-        writer.dumps(embed["errbacks"], "link_error")
-        raise
+        return call.name, marshal.dumps({name: options[name] for name in options if name != "task_id"}, 2)
+    except ValueError:
+        return _itself(call)
+
+
+def _itself(call: Call) -> tuple[str, object]:
+    """Equal to no other."""
+    return call.name, object()
 
 
 def _pauses(policy: Mapping[str, Any]) -> Iterator[float]:

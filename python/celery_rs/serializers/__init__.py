@@ -13,12 +13,13 @@ from celery_rs.serializers.registry import (
     serializer,
     unregister,
 )
-from celery_rs.serializers.tags import register_type
+from celery_rs.serializers.tags import TAGS, register_type
 
 __all__ = [
     "JSON",
     "PICKLE",
     "Serializer",
+    "TAGS",
     "changes",
     "compress",
     "compression_type",

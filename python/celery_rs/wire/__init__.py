@@ -1,5 +1,6 @@
 """The meaning of the bytes, shared by both ends."""
 
+from celery_rs._core import new_id
 from celery_rs.wire.attempt import with_attempt, without_attempt
 from celery_rs.wire.broadcast import Unreadable
 from celery_rs.wire.clock import LamportClock
@@ -31,7 +32,6 @@ from celery_rs.wire.event import (
 )
 from celery_rs.wire.failure import decode_failure, encode_failure
 from celery_rs.wire.group import decode_group, encode_group
-from celery_rs.wire.ids import new_id
 from celery_rs.wire.legacy import as_protocol_1, as_protocol_2, id_of, reply_to_of
 from celery_rs.wire.message import Message
 from celery_rs.wire.meta import Meta, ResultCodec, decode_meta, encode_meta, instant, iso, read_meta

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from celery_rs._core import Envelope
+from celery_rs._core import Envelope, new_id
 from celery_rs.serializers import JSON
-from celery_rs.wire.ids import new_id
 from celery_rs.wire.message import Message
 
 _PERSISTENT = 2

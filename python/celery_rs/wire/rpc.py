@@ -9,8 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from celery_rs._core import new_id
 from celery_rs.wire.broadcast import Unreadable, Wrong, open_content
-from celery_rs.wire.ids import new_id
 from celery_rs.wire.topology import Exchange, Queue
 
 LONGEST_S = 4_294_967.0

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from celery_rs._core import new_id
 from celery_rs.errors import ImproperlyConfigured
-from celery_rs.wire.ids import new_id
 
 EXCHANGE_TYPES = ("direct", "topic", "fanout", "headers")
 """A type that begins with `x-` belongs to a plug-in of the broker, and is taken as it is."""

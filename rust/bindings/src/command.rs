@@ -52,16 +52,17 @@ pub fn pack_command<'py>(py: Python<'py>, words: &Bound<'py, PyTuple>) -> PyResu
     Ok(PyBytes::new(py, &out))
 }
 
-/// Seal a batch and push each envelope to its list; more than one message is a transaction.
+/// Seal a batch and push each envelope to its list, and the number of replies that this brings.
 ///
-/// Raises `ValueError` as `seal_envelopes` does.
+/// What goes to one list in a row is one command; more than one command is a transaction. Raises `ValueError` as
+/// `seal_envelopes` does.
 #[pyfunction]
 pub fn pack_pushes<'py>(
     py: Python<'py>,
     messages: Vec<Bound<'py, PyTuple>>,
     routes: Vec<(Bound<'py, PyString>, Bound<'py, PyString>)>,
     lists: Vec<Bound<'py, PyBytes>>,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> PyResult<(Bound<'py, PyBytes>, usize)> {
     if lists.len() != messages.len() {
         return Err(PyValueError::new_err(format!(
             "messages and lists must be of one length, got {} and {}",
@@ -70,16 +71,34 @@ pub fn pack_pushes<'py>(
         )));
     }
     let envelopes = sealed(py, &messages, &routes)?;
-    let mut out = Vec::with_capacity(envelopes.iter().map(|envelope| envelope.len() + 96).sum::<usize>() + 64);
-    let together = envelopes.len() > 1;
-    if together {
+    let pairs: Vec<(&[u8], &[u8])> = lists
+        .iter()
+        .map(PyBytesMethods::as_bytes)
+        .zip(envelopes.iter().map(Vec::as_slice))
+        .collect();
+    let (out, commands) = pushes(&pairs);
+    Ok((
+        PyBytes::new(py, &out),
+        if commands > 1 { commands + 2 } else { commands },
+    ))
+}
+
+/// The commands, in a transaction where there are several, and how many there are of them.
+fn pushes(pairs: &[(&[u8], &[u8])]) -> (Vec<u8>, usize) {
+    let length: usize = pairs.iter().map(|(_, envelope)| envelope.len() + 16).sum();
+    let mut out = Vec::with_capacity(length + 128);
+    let rows: Vec<_> = pairs.chunk_by(|one, next| one.0 == next.0).collect();
+    if rows.len() > 1 {
         write_command(&mut out, [b"MULTI".as_slice()].into_iter());
     }
-    for (envelope, list) in envelopes.iter().zip(&lists) {
-        write_command(&mut out, [b"LPUSH".as_slice(), list.as_bytes(), envelope].into_iter());
+    for row in &rows {
+        let list = row.first().map_or(&[][..], |(list, _)| list);
+        let mut words = vec![b"LPUSH".as_slice(), list];
+        words.extend(row.iter().map(|(_, envelope)| *envelope));
+        write_command(&mut out, words.into_iter());
     }
-    if together {
+    if rows.len() > 1 {
         write_command(&mut out, [b"EXEC".as_slice()].into_iter());
     }
-    Ok(PyBytes::new(py, &out))
+    (out, rows.len())
 }

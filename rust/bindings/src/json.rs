@@ -4,6 +4,7 @@
 //! middle of it (what `default` calls, `items` of a dict of his own), raise, change what is being written, and
 //! write JSON itself: nothing is borrowed across such a call.
 
+use std::mem::take;
 use std::vec::IntoIter;
 
 use celery_core::{Error, JsonText};
@@ -39,22 +40,30 @@ type Value<'py> = Bound<'py, PyAny>;
 #[pyo3(signature = (value, default, /))]
 pub fn write_json<'py>(value: Value<'py>, default: Value<'py>) -> PyResult<Bound<'py, PyBytes>> {
     let py = value.py();
-    let mut walk = Walk {
-        text: JsonText::with_room(ROOM),
-        path: Vec::new(),
-        default,
-    };
-    if let Err(fault) = walk.whole(value) {
-        return Err(walk.explained(py, fault));
-    }
-    let text = walk.text.finish().map_err(no_memory)?;
+    let mut text = JsonText::with_room(ROOM);
+    write_value(&mut text, &value, &default)?;
+    let text = text.finish().map_err(no_memory)?;
     PyBytes::new_with(py, text.len(), |bytes| {
         bytes.copy_from_slice(text.as_bytes());
         Ok(())
     })
 }
 
-fn no_memory(error: Error) -> PyErr {
+/// The same at the end of `text`.
+pub fn write_value<'py>(text: &mut JsonText, value: &Value<'py>, default: &Value<'py>) -> PyResult<()> {
+    let mut walk = Walk {
+        text: take(text),
+        path: Vec::new(),
+        default: default.clone(),
+    };
+    walk.whole(value.clone())
+        .map_err(|fault| walk.explained(value.py(), fault))?;
+    *text = walk.text;
+    Ok(())
+}
+
+/// What to raise for a text that does not fit into memory.
+pub fn no_memory(error: Error) -> PyErr {
     PyMemoryError::new_err(error.to_string())
 }
 

@@ -6,6 +6,7 @@
 
 mod amqp;
 mod command;
+mod compose;
 mod envelope;
 mod error;
 mod json;
@@ -29,6 +30,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::command::{pack_command, pack_pushes};
+    #[pymodule_export]
+    use super::compose::{messages_like, new_id};
     #[pymodule_export]
     use super::envelope::parse_timestamp;
     #[pymodule_export]

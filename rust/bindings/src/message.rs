@@ -71,7 +71,7 @@ pub fn each_message<'py>(
 }
 
 /// The fields of `celery_rs.wire.message.Message`, in its order.
-const FIELDS: [&str; 30] = [
+pub const FIELDS: [&str; 30] = [
     "task",
     "id",
     "body",
@@ -103,6 +103,14 @@ const FIELDS: [&str; 30] = [
     "expiration",
     "protocol",
 ];
+
+/// Where a field stands.
+pub fn place_of(field: &str) -> PyResult<usize> {
+    FIELDS
+        .iter()
+        .position(|name| *name == field)
+        .ok_or_else(|| PyTypeError::new_err(format!("a Message has no field {field}")))
+}
 
 /// Borrow a message's fields: a tuple keeps its strings and bytes alive and unchanged.
 fn read<'a>(message: &'a Bound<'_, PyTuple>) -> PyResult<Message<'a>> {

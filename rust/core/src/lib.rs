@@ -21,6 +21,7 @@ mod seal;
 mod spin;
 mod text;
 mod timestamp;
+mod uuid;
 
 pub use bucket::Bucket;
 pub use command::write_command;
@@ -38,3 +39,4 @@ pub use seal::{seal, Message, Number};
 pub use spin::Spin;
 pub use text::JsonText;
 pub use timestamp::parse_timestamp;
+pub use uuid::uuid4;

@@ -136,10 +136,14 @@ class Link:
         self._exchange(packed)
         answers = [self.read() for _ in range(count)]
         self.used_at = time.monotonic()
+        self.refuse(answers)
+        return answers
+
+    def refuse(self, answers: Sequence[Any]) -> None:
+        """Raise the first error among them."""
         for answer in answers:
             if isinstance(answer, hiredis.ReplyError):
                 raise refusal(self._where, answer)
-        return answers
 
     def _exchange(self, packed: bytes) -> None:
         """Write, and wait for the begin of the reply."""

@@ -14,18 +14,21 @@ from celery_rs.transports.redis.link import Argument, Link
 def push(link: Link, keys: Keys, batch: Sequence[Outgoing]) -> bool:
     """Publish a batch whose messages all go to queues by name, as Celery's clients do; False when it is not such a one.
 
-    All of it or nothing: more than one goes as a transaction.
+    All of it or nothing: to more than one list it goes as a transaction.
     """
+    if not batch:
+        return True
     for outgoing in batch:
         if outgoing.route.exchange or outgoing.once is not None:
             return False
-    packed = pack_pushes(
+    packed, count = pack_pushes(
         [outgoing.message for outgoing in batch],
         [outgoing.route for outgoing in batch],
         [keys.queue(outgoing.route.routing_key, outgoing.message.priority) for outgoing in batch],
     )
-    if batch:
-        link.replies(packed, 1 if len(batch) == 1 else len(batch) + 2)
+    answers = link.replies(packed, count)
+    if count > 1:
+        link.refuse(answers[-1])
     return True
 
 
