@@ -41,6 +41,13 @@ def sent(world: RedisWorld, id: str) -> bytes:
     return raw
 
 
+def test_a_call_to_a_queue_that_is_no_list_raises_also_among_others(world, consumer):
+    world.call(b"SET", f"{world.prefix}r", "no list")
+
+    with pytest.raises(OperationalError, match="WRONGTYPE"):
+        world.transport().publish([call("a"), call("b", "r")])
+
+
 def test_a_queue_that_is_no_list_costs_no_other_queue_a_message(world, consumer):
     world.call(b"SET", f"{world.prefix}r", "no list")
     world.transport().publish([call("a"), call("b")])
