@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from types import FrameType
 
@@ -36,7 +37,7 @@ def _more_than_zero(kind: type[int] | type[float]) -> Number:
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
-    plans = "; ".join(f"{name}: {plan.purpose}, about {plan.minutes} minutes" for name, plan in PLANS.items())
+    plans = "; ".join(f"{name}: {plan.purpose}, about {plan.minutes:g} minutes" for name, plan in PLANS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Throughput, latency and cost of celery-rs beside other task queues.",
@@ -80,6 +81,7 @@ def _arguments(given: Sequence[str]) -> argparse.Namespace:
         metavar="DIR",
         help="where brokers keep their files (%(default)s)",
     )
+    add("--minutes", type=seconds, default=inf, metavar="M", help="begin no round after that (a plan's own)")
     add("--json", type=Path, metavar="FILE", help="write all figures and rounds there, after each round")
     add("--resume", type=Path, metavar="FILE", help="the same, without asking for the rounds that it holds")
     add("--into", type=Path, metavar="DIR", help="write report.json, report.md and charts there at the end")
@@ -103,7 +105,7 @@ def _entries(arguments: argparse.Namespace) -> tuple[Entry, ...]:
     wanted = {None: None, "off": (False,), "stored": (True,)}[arguments.results]
     contestants = tuple(each.name for each in chosen(arguments.contestants))
     return tuple(
-        Entry(name, contestants, arguments.repeat, effort, wanted)
+        Entry(name, contestants, repeat=arguments.repeat, effort=effort, results=wanted)
         for name in dict.fromkeys(arguments.scenarios or SCENARIOS)
     )
 
@@ -158,7 +160,8 @@ def _run(arguments: argparse.Namespace, command: str) -> Report:
         for path in kept:
             record.save(path, report)
 
-    run.go(keep)
+    minutes = PLANS[arguments.plan].minutes if arguments.plan and arguments.minutes == inf else arguments.minutes
+    run.go(keep, minutes * 60)
     keep(run.report)
     return run.report
 

@@ -52,7 +52,7 @@ def _lines(section: Section) -> Lines | None:
     ]
     if not lines:
         return None
-    return Lines(section.name, _title(section), placed[0][1].unit, section.axis, tuple(lines))
+    return Lines(section.name, _title(section), f"tasks {placed[0][1].unit}", section.axis, tuple(lines))
 
 
 def _title(section: Section) -> str:

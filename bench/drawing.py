@@ -53,6 +53,7 @@ def _bars(chart: Bars) -> Figure:
         axes.text(max(seen.high, 0.0) + most * 0.01, at, number(seen.median), va="center")
     axes.set_xlim(0, most * 1.12 or 1.0)
     axes.set_xlabel(chart.unit)
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
     _title(axes, chart.title)
     return figure
 
@@ -67,12 +68,15 @@ def _lines(chart: Lines) -> Figure:
         above = [seen.high - seen.median for _, seen in points]
         axes.errorbar(places, medians, yerr=[below, above], marker=marker, capsize=3, label=name)
     axes.set_xscale("log")
+    ticks = sorted({at for _, points in chart.lines for at, _ in points})
+    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], minor=False)
+    axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.set_xlabel(chart.axis)
     axes.set_ylabel(chart.unit)
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
     _title(axes, chart.title)
     return figure
 

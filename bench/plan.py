@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bench.contestants import CONTESTANTS
 from bench.scenarios import SCENARIOS, Effort
 
 
@@ -17,6 +18,8 @@ class Entry:
 
     scenario: str
     contestants: tuple[str, ...]
+    once: tuple[str, ...] = ()
+    """Others, asked in the first round only."""
     repeat: int = 3
     effort: Effort = field(default_factory=Effort)
     results: tuple[bool, ...] | None = None
@@ -36,8 +39,8 @@ class Plan:
     """A list of entries, and what they are for."""
 
     purpose: str
-    minutes: int
-    """What it takes on two cores, about."""
+    minutes: float
+    """What it takes on two cores, about; after that no round is begun."""
     entries: tuple[Entry, ...]
 
 
@@ -47,74 +50,74 @@ def settings_of_results(entry: Entry) -> tuple[bool, ...]:
     return offered if entry.results is None else tuple(each for each in offered if each in entry.results)
 
 
-def turns(section: int, contestants: Sequence[str], repeat: int) -> Iterator[Turn]:
-    """Contestants alternate, and every second round goes backwards.
+def turns(parts: Sequence[tuple[Sequence[str], Sequence[str], int]]) -> Iterator[Turn]:
+    """Whose turn it is, in parts that are each (contestants, those asked once, rounds).
 
-    So a machine that warms up or slows down does so for all of them.
+    The first round of all parts, then the second: who stops early has a whole report. In each, contestants alternate,
+    every second time backwards, so that a machine that warms up or slows down does so for all of them.
     """
-    for turn in range(repeat):
-        for contestant in contestants if turn % 2 == 0 else reversed(contestants):
-            yield Turn(section, contestant, turn)
+    for turn in range(max((repeat for *_, repeat in parts), default=0)):
+        for at, (contestants, once, repeat) in enumerate(parts):
+            if turn < repeat:
+                asked = contestants if turn else [*contestants, *once]
+                for contestant in reversed(asked) if turn % 2 else asked:
+                    yield Turn(at, contestant, turn)
 
 
 _OURS = ("celery-rs-redis", "celery-rs-rabbitmq", "celery-rs-sqlite")
-_REDIS = (
+_MAIN = (
     "celery-rs-redis",
     "celery-redis",
     "cauli",
-    "dramatiq-redis",
-    "huey-redis",
-    "rq",
-    "taskiq",
-    "arq",
-    "saq",
+    "celery-rs-rabbitmq",
+    "celery-rabbitmq",
+    "celery-rs-sqlite",
+    "taskito",
+    "huey-sqlite",
 )
+_PEERS = ("dramatiq-redis", "huey-redis", "rq", "taskiq", "arq", "saq", "flexiq")
 _SIGNALS = ("celery-rs-redis-signals", "celery-redis-signals")
-_RABBITMQ = ("celery-rs-rabbitmq", "celery-rabbitmq")
-_EMBEDDED = ("celery-rs-sqlite", "huey-sqlite", "taskito", "flexiq")
-_ALL = (*_REDIS, *_SIGNALS, *_RABBITMQ, *_EMBEDDED)
-_FEW = ("celery-rs-redis", "celery-redis", "cauli", "celery-rs-sqlite", "taskito")
+_OTHERS = (*_SIGNALS, *_PEERS)
+_PAIRS = ("celery-rs-redis", "celery-redis", "cauli", "celery-rs-sqlite", "taskito")
+_COROUTINES = ("taskiq", "arq", "saq")
 
 
-def _effort(tasks: int | None = None, limit: float = 3.0, idle: float = 3.0, long: float = 3.0) -> Effort:
-    return Effort(tasks, limit, idle, long)
+def _effort(tasks: int | None = None, limit: float = 2.0) -> Effort:
+    return Effort(tasks, limit, idle=3.0, long=2.0)
 
+
+_REPORT = (
+    Entry("delay", _MAIN, _OTHERS, effort=_effort(10_000)),
+    Entry("bulk", _MAIN, _OTHERS, effort=_effort(40_000)),
+    Entry("drain", _MAIN, _OTHERS, effort=_effort(40_000), results=(False,)),
+    Entry("drain", _MAIN, _OTHERS, effort=_effort(40_000), results=(True,)),
+    Entry("collected", _MAIN, _PEERS, effort=_effort(10_000, limit=3.0)),
+    Entry("round_trip", _MAIN, _PEERS, effort=_effort(300)),
+    Entry("start", _MAIN, _PEERS, effort=_effort(limit=10.0)),
+    Entry("idle", _MAIN, _PEERS, repeat=1, effort=_effort(limit=10.0)),
+    Entry("echo_1k", _MAIN, repeat=1, effort=_effort(5_000)),
+    Entry("echo_100k", _MAIN, repeat=1, effort=_effort(500)),
+    Entry("burn_1ms", _PAIRS, repeat=1, effort=_effort(4_000)),
+    Entry("burn_100ms", _PAIRS, repeat=1, effort=_effort(40)),
+    Entry("sleep", (*_PAIRS, *_COROUTINES), repeat=1, effort=_effort(10_000)),
+    Entry("long_among_short", _PAIRS[:2], repeat=1, effort=_effort(2_000)),
+    Entry("delay_routed", _PAIRS[:2], repeat=1, effort=_effort(10_000)),
+    Entry("rate_limited", ("celery-rs-redis", "celery-redis", *_OURS[1:]), repeat=1, effort=_effort(4_000, limit=6.0)),
+    Entry("eta_storm", _MAIN, repeat=1, effort=_effort(100_000, limit=5.0)),
+    Entry("memory_held", _PAIRS, repeat=1, effort=_effort(20_000, limit=5.0)),
+    Entry("memory_after", _PAIRS, repeat=1, effort=_effort(200_000, limit=8.0)),
+    Entry("scale_queues", _OURS, repeat=1, effort=_effort(30_000, limit=10.0)),
+    Entry("scale_names", _OURS, repeat=1, effort=_effort(30_000, limit=10.0)),
+    Entry("scale_queued", _OURS, repeat=1, effort=_effort(1_000_000, limit=40.0)),
+)
+_QUICK = tuple(
+    Entry(scenario, ("celery-rs-redis", "celery-redis", "celery-rs-sqlite"), effort=_effort(limit=3.0))
+    for scenario in ("delay", "bulk", "drain", "collected", "round_trip", "start", "idle")
+)
+_ALL = tuple(Entry(scenario, tuple(CONTESTANTS)) for scenario in SCENARIOS)
 
 PLANS: dict[str, Plan] = {
-    "quick": Plan(
-        "celery-rs beside Celery, on Redis and without a server",
-        minutes=4,
-        entries=tuple(
-            Entry(scenario, ("celery-rs-redis", "celery-redis", "celery-rs-sqlite"), 3, _effort(limit=4.0))
-            for scenario in ("delay", "bulk", "drain", "collected", "round_trip", "start", "idle")
-        ),
-    ),
-    "report": Plan(
-        "the run behind docs/benchmarks: every scenario, everybody",
-        minutes=30,
-        entries=(
-            Entry("delay", _ALL, 3, _effort(10_000)),
-            Entry("bulk", _ALL, 3, _effort(40_000, limit=2.0)),
-            Entry("delay_routed", ("celery-rs-redis", "celery-redis"), 3, _effort(10_000)),
-            Entry("drain", _ALL, 3, _effort(40_000), results=(False,)),
-            Entry("drain", _ALL, 3, _effort(40_000), results=(True,)),
-            Entry("collected", _ALL, 3, _effort(10_000, limit=4.0)),
-            Entry("round_trip", _ALL, 3, _effort(300, limit=2.0)),
-            Entry("echo_1k", _ALL, 1, _effort(5_000)),
-            Entry("echo_100k", _ALL, 1, _effort(500)),
-            Entry("burn_1ms", _ALL, 1, _effort(4_000)),
-            Entry("burn_100ms", _ALL, 1, _effort(40)),
-            Entry("sleep", _ALL, 1, _effort(10_000, limit=2.0)),
-            Entry("long_among_short", ("celery-rs-redis", "celery-redis", "celery-rs-sqlite"), 1, _effort(3_000)),
-            Entry("rate_limited", ("celery-rs-redis", "celery-redis", *_OURS[1:]), 1, _effort(4_000, limit=6.0)),
-            Entry("eta_storm", _ALL, 1, _effort(100_000, limit=5.0)),
-            Entry("start", _ALL, 3, _effort()),
-            Entry("idle", _ALL, 1, _effort()),
-            Entry("memory_held", _FEW, 1, _effort(20_000, limit=6.0)),
-            Entry("memory_after", _FEW, 1, _effort(200_000, limit=10.0)),
-            Entry("scale_queued", _OURS, 1, _effort(1_000_000, limit=90.0)),
-            Entry("scale_queues", _OURS, 1, _effort(20_000, limit=20.0)),
-            Entry("scale_names", _OURS, 1, _effort(20_000, limit=20.0)),
-        ),
-    ),
+    "quick": Plan("celery-rs beside Celery, on Redis and without a server", 5, _QUICK),
+    "report": Plan("every scenario, everybody once, the nearest peers three times", 28, _REPORT),
+    "all": Plan("every scenario, everybody three times, ten seconds for each stretch of work", 480, _ALL),
 }

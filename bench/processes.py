@@ -99,19 +99,17 @@ class Program:
                 return lines[-1]
         return "no output"
 
-    def stop(self, grace: float = 1.0) -> None:
-        """Ask it to stop, then kill whoever is left. Harmless when repeated."""
+    def stop(self) -> None:
+        """Kill all: what it was run for has been measured. Harmless when repeated."""
         family = self.family()
         if self.is_running():
-            self._popen.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._popen.wait(grace)
+            self._popen.kill()
+            self._popen.wait()
         for member in family | self.family():  # those listed before the end may have other parents by now
             stat = _stat(member.pid)
             if stat is not None and stat.started == member.started:
                 with suppress(*_GONE):
                     os.kill(member.pid, signal.SIGKILL)
-        self._popen.wait()
 
 
 def _pids() -> list[int]:

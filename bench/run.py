@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from bench.contestants import CONTESTANTS, Contestant, ContestantError
@@ -22,6 +23,7 @@ class _Part:
     effort: Effort
     repeat: int
     contestants: tuple[str, ...]
+    once: tuple[str, ...]
     section: Section
 
 
@@ -31,21 +33,22 @@ class Run:
     def __init__(self, entries: Sequence[Entry], command: str, directory: Path, progress: Progress) -> None:
         self._directory = directory
         self._progress = progress
-        terms, missing = _gather(dict.fromkeys(name for entry in entries for name in entry.contestants))
+        terms, missing = _gather(dict.fromkeys(name for entry in entries for name in (*entry.contestants, *entry.once)))
         for name, why in missing.items():
             progress.say(f"{name} takes no part: {why}")
         self._parts = [
             part
             for entry in entries
             for results in settings_of_results(entry)
-            if (part := _part(entry, results, set(missing))).contestants or part.section.lacking
+            if (part := _part(entry, results, set(missing))).contestants or part.once or part.section.lacking
         ]
         sections = tuple(part.section for part in self._parts)
         self.report = Report(describe(directory), terms, sections, command, missing)
 
-    def go(self, keep: Callable[[Report], None]) -> None:
-        """Ask what is not in the report yet, and hand the report out after each round."""
-        everything = [turn for at, part in enumerate(self._parts) for turn in turns(at, part.contestants, part.repeat)]
+    def go(self, keep: Callable[[Report], None], seconds: float = inf) -> None:
+        """Ask what is not in the report yet, and hand the report out after each round; begin none after `seconds`."""
+        until = time.monotonic() + seconds
+        everything = list(turns([(part.contestants, part.once, part.repeat) for part in self._parts]))
         todo = [turn for turn in everything if not self._is_known(turn)]
         if len(todo) < len(everything):
             self._progress.say(f"{len(everything) - len(todo)} of {len(everything)} rounds are there already")
@@ -55,9 +58,12 @@ class Run:
             for each in section.rounds
         }
         for at, turn in enumerate(todo):
+            if time.monotonic() > until:
+                self._progress.say(f"{len(todo) - at} rounds were not asked: the time is over")
+                return
             part = self._parts[turn.section]
             what = f"{part.section.name}, round {turn.turn + 1} of {part.repeat}, {turn.contestant}"
-            left = seconds_left(todo[at:], took)
+            left = min(until - time.monotonic(), seconds_left(todo[at:], took))
             self._progress.running(at, len(todo), left, what)
             began = time.monotonic()
             one = self._ask(part, CONTESTANTS[turn.contestant])
@@ -65,7 +71,7 @@ class Run:
             took[turn.section, turn.contestant] = one.seconds
             self._add(turn.section, one)
             keep(self.report)
-            after = in_words(seconds_left(todo[at + 1 :], took))
+            after = in_words(min(until - time.monotonic(), seconds_left(todo[at + 1 :], took)))
             seen = _in_short(part.scenario, one)
             self._progress.say(f"{at + 1}/{len(todo)} {what}: {seen} ({one.seconds:.0f} s; {after} left)")
 
@@ -111,7 +117,7 @@ def _gather(names: Mapping[str, None]) -> tuple[dict[str, Terms], dict[str, str]
 def _part(entry: Entry, results: bool, missing: set[str]) -> _Part:
     scenario = SCENARIOS[entry.scenario]
     needs = scenario.needs | ({"results"} if results else set())
-    present = [CONTESTANTS[name] for name in entry.contestants if name not in missing]
+    present = [CONTESTANTS[name] for name in (*entry.contestants, *entry.once) if name not in missing]
     lacking = {
         each.name: f"it has no {what.replace('_', ' ')}: {each.lacks[what]}"
         for each in present
@@ -127,8 +133,9 @@ def _part(entry: Entry, results: bool, missing: set[str]) -> _Part:
         axis=scenario.axis,
         lacking=lacking,
     )
-    able = tuple(each.name for each in present if each.name not in lacking)
-    return _Part(scenario, entry.effort, entry.repeat, able, section)
+    able = {each.name for each in present} - lacking.keys()
+    contestants, once = (tuple(filter(able.__contains__, names)) for names in (entry.contestants, entry.once))
+    return _Part(scenario, entry.effort, entry.repeat, contestants, once, section)
 
 
 def _in_short(scenario: Scenario, one: Round) -> str:

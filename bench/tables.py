@@ -1,5 +1,6 @@
 """A report as tables: text for a terminal, Markdown for the documentation. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.report import Report, Section, Summary
@@ -36,6 +37,8 @@ def markdown(report: Report, charts: Sequence[str] = ()) -> str:
     blocks = [
         "# The figures of the last run",
         f"Made by `{report.command}`; how, and what the words mean: [Benchmarks](index.md).",
+        "## Where celery-rs is not the best",
+        _losses(report),
         "## Machine",
         _table([["", ""], *([name, said] for name, said in report.machine.items())]),
         "## Contestants",
@@ -62,15 +65,30 @@ def markdown(report: Report, charts: Sequence[str] = ()) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def losses(report: Report) -> list[tuple[str, str, str, list[str]]]:
+    """Whom somebody else beats in what is charted: the section, which of ours, its figure, the others and theirs."""
+    found = []
+    for section in report.sections:
+        figure = section.figures[0]
+        seen = {name: summary for name in section.contestants if (summary := section.summary(name, figure))}
+        sign = 1 if figure.better == "higher" else -1
+        for name in filter(_is_ours, seen):
+            ahead = [each for each in seen if not _is_ours(each) and sign * (seen[each].median - seen[name].median) > 0]
+            if ahead:
+                best_first = sorted(ahead, key=lambda each: -sign * seen[each].median)
+                said = [f"{each} {number(seen[each].median)}" for each in best_first]
+                found.append((section.name, name, f"{number(seen[name].median)} {figure.unit}".rstrip(), said))
+    return found
+
+
 def conditions(section: Section) -> str:
     """Under which it was asked, and how to read the row of a contestant."""
-    rounds = max((sum(each.contestant == name for each in section.rounds) for name in section.contestants), default=0)
     first = next(iter(section.contestants), "none")
     said = [
         f"{section.tasks:,} tasks" if section.tasks is not None else "",
         f"cut short after {section.limit:g} s" if section.limit is not None else "",
         "results stored" if section.results else "results off",
-        f"median (lowest–highest) of {rounds}; × is the ratio to {first}",
+        f"median (lowest–highest) of {_rounds(section)}; × is the ratio to {first}",
     ]
     return ", ".join(filter(None, said))
 
@@ -97,6 +115,29 @@ def number(value: float) -> str:
     if abs(value) >= 100 or (float(value).is_integer() and abs(value) < 10):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _rounds(section: Section) -> str:
+    """How many there were, and who had fewer."""
+    counts = Counter(each.contestant for each in section.rounds if not each.failure)
+    most = max(counts.values(), default=0)
+    fewer: dict[int, list[str]] = {}
+    for name, rounds in counts.items():
+        if rounds < most:
+            fewer.setdefault(rounds, []).append(name)
+    said = [f"{rounds} of {', '.join(names)}" for rounds, names in fewer.items()]
+    return f"{most} rounds ({'; '.join(said)})" if said else f"{most} round{'s' if most != 1 else ''}"
+
+
+def _is_ours(contestant: str) -> bool:
+    return contestant.startswith("celery-rs")
+
+
+def _losses(report: Report) -> str:
+    rows = [[where, name, figure, ", ".join(others)] for where, name, figure, others in losses(report)]
+    if not rows:
+        return "Nobody has a better median in what is charted below."
+    return _table([["", "", "median", "better medians"], *rows])
 
 
 def _cell(summary: Summary | None, base: Summary | None) -> str:

@@ -91,5 +91,10 @@ DRAMATIQ = Contestant(
     install=IN_CELERY.command,
     broker=_rabbitmq_and_redis,
     server_versions=lambda: {**servers.rabbitmq_version(), **servers.redis_version()},
+    lacks={
+        "routes": "does not route by a task's name",
+        "bulk": "sends one by one",
+        "rate_limit": "limits inside a body",
+    },
     worker=("dramatiq", "bench.inside.app", "--processes", str(CONCURRENCY), "--threads", "1"),
 )

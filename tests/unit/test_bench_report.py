@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from bench.charts import Bars, Lines, charts
 from bench.marks import Span
 from bench.report import Figure, Report, Round, Section, Summary, Terms, percentile, summarise, to_json
 from bench.scenarios.long_among_short import longest_free_wait
+from bench.tables import losses, markdown
 from bench.tables import text as render
 
 MS = 1_000_000
@@ -74,6 +76,56 @@ def test_the_json_keeps_every_round_and_the_summary() -> None:
     assert [each["values"]["rate"] for each in section["rounds"]] == [1.0, 3.0]
     assert section["summary"] == {"ours": {"rate": {"median": 2.0, "low": 1.0, "high": 3.0, "rounds": 2}}}
     assert document["machine"] == {"processor": "a good one"}
+
+
+def test_the_documentation_has_the_same_rows_and_a_chart() -> None:
+    page = markdown(report(Round("ours", {"rate": 1000.0}), Round("theirs", {"rate": 5.0})), ["drain"])
+
+    assert "| ours | 1,000 |" in page
+    assert "| theirs | 5 ×0.005 |" in page
+    assert "![drain](charts/drain.svg)" in page
+    assert "| ours | ours 1.0 | survives a kill | early | slow on Mondays |" in page
+
+
+def test_who_had_fewer_rounds_is_named() -> None:
+    text = render(report(Round("a", {"rate": 1.0}), Round("b", {"rate": 2.0}), Round("a", {"rate": 2.0})))
+
+    assert "of 2 rounds (1 of b)" in text
+
+
+def test_where_somebody_else_is_better_is_said() -> None:
+    rounds = (Round("celery-rs-redis", {"rate": 3.0}), Round("a", {"rate": 4.0}), Round("b", {"rate": 5.0}))
+
+    assert losses(report(*rounds)) == [("drain", "celery-rs-redis", "3 /s", ["b 5", "a 4"])]
+
+
+def test_another_one_of_ours_that_is_better_is_no_loss() -> None:
+    rounds = (Round("celery-rs-redis", {"rate": 3.0}), Round("celery-rs-sqlite", {"rate": 5.0}), Round("a", {}))
+
+    assert losses(report(*rounds)) == []
+
+
+def test_a_chart_has_the_first_figure_of_everybody_and_the_best_on_top() -> None:
+    (chart,) = charts(report(Round("a", {"rate": 1.0}), Round("b", {"rate": 2.0}), Round("c", failure="broken")))
+
+    assert isinstance(chart, Bars)
+    assert [name for name, _ in chart.rows] == ["b", "a"]
+    assert (chart.name, chart.unit) == ("drain", "tasks, /s (more is better)")
+
+
+def test_a_single_bar_is_no_chart() -> None:
+    assert charts(report(Round("a", {"rate": 1.0}))) == []
+
+
+def test_figures_at_points_are_a_line_for_each_contestant() -> None:
+    figures = tuple(Figure(f"rate@{at}", f"{at}", "/s", "higher", at=at) for at in (1, 10))
+    section = Section("scale", "as fast?", False, 100, figures, (Round("a", {"rate@1": 5.0}),), axis="queues")
+
+    (chart,) = charts(Report({}, {}, (section,)))
+
+    assert isinstance(chart, Lines)
+    assert chart.axis == "queues"
+    assert chart.lines == (("a", ((1, Summary(5.0, 5.0, 5.0, 1)),)),)
 
 
 def test_a_short_call_that_runs_at_once_beside_the_long_one_has_not_waited() -> None:
