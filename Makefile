@@ -14,6 +14,7 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name target -prune -o \( -name 
 
 JOBS ?= auto
 MINUTES ?= 5
+RUN ?= .make/bench-all.json
 ARGS ?=
 # Groups that never live beside celery_rs: each in its own environment, .venv-NAME.
 OTHERS := celery peers peers-arq peers-saq
@@ -28,7 +29,7 @@ $(shell rm -f .make/extension)
 endif
 $(foreach name,$(OTHERS),$(if $(wildcard .venv-$(name)/bin/python),,$(shell rm -f .make/$(name))))
 
-.PHONY: help demo test test-rust test-python lint docs docs-reference format build wheel bench chaos clean
+.PHONY: help demo test test-rust test-python lint docs docs-reference format build wheel bench bench-report bench-all chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -81,8 +82,15 @@ build: .make/extension ## the extension, in place
 wheel: .make/group-build ## an installable wheel in dist/
 	@$(PY) -m maturin build --release --out dist
 
-bench: .make/extension ## throughput and latency beside Celery (ARGS="...")
-	@$(PY) -m bench $(ARGS)
+bench: .make/extension ## throughput and latency beside Celery, some four minutes (ARGS="..." asks something else)
+	@$(PY) -m bench $(if $(ARGS),$(ARGS),--plan quick)
+
+bench-report: .make/extension .make/group-bench ## every scenario, everybody, half an hour: docs/benchmarks (a run that was cut off goes on)
+	@$(PY) -m bench --plan report --resume .make/bench-report.json --into docs/benchmarks $(ARGS)
+	@rm .make/bench-report.json
+
+bench-all: .make/extension .make/group-bench ## the same with all variants and larger numbers, up to eight hours, into RUN=FILE.json
+	@$(PY) -m bench --plan all --resume $(RUN) --into $(RUN:.json=) $(ARGS)
 
 chaos: .make/extension .make/group-test ## kill, stop and resume workers for MINUTES=5, then account for every task
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(ARGS)
