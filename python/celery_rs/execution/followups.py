@@ -62,9 +62,9 @@ def _call_errback(app: AppLike, request: Request, given: Any, error: BaseExcepti
     errback = _signature(given, app)
     task = app.tasks.get(errback.task)
     if task is not None and _takes_the_error(task):
-        ended = call(errback, (request, error, traceback), {})
-        if ended.error is not None:
-            log.error("the errback %s of task %s[%s] failed", task.name, request.task, request.id, exc_info=ended.error)
+        _, failed = call(errback, (request, error, traceback), {})
+        if failed is not None:
+            log.error("the errback %s of task %s[%s] failed", task.name, request.task, request.id, exc_info=failed)
     elif request.is_eager:
         errback.apply_async((request.id,), parent_id=request.id, root_id=request.root_id)
     else:

@@ -98,23 +98,23 @@ class Request(_Attributes):
     @classmethod
     def open(cls, work: Work, hostname: str, tell: Tell) -> "Request":
         """The request of a delivery, its body not read yet. Raises ContentError when the headers are no object."""
-        if work.headers and work.headers[:1] != b"{":
-            raise ContentError(f"expected message headers as a JSON object, got {work.headers[:80]!r}")
+        _, task, id, headers, _, _, _, _, _, _, _, _, retries, root_id, parent_id, group, ignore_result, _ = work
+        if headers and not headers.startswith(b"{"):
+            raise ContentError(f"expected message headers as a JSON object, got {headers[:80]!r}")
         request = cls()
         request._tell = tell
         request._work = work
         request._unread = True
         request.hostname = hostname
-        request.called_directly = False
-        request.id = work.id
-        request.task = work.task
-        request.retries = work.retries
-        request.root_id = work.id if work.root_id is None else work.root_id
-        request.parent_id = work.parent_id
-        request.group = work.group
-        request.ignore_result = work.ignore_result
+        request.called_directly = request.is_eager = False
+        request.id = id
+        request.task = task
+        request.retries = retries
+        request.root_id = id if root_id is None else root_id
+        request.parent_id = parent_id
+        request.group = group
+        request.ignore_result = ignore_result
         request.callbacks = request.errbacks = None
-        request.is_eager = False
         return request
 
     @property

@@ -46,33 +46,33 @@ class Run:
 
     def record(self, state: str, value: object, traceback: str | None = None) -> TaskResult:
         """Raises EncodeError for a value that cannot be stored."""
-        request = self.request
         if not self.terms.extended:
             return self._record(state, value, traceback, None)
-        extended = _extended(request)
+        extended = _extended(self.request)
         try:
             return self._record(state, value, traceback, extended)
         except EncodeError:
             # The task may have put anything into its arguments: say what they were when they were sent.
-            sent = {"args": request.argsrepr, "kwargs": request.kwargsrepr}
+            sent = {"args": self.request.argsrepr, "kwargs": self.request.kwargsrepr}
             return self._record(state, value, traceback, extended | sent)
 
     def _record(self, state: str, value: object, traceback: str | None, extended: dict[str, Any] | None) -> TaskResult:
-        request = self.request
+        request, children = self.request, self.request.children
+        attempt = request.retries
         meta = encode_meta(
             self.id,
             state,
             value,
             now=time.time(),
             traceback=traceback,
-            children=[child.id for child in request.children] if request.children and self.task.trail else (),
+            children=[child.id for child in children] if children and self.task.trail else (),
             group_id=request.group,
             parent_id=request.parent_id,
             extended=extended,
             codec=self.terms.codec,
-            attempt=request.retries,
+            attempt=attempt,
         )
-        return TaskResult(self.id, state, request.retries, meta)
+        return TaskResult(self.id, state, attempt, meta)
 
     def failure(self, state: str, error: BaseException, traceback: str | None) -> TaskResult | None:
         """The record of an error; None where nobody wants it."""
@@ -94,9 +94,9 @@ class Run:
         if self.request.is_eager:
             method(*args)
             return
-        ended = call(method, args, {})
-        if ended.error is not None:
-            log.error("%s of task %s[%s] failed", name, self.task.name, self.request.id, exc_info=ended.error)
+        _, error = call(method, args, {})
+        if error is not None:
+            log.error("%s of task %s[%s] failed", name, self.task.name, self.request.id, exc_info=error)
 
 
 def carry_out(run: Run) -> Outcome:
@@ -131,17 +131,18 @@ def _begin(run: Run) -> None:
 
 
 def _perform(task: Any, request: Request) -> Ended:
-    ended = Ended(None, None)
+    args, kwargs, error = request.args, request.kwargs, None
+    value = None
     if not is_idle(task.before_start):
-        ended = call(task.before_start, (request.id, request.args, request.kwargs), {})
-    if ended.error is None:
+        _, error = call(task.before_start, (request.id, args, kwargs), {})
+    if error is None:
         body = task.body
         if body is not task:
             request.enter(task.name)
-        ended = call(body, request.args, request.kwargs)
-    if ended.error is not None and wants_retry(ended.error, task.autoretry_for, task.dont_autoretry_for):
-        return Ended(None, _autoretry(task, request, ended.error))
-    return ended
+        value, error = call(body, args, kwargs)
+    if error is not None and wants_retry(error, task.autoretry_for, task.dont_autoretry_for):
+        return None, _autoretry(task, request, error)
+    return value, error
 
 
 def _autoretry(task: Any, request: Request, error: BaseException) -> BaseException:
@@ -163,9 +164,9 @@ def _autoretry(task: Any, request: Request, error: BaseException) -> BaseExcepti
 
 
 def _conclude(run: Run, ended: Ended) -> Outcome:
-    error = ended.error
+    value, error = ended
     if error is None:
-        return _succeeded(run, ended.value)
+        return _succeeded(run, value)
     if isinstance(error, Retry):
         return retried(run, error)
     if isinstance(error, Ignore):
@@ -188,12 +189,15 @@ def _succeeded(run: Run, value: Any) -> Outcome:
             del request.followups[sent:], request.children[children:]
         return failed(run, error)
     run.state, run.retval = states.SUCCESS, value
-    outcome = run.outcome("success", states.SUCCESS, preview(value, task.resultrepr_maxsize), record=record)
-    run.hook("on_success", value, run.id, request.args, request.kwargs)
+    runtime = time.monotonic() - run.began
+    text = printable(preview(value, task.resultrepr_maxsize))
+    if not is_idle(task.on_success):
+        run.hook("on_success", value, run.id, request.args, request.kwargs)
     if signals.task_success.receivers:
-        signals.task_success.send(task, result=value, runtime=outcome.runtime)
-    run.hook("after_return", states.SUCCESS, value, run.id, request.args, request.kwargs, None)
-    return outcome
+        signals.task_success.send(task, result=value, runtime=runtime)
+    if not is_idle(task.after_return):
+        run.hook("after_return", states.SUCCESS, value, run.id, request.args, request.kwargs, None)
+    return Outcome(run.tag, "success", states.SUCCESS, runtime, text, None, record, request.followups)
 
 
 def failed(run: Run, error: BaseException) -> Outcome:
@@ -293,9 +297,9 @@ def _end(run: Run) -> None:
         )
     hooks = run.app.run_hooks
     if hooks is not None and hooks.after is not None:
-        ended = call(hooks.after, (), {})
-        if ended.error is not None:
-            log.error("the loader's on_process_cleanup failed", exc_info=ended.error)
+        _, error = call(hooks.after, (), {})
+        if error is not None:
+            log.error("the loader's on_process_cleanup failed", exc_info=error)
 
 
 class _Known:

@@ -1,5 +1,6 @@
 """What the settings say to every run: looked up once, and again when a setting or a serializer has changed."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import ref
 
@@ -8,7 +9,8 @@ from celery_rs.context import AppLike
 from celery_rs.wire import ResultCodec
 
 
-class Terms(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Terms:
     """`accepted` are content types; `extended` is `result_extended`."""
 
     accepted: frozenset[str]

@@ -5,17 +5,13 @@ A soft time limit is a signal, and a signal may arrive between any two instructi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 _inside = False
 
 
-class Ended(NamedTuple):
-    """What a call returned, or the exception it raised."""
-
-    value: Any
-    error: BaseException | None
-
+Ended = tuple[Any, BaseException | None]
+"""What a call returned, and the exception it raised: one of them."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -48,5 +44,5 @@ def call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
     except BaseException as error:  # noqa: BLE001  (a task may raise anything)
         # The signal may have come inside `finally`, before the flag fell.
         _inside = False
-        return Ended(None, error)
-    return Ended(value, None)
+        return None, error
+    return value, None
