@@ -34,6 +34,7 @@ __all__ = [
     "seal_envelopes",
     "topic_matches",
     "write_json",
+    "write_timestamp",
 ]
 
 class DecodeError(ValueError):
@@ -219,6 +220,9 @@ def amqp_of_envelope(raw: bytes) -> tuple[bytes, bytes]:
 
 def parse_timestamp(text: str) -> float:
     """ISO 8601 → epoch seconds; without an offset it is UTC. Raises ValueError."""
+
+def write_timestamp(seconds: float, /) -> str:
+    """Epoch seconds → ISO 8601 in UTC, as datetime writes it; what its calendar lacks is a day from its end."""
 
 def parse_rate(rate: str | float | None) -> float:
     """`"10/m"`, `"2/s"`, `"5/h"`, `"1/d"`, a number per second → tokens per second; None, 0, "" → 0.0, no limit.

@@ -5,10 +5,10 @@ The whole record goes through the serializer of results. Reading accepts any ord
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from celery_rs import states
+from celery_rs._core import write_timestamp
 from celery_rs.errors import ContentError, EncodeError
 from celery_rs.serializers import JSON, Serializer, pack_result, serializer, unpack_result
 
@@ -140,16 +140,5 @@ def instant(seconds: float) -> datetime:
 
 
 def iso(moment: float) -> str:
-    """Epoch seconds as ISO 8601, in UTC."""
-    if 0 < moment < _LAST:
-        second = int(moment)
-        micros = round((moment - second) * 1_000_000)
-        if 0 < micros < 1_000_000:  # a whole second is written without them
-            return f"{_until_the_second(second)}.{micros:06d}+00:00"
-    return instant(moment).isoformat()
-
-
-@lru_cache(maxsize=4)
-def _until_the_second(second: int) -> str:
-    """The part that many records share."""
-    return instant(second).isoformat().removesuffix("+00:00")
+    """Epoch seconds as ISO 8601, in UTC; the text of `instant`."""
+    return write_timestamp(moment)

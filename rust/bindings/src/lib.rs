@@ -18,6 +18,7 @@ mod router;
 mod scan;
 #[cfg(unix)]
 mod spin;
+mod timestamp;
 
 use pyo3::prelude::*;
 
@@ -55,4 +56,6 @@ mod _core {
     #[cfg(unix)]
     #[pymodule_export]
     use super::spin::SpinWait;
+    #[pymodule_export]
+    use super::timestamp::write_timestamp;
 }

@@ -6,6 +6,7 @@
 
 pub mod amqp;
 mod bucket;
+mod calendar;
 mod command;
 mod envelope;
 mod error;
@@ -24,6 +25,7 @@ mod timestamp;
 mod uuid;
 
 pub use bucket::Bucket;
+pub use calendar::write_timestamp;
 pub use command::write_command;
 pub use envelope::{Envelope, MAX_ENVELOPE};
 pub use error::{Error, Quoted};
