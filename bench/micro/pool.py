@@ -1,6 +1,6 @@
 """What a job costs in the pool itself: no broker, no settling, a task that does nothing.
 
-    python -m bench.micro.pool [--jobs 100000] [--repeat 3]
+    python -m bench.micro pool [--jobs 100000] [--repeat 3]
 
 Prints jobs per second and CPU per job in the parent and in the children, for one child and two, by batch size, with
 a ready-made outcome (the pool alone) and with the executor of an app.

@@ -1,6 +1,6 @@
 """How fast are results in a Redis by themselves? No worker, no tasks: store, collect, wait.
 
-    python -m bench.micro.redis_results [--url redis://127.0.0.1:6379/9] [--count 20000]
+    python -m bench.micro redis_results [--url redis://127.0.0.1:6379/9] [--count 20000]
 
 Storing in batches of 100 is set beside a plain pipeline of SET and PUBLISH. For a round trip another process stores
 what it is asked for; the callers wait in 1, 4 and 20 threads, and once behind a thread that reads for all. The keys

@@ -1,6 +1,6 @@
 """How fast is the embedded broker by itself? No worker, no tasks: publish, reserve and finish, wake.
 
-    python -m bench.micro.sqlite [--count 20000]
+    python -m bench.micro sqlite [--count 20000]
 
 One process publishes and drains; for the wake-up a second one waits in `receive` and tells when it had the message. The
 file lies in a temporary directory (`TMPDIR`).
