@@ -34,7 +34,7 @@ def _taskito(library: str) -> Contestant:
         settings=partial(taskito_settings, library=library),
         libraries=(library,),
         durability="WAL, synchronous=NORMAL: a killed process loses nothing, a power cut may lose the last moments",
-        acknowledgement="late: a job is a row with its state; a dead worker's runs again after its timeout",
+        acknowledgement="late: a job is a row with its state; a dead worker's runs again within a minute",
         caveat="MessagePack; results cannot be off; two threads of one process, its default; claims up to 100 jobs "
         "every ms here, one every 50 ms by default; a caller polls, from every ms on here, from every 50 ms by default",
         prepare=PEERS.prepare,
