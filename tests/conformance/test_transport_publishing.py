@@ -32,6 +32,26 @@ def test_messages_of_one_priority_arrive_in_the_order_of_publishing(send, consum
     assert ids(consumer.receive(10, 0).deliveries) == ["a", "b", "c"]
 
 
+def test_a_thousand_that_are_published_together_arrive_in_their_order(send, consumer):
+    sent = [f"m{number}" for number in range(1000)]
+    send(*sent)
+
+    arrived: list[str] = []
+    while more := ids(consumer.receive(1000, DEADLINE_S if len(arrived) < 1000 else 0).deliveries):
+        arrived += more
+
+    assert arrived == sent
+
+
+def test_messages_for_several_queues_that_are_published_together_arrive(world, transport):
+    transport.publish([call("a", "one"), call("b", "one"), call("c", "two"), call("d", "one")])
+
+    one, two = world.consume("one"), world.consume("two")
+
+    assert sorted(ids(one.receive(10, DEADLINE_S).deliveries)) == ["a", "b", "d"]
+    assert ids(two.receive(10, DEADLINE_S).deliveries) == ["c"]
+
+
 @pytest.mark.needs("priorities")
 def test_more_urgent_messages_arrive_first(world, send, consumer):
     low, middle, high = world.priorities

@@ -45,6 +45,16 @@ def test_a_queue_of_two_kinds_of_workers_runs_each_task_once(make_fleet: MakeFle
     assert {side for _, side, _ in fleet.journal()} == {"celery", "celery_rs"}
 
 
+def test_celery_runs_what_was_published_many_at_once(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet()
+    fleet.their_worker("-c", "2")
+
+    fleet.ours.python("from proj import app, mark\napp.publish_many(mark.s(f't{number}') for number in range(2500))")
+
+    eventually(lambda: len(fleet.journal()) >= 2500, lambda: f"{len(fleet.journal())} ran")
+    assert fleet.marked() == {f"t{number}": 1 for number in range(2500)}
+
+
 @pytest.mark.parametrize("side", ["theirs", "ours"])
 def test_a_worker_serves_its_queues_alone_and_the_lowest_number_first(make_fleet: MakeFleet, side: str) -> None:
     fleet = make_fleet()

@@ -24,6 +24,8 @@ PART = 1000
 """Calls that go together. A server does nothing else meanwhile, and a failure leaves no more than that in doubt."""
 _HOW = ("add_to_parent", "retry", "retry_policy", "timeout", "confirm_timeout")
 """What a call's options say of how its message is sent, and not of the message."""
+_NOTHING: Mapping[str, Any] = {}
+
 Results = list[AsyncResult[Any]]
 
 
@@ -62,6 +64,9 @@ def _call(app: "Celery", given: Any, options: Mapping[str, Any]) -> Call:
     Raises TypeError for anything else.
     """
     if isinstance(given, tuple) and 1 <= len(given) <= 4:
+        if len(given) == 2 and isinstance(given[0], Task):
+            task, args = given
+            return Call(task, task.name, tuple(args or ()), _NOTHING, options)
         given = _signed(app, *given)
     elif not isinstance(given, Signature):
         if not isinstance(given, Mapping):
@@ -96,7 +101,8 @@ def _completed(call: Call) -> Call:
     """With what the task itself says to such a call. Raises TypeError for arguments that it would refuse."""
     task, _, args, kwargs, options = call
     if task is not None:
-        return call._replace(options=task.complete(args, kwargs, options))
+        completed = task.complete(args, kwargs, options)
+        return call if completed is options else call._replace(options=completed)
     if not SENDING.keys().isdisjoint(options):
         refuse_given("publish_many", options, SENDING)
         return call._replace(options={name: value for name, value in options.items() if name not in SENDING})

@@ -286,11 +286,11 @@ class Task(Generic[P, R]):
 
     def s(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """`task.s(2)`: a call written down, some of whose arguments may come later."""
-        return Signature(self, args, kwargs, app=self._app)
+        return Signature.of_task(self, self._app, args, kwargs)
 
     def si(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """The same, immutable: it takes no arguments that come later."""
-        return Signature(self, args, kwargs, immutable=True, app=self._app)
+        return Signature.of_task(self, self._app, args, kwargs, immutable=True)
 
     def chunks(self, it: Any, n: int) -> NoReturn:
         raise NotSupported("task.chunks", "send a call for each part of the list")

@@ -130,8 +130,8 @@ class Server:
     def lend(self, until: float) -> Link:
         """A connection that must be given back. `until` is when to give up, by the monotonic clock."""
         link = self._idle_link(until) or self.connect(until)
-        left = _STEP_S * math.ceil(self._left(until) / _STEP_S)
-        if link.patience != left:
+        left = self._left(until)
+        if link.patience is None or abs(link.patience - left) > _STEP_S:
             link.set_patience(left)
         return link
 
