@@ -19,6 +19,8 @@ from bench.inside.app import app
 _MS = 1_000_000
 _BATCH = 1000
 """Calls that go out at once: few enough to look at the clock in between."""
+_PATIENCE = 30.0
+"""Seconds to wait for a single result, however short a stretch of work is."""
 _STRIDE = 7919
 """A prime: steps of it visit every number below any other number that it does not divide, as if shuffled."""
 
@@ -81,7 +83,7 @@ def enqueue(
     if stay and last is not None:
         print(json.dumps(seen), flush=True)
         sys.stdin.read()
-        seen["value"] = last.get(timeout=3 * limit)
+        seen["value"] = last.get(timeout=_PATIENCE)
     return seen
 
 
@@ -132,14 +134,14 @@ def round_trips(calls: int, limit: float, pause: float) -> dict[str, Any]:
     """Call and wait for the answer, one after the other, a pause between two calls."""
     task = _task("began")
     for _ in range(3):
-        task.delay().get(timeout=limit)
+        task.delay().get(timeout=_PATIENCE)
     until = time.monotonic() + limit
     answered: list[float] = []
     begun: list[float] = []
     before = _cpu()
     while len(answered) < calls and time.monotonic() < until:
         called = time.monotonic_ns()
-        began = task.delay().get(timeout=limit)
+        began = task.delay().get(timeout=_PATIENCE)
         answered.append((time.monotonic_ns() - called) / _MS)
         begun.append((began - called) / _MS)
         if pause:
@@ -161,7 +163,7 @@ def collect(calls: int, limit: float, size: int = 0) -> dict[str, Any]:
         return given(number)[0] if size else 2 * number
 
     for number in range(min(100, calls)):
-        task.delay(*given(number)).get(timeout=limit)
+        task.delay(*given(number)).get(timeout=_PATIENCE)
     before, began = _cpu(), time.perf_counter()
     half_time, until = began + limit / 2, began + limit
     waiting: list[Any] = []

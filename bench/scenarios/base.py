@@ -19,6 +19,8 @@ from bench.report import Figure
 
 WORKER = Figure("cpu", "worker CPU", "us/task", "lower")
 BROKER = Figure("broker", "broker CPU", "us/task", "lower")
+START = 30.0
+"""Seconds that a worker may take to come up, however short a stretch of work is."""
 _LOOK_EVERY = 0.01
 _SETTLE = 0.3
 
@@ -167,9 +169,15 @@ class Stage:
     def warm_up(self, worker: Program) -> None:
         """Return once the worker has run a task and calmed down."""
         self.client("enqueue", calls=1)
-        if not self.wait(worker, lambda seen: seen.tasks >= 1, self.effort.limit).tasks:
-            raise ContestantError(f"no task ran within {self.effort.limit:g} s: {worker.last_words()}")
+        self.first(worker)
         time.sleep(_SETTLE)
+
+    def first(self, worker: Program) -> Seen:
+        """Return once the worker has begun a task. Raises ContestantError if it does not."""
+        seen = self.wait(worker, lambda seen: seen.tasks > 0, START)
+        if not seen.tasks:
+            raise ContestantError(f"no task ran within {START:g} s: {worker.last_words()}")
+        return seen
 
     def settled_cpu(self, worker: Program) -> float:
         """The worker's CPU seconds, once what follows a task (acknowledging, storing) has had its time."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from bench.contestants import ContestantError
 from bench.report import Figure
-from bench.scenarios.base import BROKER, WORKER, Measured, Scenario, Stage
+from bench.scenarios.base import BROKER, START, WORKER, Measured, Scenario, Stage
 
 RATE = Figure("rate", "tasks", "/s", "higher")
 
@@ -29,13 +29,13 @@ def drain(stage: Stage, **work: object) -> Measured:
     """
     limit = stage.effort.limit
     with _filled(stage, work) as (calls, read_last), stage.worker() as worker:
-        first = stage.wait(worker, lambda seen: seen.tasks > 0, limit)
+        first = stage.first(worker)
         cpu, broker = worker.cpu(), stage.broker_cpu()
         last = stage.wait(worker, lambda seen: seen.tasks >= calls, limit)
         spent = stage.settled_cpu(worker) - cpu
         broker_spent = stage.broker_cpu() - broker
         if last.tasks < 2 or last.first is None or last.last is None:
-            raise ContestantError(f"no tasks ran within {limit:g} s: {worker.last_words()}")
+            raise ContestantError(f"only one task ran within {limit:g} s: {worker.last_words()}")
         if stage.results and last.tasks >= calls:
             read_last()
     notes = []
@@ -62,7 +62,7 @@ def _filled(stage: Stage, work: dict[str, object]) -> Iterator[tuple[int, Callab
             yield filled["calls"], goes_on
     else:
         filled = stage.client("enqueue", calls=stage.tasks, **work)
-        yield filled["calls"], lambda: stage.client("result", task_id=filled["id"])
+        yield filled["calls"], lambda: stage.client("result", task_id=filled["id"], limit=START)
 
 
 def _with(name: str, tasks: int, length: str) -> Scenario:
