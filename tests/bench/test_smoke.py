@@ -16,7 +16,7 @@ from bench.contestants import CONTESTANTS, ROOT, servers
 from bench.contestants.environment import CELERY
 from bench.scenarios import SCENARIOS
 
-_QUICKLY = "--tasks 20 --repeat 1 --limit 30 --idle 0.1 --long 0.1".split()
+_QUICKLY = ["--tasks", "20", "--repeat", "1", "--limit", "30", "--idle", "0.1", "--long", "0.1"]
 _SOME = ("bulk", "drain", "eta_storm")
 _ON_RABBITMQ = ["celery-rs-rabbitmq", "celery-rabbitmq", "dramatiq-rabbitmq"]
 _RABBITMQ = pytest.mark.skipif(not servers.has_rabbitmq(), reason="rabbitmq-server is not there: install RabbitMQ")
