@@ -66,6 +66,8 @@ CAULI = _on_redis(
         str(CONCURRENCY),
         "-c",
         "192",
+        "--python",
+        str(PEERS.python),
         "--log-level",
         "warn",
     ),

@@ -10,7 +10,7 @@ from arq import create_pool, func  # type: ignore[import-not-found]
 from arq.connections import RedisSettings  # type: ignore[import-not-found]
 from arq.jobs import Job  # type: ignore[import-not-found]
 
-from bench.inside.coroutines import BLOCKING, Loop
+from bench.inside.coroutines import COMPUTES, Loop, on_the_loop
 
 QUIET = {"version": 1, "loggers": {"arq": {"level": "WARNING"}}}
 """Without it, it writes two lines for each job."""
@@ -84,7 +84,7 @@ class Celery:
         """Register a function."""
 
         def register(body: Callable[..., Any]) -> Task:
-            self.native.functions.append(func(_as_job(body, name in BLOCKING), name=name))
+            self.native.functions.append(func(_as_job(name, body), name=name))
             self.tasks[name] = Task(self, name)
             return self.tasks[name]
 
@@ -100,11 +100,12 @@ class Celery:
         return self.loop.get_many(wait, results, timeout)
 
 
-def _as_job(body: Callable[..., Any], blocking: bool) -> Callable[..., Any]:
+def _as_job(name: str, body: Callable[..., Any]) -> Callable[..., Any]:
     """A coroutine, which is all that it takes: its documentation sends what blocks to threads."""
+    made = partial(asyncio.to_thread, body) if name == COMPUTES else on_the_loop(name, body)
 
     @wraps(body)
     async def run(context: Any, *args: Any) -> Any:
-        return await asyncio.to_thread(body, *args) if blocking else body(*args)
+        return await made(*args)
 
     return run

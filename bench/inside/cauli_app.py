@@ -5,7 +5,7 @@ from typing import Any
 
 from cauli import AsyncResult, Cauli  # type: ignore[import-not-found]
 
-from bench.inside.coroutines import BLOCKING, on_the_loop
+from bench.inside.coroutines import COMPUTES, on_the_loop
 
 
 class Celery:
@@ -27,11 +27,11 @@ class Celery:
         return AsyncResult(id, self.native)
 
     def task(self, name: str) -> Callable[[Callable[..., Any]], Any]:
-        """Register a task: what computes is for its forked children, what sleeps for its threads."""
+        """Register a task: what computes is for its forked children."""
 
         def register(body: Callable[..., Any]) -> Any:
-            kind = "cpu" if name == "bench.burn" else "io"
-            made = body if name in BLOCKING else on_the_loop(body)
+            kind = "cpu" if name == COMPUTES else "io"
+            made = body if name == COMPUTES else on_the_loop(name, body)
             self.tasks[name] = self.native.task(name=name, kind=kind, store_result=self._results)(made)
             return self.tasks[name]
 

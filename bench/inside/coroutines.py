@@ -1,7 +1,7 @@
 """What asyncio's queues need: coroutines where the bodies are plain functions, and plain calls of their coroutines.
 
-A body that is over at once runs on the event loop, which is what such a queue is for. One that sleeps or computes
-would hold everything up: it stays a plain function, for the queue's own threads.
+A body that is over at once runs on the event loop, and so does a nap, which lets the others run: that is what such a
+queue is for. One that computes would hold everything up: it stays a plain function, for the queue's own threads.
 """
 
 import asyncio
@@ -10,24 +10,35 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from functools import wraps
 from typing import Any
 
+from bench.inside.tasks import slept
+
 try:
     import uvloop  # type: ignore[import-not-found]
 except ImportError:
     uvloop = asyncio
 
-BLOCKING = frozenset({"bench.nap", "bench.burn"})
+COMPUTES = "bench.burn"
+_NAPS = "bench.nap"
 _AT_ONCE = 100
 """As many calls in flight as a pool of connections bears."""
 
 
-def on_the_loop(body: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """The same body as a coroutine."""
+def on_the_loop(name: str, body: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """The body of the task of that name as a coroutine."""
+    if name == _NAPS:
+        return _nap
 
     @wraps(body)
     async def run(*args: Any, **named: Any) -> Any:
         return body(*args, **named)
 
     return run
+
+
+async def _nap(seconds: float) -> None:
+    began = time.monotonic_ns()
+    await asyncio.sleep(seconds)
+    slept(began)
 
 
 class Loop:

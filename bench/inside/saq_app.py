@@ -9,7 +9,7 @@ from typing import Any
 
 from saq import Queue  # type: ignore[import-not-found]
 
-from bench.inside.coroutines import BLOCKING, Loop
+from bench.inside.coroutines import COMPUTES, Loop, on_the_loop
 
 _AT_ONCE = 100
 """Jobs of a process; 10 if nobody says."""
@@ -102,7 +102,7 @@ class Celery:
         """Register a function."""
 
         def register(body: Callable[..., Any]) -> Task:
-            self.native["functions"].append((name, _as_job(body, name in BLOCKING)))
+            self.native["functions"].append((name, _as_job(name, body)))
             self.tasks[name] = Task(self, name, list(inspect.signature(body).parameters))
             return self.tasks[name]
 
@@ -118,8 +118,9 @@ class Celery:
         return found
 
 
-def _as_job(body: Callable[..., Any], blocking: bool) -> Callable[..., Any]:
+def _as_job(name: str, body: Callable[..., Any]) -> Callable[..., Any]:
     """With its context as the first argument; a plain function goes to its threads."""
+    made = on_the_loop(name, body)
 
     @wraps(body)
     def run(context: Any, **named: Any) -> Any:
@@ -127,6 +128,6 @@ def _as_job(body: Callable[..., Any], blocking: bool) -> Callable[..., Any]:
 
     @wraps(body)
     async def run_on_the_loop(context: Any, **named: Any) -> Any:
-        return body(**named)
+        return await made(**named)
 
-    return run if blocking else run_on_the_loop
+    return run if name == COMPUTES else run_on_the_loop

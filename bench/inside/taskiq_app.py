@@ -6,7 +6,7 @@ from typing import Any
 from taskiq import AsyncTaskiqTask, TaskiqResultTimeoutError  # type: ignore[import-not-found]
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker  # type: ignore[import-not-found]
 
-from bench.inside.coroutines import BLOCKING, Loop, on_the_loop
+from bench.inside.coroutines import COMPUTES, Loop, on_the_loop
 
 _LOOK_EVERY = 0.001
 """Seconds; 0.2 if nobody says."""
@@ -79,7 +79,7 @@ class Celery:
         """Register a task."""
 
         def register(body: Callable[..., Any]) -> Task:
-            made = body if name in BLOCKING else on_the_loop(body)
+            made = body if name == COMPUTES else on_the_loop(name, body)
             self.tasks[name] = Task(self, self.native.task(task_name=name)(made))
             return self.tasks[name]
 

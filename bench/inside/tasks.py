@@ -32,6 +32,13 @@ def _pen() -> marks.Pen:
     return _own[0].pen
 
 
+def slept(began: int) -> None:
+    """Write down a nap that ends now."""
+    pen = _pen()
+    pen.span(began, time.monotonic_ns())
+    pen.tick(began)
+
+
 def define(app: Any) -> None:
     """Register the tasks with a contestant's app."""
 
@@ -54,9 +61,7 @@ def define(app: Any) -> None:
         """Sleep, and write down from when to when."""
         began = time.monotonic_ns()
         time.sleep(seconds)
-        pen = _pen()
-        pen.span(began, time.monotonic_ns())
-        pen.tick(began)
+        slept(began)
 
     @app.task(name="bench.echo")  # type: ignore[untyped-decorator]
     def echo(payload: str) -> str:
