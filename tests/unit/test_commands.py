@@ -13,7 +13,7 @@ from celery_rs.control import Control, ControlRequest, Inspect
 from celery_rs.transports import Delayed
 from celery_rs.wire import Broadcast, Exchange, Queue, binding
 from celery_rs.worker import control_command, inspect_command
-from celery_rs.worker.commands import Later, command, find_command, list_commands, run
+from celery_rs.worker.commands import Later, Promise, command, find_command, list_commands, run
 from celery_rs.worker.commands.table import _names, _rows
 from celery_rs.worker.request import Request
 from tests.messages import envelope
@@ -94,8 +94,9 @@ class FakeState:
     def configured(self, queue: str) -> Queue:
         return Queue(queue)
 
-    def consume(self, queue: Queue) -> None:
+    def consume(self, queue: Queue) -> Promise:
         self.consumed.append(queue)
+        return Promise()
 
     def cancel(self, queue: str) -> None:
         self.told.append(("cancel", queue))
@@ -389,7 +390,7 @@ def test_the_pool_is_restarted_only_where_that_is_allowed() -> None:
 def test_a_queue_is_added_as_configured_or_as_described() -> None:
     state = FakeState()
 
-    assert asked(state, "add_consumer", queue="q", exchange=None, exchange_type="direct") == {"ok": "add consumer q"}
+    assert isinstance(asked(state, "add_consumer", queue="q", exchange=None, exchange_type="direct"), Promise)
     assert asked(
         state, "add_consumer", queue="t", exchange="e", exchange_type="topic", routing_key="a.*", durable=False
     )
@@ -416,6 +417,20 @@ def test_a_queue_that_makes_no_sense_is_refused(arguments: Any, error: str) -> N
 
     assert error in asked(state, "add_consumer", **arguments)["error"]
     assert len(state.consumed) == 1
+
+
+@pytest.mark.parametrize("first", ["kept", "asked for"])
+def test_who_asked_is_told_once_a_promise_is_kept(first: str) -> None:
+    promise, told = Promise(), list[object]()
+
+    if first == "kept":
+        promise.keep({"ok": "done"})
+        promise.then(told.append)
+    else:
+        promise.then(told.append)
+        promise.keep({"ok": "done"})
+
+    assert told == [{"ok": "done"}]
 
 
 @pytest.mark.parametrize("queue", [None, "", 3, []])

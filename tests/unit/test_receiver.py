@@ -143,13 +143,13 @@ def test_a_queue_that_the_broker_does_not_let_be_used_is_passed_over(
     consumer.listen_to = lambda add, drop: listened.append(add)
     transport: Any = ChoosyTransport({"bad": error})
     receiver = Receiver(consumer, box, Tries("memory://"), transport)
-    refused: list[str] = []
+    changed: list[Exception | None] = []
 
-    receiver.listen(add=[WireQueue("bad")], refused=lambda: refused.append("bad"))
-    receiver.listen(add=[WireQueue("good")], refused=lambda: refused.append("good"))
+    receiver.listen(add=[WireQueue("bad")], changed=changed.append)
+    receiver.listen(add=[WireQueue("good")], changed=changed.append)
     receiver.start()
-    eventually(lambda: listened)
+    eventually(lambda: len(changed) == 2)
     receiver.stop()
 
-    assert (listened, refused) == ([["good"]], ["bad"])
+    assert (listened, changed) == ([["good"]], [error, None])
     assert [record.getMessage() for record in caplog.records] == [f"consumer: not consuming from 'bad': {error}"]

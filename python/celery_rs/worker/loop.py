@@ -477,11 +477,18 @@ class Loop:
         request = event.request
         self.app.clock.adjust(request.clock)
         reply = commands.run(request, self._state)
-        if request.reply_to is not None and request.ticket is not None:
-            to, ticket = request.reply_to, request.ticket
-            compute = reply.compute if isinstance(reply, commands.Later) else lambda: reply
-            seal = partial(self._seal, compute, ticket, to)
-            self._completer.order(Reply(reply_exchange(to.exchange), to.routing_key, seal))
+        if request.reply_to is None or request.ticket is None:
+            return
+        answer = partial(self._answer, request.ticket, request.reply_to)
+        if isinstance(reply, commands.Promise):
+            reply.then(lambda kept: answer(lambda: kept))
+        else:
+            answer(reply.compute if isinstance(reply, commands.Later) else lambda: reply)
+
+    def _answer(self, ticket: str, to: ReplyTo, compute: Callable[[], object]) -> None:
+        """Any thread."""
+        seal = partial(self._seal, compute, ticket, to)
+        self._completer.order(Reply(reply_exchange(to.exchange), to.routing_key, seal))
 
     def _seal(self, compute: Callable[[], object], ticket: str, to: ReplyTo) -> bytes:
         """In the completer's thread."""

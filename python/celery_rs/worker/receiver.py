@@ -29,7 +29,7 @@ STOP_S = 5.0
 class _Change(NamedTuple):
     add: Sequence[Queue]
     drop: Sequence[str]
-    refused: Callable[[], None]
+    changed: Callable[[Exception | None], None]
 
 
 class Receiver:
@@ -65,14 +65,19 @@ class Receiver:
                 self._changed.notify()
 
     def listen(
-        self, add: Sequence[Queue] = (), drop: Sequence[str] = (), *, refused: Callable[[], None] = lambda: None
+        self,
+        add: Sequence[Queue] = (),
+        drop: Sequence[str] = (),
+        *,
+        changed: Callable[[Exception | None], None] = lambda _: None,
     ) -> None:
         """Receive from these queues too (they are declared first), and from those no more; as soon as it can be.
 
-        `refused` is called by the receiver's thread where the broker does not let these queues be used.
+        `changed` is called by the receiver's thread once that is so, or with why the broker does not let these queues
+        be used.
         """
         with self._changed:
-            self._changes.append(_Change(add, drop, refused))
+            self._changes.append(_Change(add, drop, changed))
             self._changed.notify()
         self._consumer.wake()
 
@@ -122,7 +127,9 @@ class Receiver:
                 self._consumer.listen_to([queue.name for queue in change.add], change.drop)
             except (QueueRefused, ImproperlyConfigured, NotSupported) as error:
                 logger.error("consumer: not consuming from %s: %s", _names(change.add), error)
-                change.refused()
+                change.changed(error)
+            else:
+                change.changed(None)
             self._changes.popleft()
 
     def _learn(self, version: int) -> None:

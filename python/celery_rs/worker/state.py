@@ -1,5 +1,6 @@
 """The running worker as its remote commands see it."""
 
+import logging
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery_rs.context import AppLike
 from celery_rs.transports import Delayed
 from celery_rs.wire import Queue
+from celery_rs.worker.commands import Promise
 from celery_rs.worker.dispatcher import Entry
 from celery_rs.worker.pools import Running
 from celery_rs.worker.request import Request
@@ -18,6 +20,8 @@ from celery_rs.worker.revokes import stamped
 if TYPE_CHECKING:
     from celery_rs.worker.loop import Loop
     from celery_rs.worker.receiver import Receiver
+
+logger = logging.getLogger("celery.worker")
 
 
 class State:
@@ -147,9 +151,20 @@ class State:
     def configured(self, queue: str) -> Queue:
         return self._configured(queue)
 
-    def consume(self, queue: Queue) -> None:
+    def consume(self, queue: Queue) -> Promise:
+        promise = Promise()
         self._queues.append(queue)
-        self._receiver.listen(add=[queue], refused=lambda: self._queues.remove(queue))
+
+        def changed(error: Exception | None) -> None:
+            if error is None:
+                logger.info("Started consuming from %s", queue.name)
+                promise.keep({"ok": f"add consumer {queue.name}"})
+            else:
+                self._queues.remove(queue)
+                promise.keep({"error": repr(error)})
+
+        self._receiver.listen(add=[queue], changed=changed)
+        return promise
 
     def cancel(self, queue: str) -> None:
         """By name or alias."""

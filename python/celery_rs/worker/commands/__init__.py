@@ -1,7 +1,7 @@
 """Remote commands: one table, which the worker runs and the command line reads."""
 
 from celery_rs.worker.commands import events, inspect, limits, memory, revoking, running
-from celery_rs.worker.commands.state import Later, WorkerState
+from celery_rs.worker.commands.state import Later, Promise, WorkerState
 from celery_rs.worker.commands.table import (
     Command,
     CommandKind,
@@ -20,6 +20,7 @@ __all__ = [
     "CommandKind",
     "Later",
     "Parameter",
+    "Promise",
     "Reply",
     "WorkerState",
     "command",

@@ -70,9 +70,7 @@ def add_consumer(
         raise ValueError(f"expected a queue's name, got {queue!r}")
     if any(queue in (known.name, known.alias) for known in state.queues()):
         return {"ok": f"already consuming from {queue!r}"}
-    state.consume(_queue(state, queue, exchange, exchange_type, routing_key, options))
-    logger.info("Started consuming from %s", queue)
-    return {"ok": f"add consumer {queue}"}
+    return state.consume(_queue(state, queue, exchange, exchange_type, routing_key, options))
 
 
 @command("cancel_consumer", kind="control", args="<queue>", help="Consume no more from this queue.")

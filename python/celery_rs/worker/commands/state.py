@@ -5,6 +5,7 @@ tests use a plain class.
 """
 
 import signal
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +19,31 @@ class Later(NamedTuple):
     """A reply that needs the broker: computed by a thread that may wait for it."""
 
     compute: Callable[[], Any]
+
+
+class Promise:
+    """A reply that another thread will know. Each method is called once, in either order."""
+
+    def __init__(self) -> None:
+        self._both = threading.Lock()
+        self._reply: tuple[Any, ...] = ()
+        self._answer: Callable[[Any], None] | None = None
+
+    def keep(self, reply: Any) -> None:
+        """This is the reply; any thread."""
+        with self._both:
+            self._reply = (reply,)
+            answer = self._answer
+        if answer is not None:
+            answer(reply)
+
+    def then(self, answer: Callable[[Any], None]) -> None:
+        """Tell whoever asked, on the thread that keeps the promise, or on this one where it has been kept."""
+        with self._both:
+            self._answer = answer
+            kept = self._reply
+        if kept:
+            answer(*kept)
 
 
 class WorkerState(Protocol):
@@ -117,5 +143,8 @@ class WorkerState(Protocol):
         """The queue of that name as the app's settings have it. Raises QueueNotFound."""
         ...
 
-    def consume(self, queue: Queue) -> None: ...
+    def consume(self, queue: Queue) -> Promise:
+        """The reply is known once the broker has let this worker consume from it, or has refused."""
+        ...
+
     def cancel(self, queue: str) -> None: ...
