@@ -289,26 +289,27 @@ class WatchedConsumer(AmqpConsumer):
         self.world.note_closed(self)
 
     def cut(self) -> None:
-        if self._session is not None:
-            self._session.link.forget()
+        if self._hand.session is not None:
+            self._hand.session.link.forget()
 
     def subscribed(self) -> list[str]:
-        return [] if self._session is None else list(set(self._session._tags.values()))
+        return [] if self._hand.session is None else list(set(self._hand.session._tags.values()))
 
     def hear(self) -> None:
         """Read everything that has been pushed to it."""
-        if self._session is not None:
+        session = self._hand.session
+        if session is not None:
             for _ in range(2):
-                self._is_left(self._session)
-                self._session.own.call(spec.Queue.Declare(queue=ORPHANS, passive=True), DEADLINE_S)
+                self._is_left(session)
+                session.own.call(spec.Queue.Declare(queue=ORPHANS, passive=True), DEADLINE_S)
 
     def whereabouts(self, task_id: str) -> Whereabouts | None:
         self.hear()
-        for held in self._held.values():
+        for held in self._hand.held.values():
             if _id(held.past.properties) == task_id:
                 state = "begun" if held.begun and not held.late else "held"
                 return Whereabouts(held.past.queue, state, self.name, None, 0, 0)  # type: ignore[arg-type]  # two of its words
-        for queue, item in self._session.arrived if self._session is not None else ():
+        for queue, item in self._hand.session.arrived if self._hand.session is not None else ():
             if _id(item[7]) == task_id:
                 return Whereabouts(queue, "ready", None, None, 0, 0)
         return None
