@@ -82,7 +82,7 @@ build: .make/extension ## the extension, in place
 wheel: .make/group-build ## an installable wheel in dist/
 	@$(PY) -m maturin build --release --out dist
 
-bench: .make/extension ## throughput and latency beside Celery, some four minutes (ARGS="..." asks something else)
+bench: .make/extension ## throughput and latency beside Celery, some five minutes (ARGS="..." asks something else)
 	@$(PY) -m bench $(if $(ARGS),$(ARGS),--plan quick)
 
 bench-report: .make/extension .make/group-bench ## every scenario, everybody, half an hour: docs/benchmarks (a run that was cut off goes on)

@@ -23,6 +23,9 @@ from bench.scenarios import SCENARIOS, Effort
 
 Number = Callable[[str], float]
 _RENDER = "render"
+_GROUPS = {
+    f"On {name}": SETS[key] for name, key in (("Redis", "redis"), ("RabbitMQ", "rabbitmq"), ("SQLite", "embedded"))
+}
 _NO_CHARTS = "matplotlib is not there: run `.venv/bin/python -m pip install --group bench`"
 
 
@@ -115,7 +118,7 @@ def _write(report: Report, place: Path) -> None:
     drawn = charts(report)
     place.mkdir(parents=True, exist_ok=True)
     record.save(place / "report.json", report)
-    (place / "report.md").write_text(tables.markdown(report, [chart.name for chart in drawn]))
+    (place / "report.md").write_text(tables.markdown(report, [chart.name for chart in drawn], _GROUPS))
     import_module("bench.drawing").draw(drawn, place / "charts")
 
 

@@ -3,7 +3,22 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from bench.report import Report, Section, Summary
+from bench.report import Figure, Report, Section, Summary
+
+_HEADLINES = {
+    ("delay", "rate"),
+    ("delay", "cpu"),
+    ("bulk", "rate"),
+    ("drain", "rate"),
+    ("drain", "cpu"),
+    ("drain_stored", "rate"),
+    ("collected", "rate"),
+    ("round_trip", "busy_p50"),
+    ("round_trip", "busy_p99"),
+    ("start", "first"),
+    ("idle", "pss"),
+}
+"""Section and figure of what is told first."""
 
 
 def text(report: Report) -> str:
@@ -32,11 +47,15 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def markdown(report: Report, charts: Sequence[str] = ()) -> str:
-    """For the documentation; `charts` are the names of the sections that have one."""
+def markdown(report: Report, charts: Sequence[str] = (), groups: Mapping[str, Sequence[str]] | None = None) -> str:
+    """For the documentation; `charts` are the names of the sections that have one.
+
+    `groups` are contestants that share a kind of broker: of each, the first is ours and set beside the others in short.
+    """
     blocks = [
         "# The figures of the last run",
         f"Made by `{report.command}`; how, and what the words mean: [Benchmarks](index.md).",
+        *_in_short(report, groups),
         "## Where celery-rs is not the best",
         _losses(report),
         "## Machine",
@@ -63,6 +82,30 @@ def markdown(report: Report, charts: Sequence[str] = ()) -> str:
         if remarks := section.remarks():
             blocks.append("\n".join(f"- {remark}" for remark in remarks))
     return "\n\n".join(blocks) + "\n"
+
+
+def in_short(report: Report, group: Sequence[str]) -> list[list[str]]:
+    """The first of a group beside Celery and the best of the others in it, and the ratios; head and rows."""
+    ours, *others = group
+    celery = [name for name in others if name.startswith("celery")]
+    rows = [["", ours, *celery[:1], "the best other"]]
+    for section in report.sections:
+        for figure in section.figures:
+            mine = section.summary(ours, figure)
+            if (section.name, figure.key) not in _HEADLINES or mine is None or not mine.median:
+                continue
+            peers = [(seen, name) for name in others if name not in celery and (seen := section.summary(name, figure))]
+            best = (max if figure.better == "higher" else min)(peers, key=lambda peer: peer[0].median, default=None)
+            compared = [section.summary(name, figure) for name in celery[:1]]
+            rows.append(
+                [
+                    f"`{section.name}`: {figure.heading}",
+                    number(mine.median),
+                    *("–" if seen is None else _beside(mine, seen, figure) for seen in compared),
+                    "–" if best is None else f"{best[1]} {_beside(mine, best[0], figure)}",
+                ]
+            )
+    return rows
 
 
 def losses(report: Report) -> list[tuple[str, str, str, list[str]]]:
@@ -131,6 +174,25 @@ def _rounds(section: Section) -> str:
 
 def _is_ours(contestant: str) -> bool:
     return contestant.startswith("celery-rs")
+
+
+def _in_short(report: Report, groups: Mapping[str, Sequence[str]] | None) -> list[str]:
+    blocks = []
+    for title, group in (groups or {}).items():
+        rows = in_short(report, group)
+        if len(rows) > 1:
+            blocks += [f"### {title}", _table(rows)]
+    if not blocks:
+        return []
+    return ["## In short", "Medians; in brackets, how many times better celery-rs is (below 1: worse).", *blocks]
+
+
+def _beside(mine: Summary, theirs: Summary, figure: Figure) -> str:
+    """Their median, and how many times better ours is."""
+    better, worse = (mine, theirs) if figure.better == "higher" else (theirs, mine)
+    return (
+        f"{number(theirs.median)} ({_ratio(better.median / worse.median)} ×)" if worse.median else number(theirs.median)
+    )
 
 
 def _losses(report: Report) -> str:

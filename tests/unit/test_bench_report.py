@@ -8,7 +8,7 @@ from bench.charts import Bars, Lines, charts
 from bench.marks import Span
 from bench.report import Figure, Report, Round, Section, Summary, Terms, percentile, summarise, to_json
 from bench.scenarios.long_among_short import longest_free_wait
-from bench.tables import losses, markdown
+from bench.tables import in_short, losses, markdown
 from bench.tables import text as render
 
 MS = 1_000_000
@@ -85,6 +85,15 @@ def test_the_documentation_has_the_same_rows_and_a_chart() -> None:
     assert "| theirs | 5 ×0.005 |" in page
     assert "![drain](charts/drain.svg)" in page
     assert "| ours | ours 1.0 | survives a kill | early | slow on Mondays |" in page
+
+
+def test_what_is_told_first_is_ours_beside_celery_and_the_best_other() -> None:
+    rounds = [Round(name, {"rate": rate}) for name, rate in (("ours", 8.0), ("celery-x", 4.0), ("a", 5.0), ("b", 16.0))]
+
+    assert in_short(report(*rounds), ["ours", "celery-x", "a", "b"]) == [
+        ["", "ours", "celery-x", "the best other"],
+        ["`drain`: tasks, /s", "8", "4 (2 ×)", "b 16.0 (0.5 ×)"],
+    ]
 
 
 def test_who_had_fewer_rounds_is_named() -> None:
