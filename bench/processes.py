@@ -30,6 +30,7 @@ class _Stat(NamedTuple):
     parent: int
     session: int
     ticks: int
+    of_ended_children: int
     started: int
 
 
@@ -84,7 +85,7 @@ class Program:
             members |= more
 
     def cpu(self) -> float:
-        """CPU seconds that the living members have used so far."""
+        """CPU seconds that the living members have used so far, and the children that they have seen end."""
         return sum(_cpu(member.pid) for member in self.family())
 
     def pss(self) -> float:
@@ -121,7 +122,8 @@ def _stat(pid: int) -> _Stat | None:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except _GONE:
         return None
-    return _Stat(pid, int(fields[1]), int(fields[3]), int(fields[11]) + int(fields[12]), int(fields[19]))
+    own, children = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+    return _Stat(pid, int(fields[1]), int(fields[3]), own, children, int(fields[19]))
 
 
 def _cpu(pid: int) -> float:
@@ -133,7 +135,7 @@ def _cpu(pid: int) -> float:
     with suppress(*_GONE):
         for path in (_PROC / str(pid) / "task").iterdir():
             nanoseconds += int((path / "schedstat").read_text().split()[0])
-    return max(stat.ticks / _TICK, nanoseconds / 1e9)
+    return max(stat.ticks / _TICK, nanoseconds / 1e9) + stat.of_ended_children / _TICK
 
 
 def _pss(pid: int) -> int:
