@@ -37,8 +37,9 @@ class Copies:
         starting = {tag: held for tag, held in ours.items() if not held.begun}
         gone = hand.gone(tags)
         if starting and session is not None:
+            now = time.monotonic()
             for held in starting.values():
-                held.late = late
+                held.late, held.copied_at = late, now
             self._copy(starting)
             with hand.lock:
                 if hand.session is not session:
@@ -70,7 +71,7 @@ class Copies:
             }
             old = {tag: held.copies for tag, held in lasting.items()}
             for held in lasting.values():
-                held.copies = []
+                held.copies = ()
         if not lasting:
             return
         try:
@@ -78,7 +79,7 @@ class Copies:
         except OperationalError:
             with hand.lock:
                 for tag, held in lasting.items():
-                    held.copies += old[tag]
+                    held.copies = [*held.copies, *old[tag]]
             raise
         with hand.lock:
             for held in lasting.values():
@@ -105,8 +106,11 @@ class Copies:
             if hand.session is not session:
                 return False
             hand.hear_own(session)
-            ended = [held for tag in tags if (held := hand.held.get(tag)) is not None]
-            return any(held.begun and not held.copies for held in ended)
+            for tag in tags:
+                held = hand.held.get(tag)
+                if held is not None and held.begun and not held.copies:
+                    return True
+            return False
 
 
 def publish_of(route: Route, properties: bytes, body: bytes) -> Publish:

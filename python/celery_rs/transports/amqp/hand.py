@@ -41,8 +41,8 @@ class Held:
         self.redelivered = redelivered or past.redelivered or past.crashes > 0
         self.begun = number is None
         self.late = past.late
-        self.copies: list[int] = []
-        self.copied_at = time.monotonic()
+        self.copies: Sequence[int] = ()
+        self.copied_at = math.inf
 
     @property
     def is_worn(self) -> bool:
@@ -135,14 +135,13 @@ class Hand:
         with self.lock:
             if self.session is not session:
                 return taken
-            for _ in range(min(limit, len(session.arrived))):
-                queue, item = session.arrived.popleft()
-                number, redelivered, body = item[3], item[4], item[8]
-                held = Held(number, past_of(queue, item[5], item[6], item[7]), body, redelivered=redelivered)
-                tag = f"{self._name}.{session.epoch}.{number}"
-                self._work.add(number)
-                self.held[tag] = held
-                taken.append((tag, held))
+            before, arrived, work = f"{self._name}.{session.epoch}.", session.arrived, self._work
+            for _ in range(min(limit, len(arrived))):
+                queue, (_, _, _, number, redelivered, exchange, routing_key, properties, body) = arrived.popleft()
+                past = past_of(queue, exchange, routing_key, properties)
+                taken.append((f"{before}{number}", Held(number, past, body, redelivered=redelivered)))
+                work.add(number)
+            self.held.update(taken)
         return taken
 
     def take_adopted(self) -> list[Delivery]:
@@ -178,11 +177,12 @@ class Hand:
             past = past_of(queue, item[5], item[6], item[7])
             self._own.add(number)
             held = Held(None, past, item[8], redelivered=True)
-            held.copies.append(number)
+            held.copies = [number]
+            held.copied_at = time.monotonic()
             if queue == topology.ORPHANS or past.tag is None:
                 self._orphans.append(self._renamed(session, held))
             elif (known := self.held.get(past.tag)) is not None:
-                known.copies.append(number)
+                known.copies = [*known.copies, number]
             elif past.tag in self._finished:
                 self.acknowledge_own(session, [number])
             elif past.tag in self._away:
@@ -251,13 +251,14 @@ class Hand:
                 if held is None:
                     continue
                 settled.add(tag)
-                if held.begun:
-                    own.extend(held.copies)
-                elif held.number is not None:
+                if not held.begun:
+                    assert held.number is not None  # what came by a queue of our own has begun
                     work.append(held.number)
-                for each in (tag, held.past.tag):
-                    if each is not None:
-                        self.remember_finished(each)
+                    continue
+                own.extend(held.copies)
+                self.remember_finished(tag)
+                if held.past.tag is not None:
+                    self.remember_finished(held.past.tag)
             try:
                 self.acknowledge_work(session, work)
                 self.acknowledge_own(session, own)
@@ -302,21 +303,15 @@ class Hand:
 
 def opened(taken: Sequence[tuple[Tag, Held]]) -> list[Delivery]:
     """What was taken, as the worker sees it."""
-    contents = [
-        (held.past.exchange, held.past.routing_key, held.redelivered, held.past.properties, held.body)
-        for _, held in taken
-    ]
-    return [
-        Delivery(
-            tag,
-            held.past.queue,
-            envelope,
-            held.redelivered,
-            held.past.crashes,
-            held.past.deliveries + 1,
-        )
-        for (tag, held), envelope in zip(taken, open_amqp(contents), strict=True)
-    ]
+    contents = []
+    for _, held in taken:
+        past = held.past
+        contents.append((past.exchange, past.routing_key, held.redelivered, past.properties, held.body))
+    deliveries = []
+    for (tag, held), envelope in zip(taken, open_amqp(contents), strict=True):
+        past = held.past
+        deliveries.append(Delivery(tag, past.queue, envelope, held.redelivered, past.crashes, past.deliveries + 1))
+    return deliveries
 
 
 def _send(channel: Channel, acks: Sequence[Ack]) -> None:
