@@ -54,10 +54,11 @@ def result(
             "name a store that keeps them, for example result_backend = 'sqlite:///results.sqlite3'"
         )
     pending = _handle(ctx, app, task_id, task)
+    watched = on_terminal(quiet=ctx.obj.quiet)
     if timeout is None and not pending.ready():
-        _refuse_unknown(app, pending)
+        _refuse_unknown(app, pending, watched=watched or ctx.obj.quiet)
     try:
-        value = _wait(app, pending, timeout, watched=on_terminal(quiet=ctx.obj.quiet))
+        value = _wait(app, pending, timeout, watched=watched)
     except ResultTimeout:
         now = f"its state is {pending.state}{_whereabouts(app, task_id)}"
         raise Failure(f"no result of {task_id} within {timeout or 0:g} s; {now}") from None
@@ -146,12 +147,21 @@ def _whereabouts(app: Celery, task_id: str) -> str:
     return f", taken from queue {found.queue!r} by a worker"
 
 
-def _refuse_unknown(app: Celery, pending: AsyncResult[Any]) -> None:
-    """Do not wait for ever for a task that neither the result store nor the broker has heard of."""
+def _refuse_unknown(app: Celery, pending: AsyncResult[Any], *, watched: bool) -> None:
+    """Do not wait for ever for a task that neither the result store nor the broker has heard of.
+
+    Where the broker cannot tell, who does not watch is told once what is waited for.
+    """
     try:
         known = app.transport.find(pending.id) is not None
     except NotSupported:
-        return  # this broker cannot tell
+        if not watched:
+            click.echo(
+                f"waiting for {pending.id}, of which {app.backend.describe()} has no result and this broker cannot say "
+                "whether it is there; --timeout ends the wait",
+                err=True,
+            )
+        return
     # Asked again: it may have ended between the two looks.
     if not known and pending.state == states.PENDING:
         places = dict.fromkeys((app.backend.describe(), app.transport.describe()))
