@@ -5,6 +5,7 @@ that outlives its parent is found too.
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ from typing import NamedTuple, Protocol, Self
 
 _PROC = Path("/proc")
 _TICK = os.sysconf("SC_CLK_TCK")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
@@ -97,7 +99,7 @@ class Program:
         with suppress(OSError):
             lines = self.log.read_text(errors="replace").strip().splitlines()
             if lines:
-                return lines[-1]
+                return _COLOUR.sub("", lines[-1])
         return "no output"
 
     def stop(self) -> None:
