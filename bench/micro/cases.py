@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -86,7 +87,7 @@ def messages() -> list[Case]:
             ],
             BATCH,
         ),
-        Case("make an id", [Way("Python, ours", new_id, len), Way("uuid", lambda: str(uuid4()), len)]),
+        Case("make an id", [Way("Rust", new_id, len), Way("uuid", lambda: str(uuid4()), len)]),
     ]
 
 
@@ -151,6 +152,7 @@ def values() -> list[Case]:
 
 def decisions() -> list[Case]:
     three, globs = _core.RouteTable(inputs.THREE_RULES), _core.RouteTable(inputs.GLOBS)
+    number = count()
     limiter = _core.RateLimiter()
     limiter.set(inputs.TASK, 1e9, 0.0)
     bucket = Bucket(1e9)
@@ -185,6 +187,13 @@ def decisions() -> list[Case]:
                 Way("Rust", lambda: globs.lookup(inputs.LAST_GLOB)),
                 Way("oracle", lambda: routes.lookup(inputs.GLOBS, inputs.LAST_GLOB)),
                 Way("fnmatch", lambda: first(inputs.GLOBS, inputs.LAST_GLOB)),
+            ],
+        ),
+        Case(
+            "route a new name by 1,000 globs",  # the core remembers the names it has seen
+            [
+                Way("Rust", lambda: globs.lookup(f"proj.part999.{next(number)}")),
+                Way("fnmatch", lambda: first(inputs.GLOBS, f"proj.part999.{next(number)}")),
             ],
         ),
         Case(

@@ -4,6 +4,8 @@
 /// letter, `[...]` one of a set, `[!...]` one not in it. A bracket that is never closed is a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
+    /// The letters that every match begins with: most texts differ there already.
+    prefix: String,
     parts: Vec<Part>,
 }
 
@@ -50,13 +52,28 @@ impl Glob {
                 _ => parts.push(Part::Letter(letter)),
             }
         }
-        Self { parts }
+        let first = parts.iter().position(|part| !matches!(part, Part::Letter(_)));
+        let rest = parts.split_off(first.unwrap_or(parts.len()));
+        let letter = |part: &Part| {
+            if let Part::Letter(letter) = part {
+                Some(*letter)
+            } else {
+                None
+            }
+        };
+        Self {
+            prefix: parts.iter().filter_map(letter).collect(),
+            parts: rest,
+        }
     }
 
     /// Whether the pattern stands for the whole of `text`.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let letters: Vec<char> = text.chars().collect();
+        let Some(rest) = text.strip_prefix(&self.prefix) else {
+            return false;
+        };
+        let letters: Vec<char> = rest.chars().collect();
         stands_for(
             &self.parts,
             &letters,
