@@ -15,7 +15,11 @@ const LAST: f64 = 253_402_214_400.0;
 /// ```
 #[must_use]
 pub fn write_timestamp(seconds: f64) -> String {
-    let within = seconds.max(FIRST).min(LAST);
+    let within = if seconds.is_nan() {
+        FIRST
+    } else {
+        seconds.clamp(FIRST, LAST)
+    };
     let whole = within.trunc();
     // Both are far within what an i64 holds.
     #[allow(clippy::cast_possible_truncation)]
