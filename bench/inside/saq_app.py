@@ -5,6 +5,7 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
+from itertools import takewhile
 from typing import Any
 
 from saq import Queue  # type: ignore[import-not-found]
@@ -44,14 +45,14 @@ async def _finished(job: Any, timeout: float) -> Any:
 
 
 async def _all_finished(queue: Any, keys: Sequence[str], timeout: float) -> list[Any]:
-    """As its own `map` does, but for jobs that have been enqueued. Nothing if one takes too long."""
+    """As its own `map` does, but for jobs that have been enqueued. Those before the first that takes too long."""
     until = time.monotonic() + timeout
     while True:
         jobs = await queue.jobs(keys)
         if all(job.completed for job in jobs):
             return [job.result for job in jobs]
         if time.monotonic() > until:
-            return []
+            return [job.result for job in takewhile(lambda job: job.completed, jobs)]
         await asyncio.sleep(_LOOK_EVERY)
 
 
