@@ -28,6 +28,7 @@ __all__ = [
     "open_amqp",
     "open_envelopes",
     "pack_command",
+    "pack_jobs",
     "pack_pushes",
     "parse_rate",
     "parse_timestamp",
@@ -61,6 +62,8 @@ class Envelope:
     priority: int
     is_mapping: bool
     has_past: bool
+    is_timed: bool
+    """Whether it names a time or a limit: `eta`, `expires`, `soft_limit` or `hard_limit`."""
     ignore_result: bool | None
     group: str | None
     root_id: str | None
@@ -122,6 +125,10 @@ def new_id() -> str:
 
 def pack_command(*words: bytes | str | int | float) -> bytes:
     """One command for a Redis; numbers are written as Python shows them. Raises TypeError for anything else."""
+
+def pack_jobs(first: int, jobs: Sequence[tuple[str, Envelope, str, bool, bool, bool]]) -> bytes:
+    """`marshal` of `(first, works)`: jobs are (tag, envelope, queue, redelivered, announce, late), works the fields of
+    `execution.Work`. Raises TypeError for what is no job."""
 
 def pack_pushes(
     messages: Sequence[Message], routes: Sequence[tuple[str, str]], lists: Sequence[bytes]

@@ -2,11 +2,33 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celery_rs._core import Envelope, open_envelopes
 from celery_rs.execution import Work
-from celery_rs.worker.pools.pipe import DOORBELL, Frames, decode_jobs, encode_jobs, frame
+from celery_rs.worker.pools.base import Job
+from celery_rs.worker.pools.pipe import DOORBELL, Frames, decode_jobs, encode, encode_jobs, frame
+
+ENVELOPES = [
+    envelope
+    for envelope in open_envelopes(
+        [
+            (
+                b'{"body": "e30=", "content-type": "application/json", "headers": {"task": "t", "id": "1", '
+                b'"retries": -3, "group": "g", "ignore_result": true}, "properties": {"body_encoding": "base64"}}'
+            ),
+            b'{"body": "", "headers": {"id": "\\u00e9\\ud83d\\ude00", "task": "\xc3\xa9"}}',
+        ]
+    )
+    if isinstance(envelope, Envelope)
+]
+
+
+def work_of(job: Job) -> Work:
+    return Work.of(job.tag, job.envelope, job.queue, redelivered=job.redelivered, announce=job.announce, late=job.late)
+
 
 payloads = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
 
@@ -27,15 +49,18 @@ def test_doorbells_are_not_seen_by_a_reader() -> None:
 
 
 def test_jobs_cross_with_their_first_number() -> None:
-    works = [
-        Work(f"tag-{n}", "task", "id", b"{}", b"{}", b"\0body", "application/json", "utf-8", "q", n == 1, True, False)
-        for n in range(3)
-    ]
+    jobs = [Job(f"tag-{n}", envelope, "zeitpläne", n == 1, True, False) for n, envelope in enumerate(ENVELOPES)]
 
-    assert decode_jobs(encode_jobs(7, works)) == (7, works)
+    assert decode_jobs(encode_jobs(7, jobs)) == (7, [work_of(job) for job in jobs])
 
 
-def test_text_that_is_no_valid_unicode_crosses_as_it_is() -> None:
-    work = Work("tag", "\ud800", "id", b"", b"", b"", "", "", "", False, False, False)
+@given(st.integers(1, 2**63 - 1))
+def test_the_first_number_may_be_any(first: int) -> None:
+    jobs = [Job("tag", ENVELOPES[0], "q", False, False, True)]
 
-    assert decode_jobs(encode_jobs(1, [work])) == (1, [work])
+    assert encode_jobs(first, jobs) == encode((first, [tuple(work_of(job)) for job in jobs]))
+
+
+def test_what_is_no_job_is_refused() -> None:
+    with pytest.raises(TypeError, match="Envelope"):
+        encode_jobs(1, [Job("tag", b"{}", "q", False, False, False)])  # type: ignore[arg-type]

@@ -24,6 +24,26 @@ impl Envelope {
         Self { raw, parts }
     }
 
+    /// The headers as they stand in it.
+    pub fn headers_of<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+        self.parts.headers.of(self.raw.as_bytes(py))
+    }
+
+    /// The properties as they stand in it; an empty object where it has none.
+    pub fn properties_of<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+        let properties = self.parts.properties.of(self.raw.as_bytes(py));
+        if properties.is_empty() {
+            b"{}"
+        } else {
+            properties
+        }
+    }
+
+    /// The body, its transfer encoding undone.
+    pub fn body_of<'a>(&'a self, py: Python<'a>) -> Cow<'a, [u8]> {
+        self.parts.body(self.raw.as_bytes(py))
+    }
+
     fn text<'a>(&'a self, py: Python<'a>, text: Option<Text>) -> Option<Cow<'a, str>> {
         text.map(|text| text.of(self.raw.as_bytes(py)))
     }
@@ -32,12 +52,12 @@ impl Envelope {
 #[pymethods]
 impl Envelope {
     #[getter]
-    fn id<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
+    pub fn id<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
         self.parts.header.id.of(self.raw.as_bytes(py))
     }
 
     #[getter]
-    fn task<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
+    pub fn task<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
         self.parts.header.task.of(self.raw.as_bytes(py))
     }
 
@@ -52,7 +72,7 @@ impl Envelope {
     }
 
     #[getter]
-    fn retries(&self) -> i64 {
+    pub fn retries(&self) -> i64 {
         self.parts.header.retries
     }
 
@@ -64,6 +84,15 @@ impl Envelope {
     #[getter]
     fn hard_limit(&self) -> Option<f64> {
         self.parts.header.hard_limit
+    }
+
+    /// Whether it names a time or a limit: `eta`, `expires`, `soft_limit` or `hard_limit`.
+    #[getter]
+    fn is_timed(&self) -> bool {
+        let header = &self.parts.header;
+        [header.eta, header.expires, header.soft_limit, header.hard_limit]
+            .iter()
+            .any(Option::is_some)
     }
 
     #[getter]
@@ -82,22 +111,22 @@ impl Envelope {
     }
 
     #[getter]
-    fn ignore_result(&self) -> Option<bool> {
+    pub fn ignore_result(&self) -> Option<bool> {
         self.parts.header.ignore_result
     }
 
     #[getter]
-    fn group<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
+    pub fn group<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
         self.text(py, self.parts.header.group)
     }
 
     #[getter]
-    fn root_id<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
+    pub fn root_id<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
         self.text(py, self.parts.header.root_id)
     }
 
     #[getter]
-    fn parent_id<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
+    pub fn parent_id<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
         self.text(py, self.parts.header.parent_id)
     }
 
@@ -122,7 +151,7 @@ impl Envelope {
     }
 
     #[getter]
-    fn content_type<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
+    pub fn content_type<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
         // As kombu takes a message that does not say.
         self.text(py, self.parts.content_type)
             .filter(|text| !text.is_empty())
@@ -130,14 +159,14 @@ impl Envelope {
     }
 
     #[getter]
-    fn content_encoding<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
+    pub fn content_encoding<'a>(&'a self, py: Python<'a>) -> Cow<'a, str> {
         self.text(py, self.parts.content_encoding)
             .filter(|text| !text.is_empty())
             .unwrap_or("utf-8".into())
     }
 
     #[getter]
-    fn compression<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
+    pub fn compression<'a>(&'a self, py: Python<'a>) -> Option<Cow<'a, str>> {
         self.text(py, self.parts.header.compression)
     }
 
@@ -160,20 +189,19 @@ impl Envelope {
     /// The message headers: a JSON object as bytes.
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.parts.headers.of(self.raw.as_bytes(py)))
+        PyBytes::new(py, self.headers_of(py))
     }
 
     /// The message properties: a JSON object as bytes.
     #[getter]
     fn properties<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let properties = self.parts.properties.of(self.raw.as_bytes(py));
-        PyBytes::new(py, if properties.is_empty() { b"{}" } else { properties })
+        PyBytes::new(py, self.properties_of(py))
     }
 
     /// The body, with the transfer encoding (base64) undone; still serialized and compressed.
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.parts.body(self.raw.as_bytes(py)))
+        PyBytes::new(py, &self.body_of(py))
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

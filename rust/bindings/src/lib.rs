@@ -9,6 +9,7 @@ mod command;
 mod compose;
 mod envelope;
 mod error;
+mod jobs;
 mod json;
 mod limiter;
 mod message;
@@ -39,6 +40,8 @@ mod _core {
     use super::envelope::{open_envelopes, Envelope};
     #[pymodule_export]
     use super::error::DecodeError;
+    #[pymodule_export]
+    use super::jobs::pack_jobs;
     #[pymodule_export]
     use super::json::{write_json, NotJson};
     #[pymodule_export]

@@ -92,16 +92,16 @@ impl Envelope {
         let mut header = None;
         let mut members = scanner.enter("an envelope, which begins with '{',")?;
         while let Some(key) = members.next(scanner)? {
-            match &*key.of(raw) {
-                "body" => body = text(raw, scanner, "body")?,
-                "content-type" => envelope.content_type = text(raw, scanner, "content-type")?,
-                "content-encoding" => envelope.content_encoding = text(raw, scanner, "content-encoding")?,
-                "headers" => {
+            match &*key.bytes(raw) {
+                b"body" => body = text(raw, scanner, "body")?,
+                b"content-type" => envelope.content_type = text(raw, scanner, "content-type")?,
+                b"content-encoding" => envelope.content_encoding = text(raw, scanner, "content-encoding")?,
+                b"headers" => {
                     let start = scanner.mark();
                     header = Some(Header::read(raw, scanner)?);
                     envelope.headers = scanner.since(start);
                 }
-                "properties" => {
+                b"properties" => {
                     let start = scanner.mark();
                     envelope.read_properties(raw, scanner)?;
                     envelope.properties = scanner.since(start);
@@ -127,13 +127,13 @@ impl Envelope {
         (self.counted, self.returned) = (false, false);
         let mut members = scanner.enter("properties to be an object")?;
         while let Some(key) = members.next(scanner)? {
-            match &*key.of(raw) {
-                "reply_to" => self.reply_to = text(raw, scanner, "properties.reply_to")?,
-                "priority" => self.priority = integer(raw, scanner, "properties.priority")?.unwrap_or(0),
-                "body_encoding" => self.base64 = is_base64(raw, scanner)?,
-                "delivery_info" => self.read_route(raw, scanner)?,
+            match &*key.bytes(raw) {
+                b"reply_to" => self.reply_to = text(raw, scanner, "properties.reply_to")?,
+                b"priority" => self.priority = integer(raw, scanner, "properties.priority")?.unwrap_or(0),
+                b"body_encoding" => self.base64 = is_base64(raw, scanner)?,
+                b"delivery_info" => self.read_route(raw, scanner)?,
                 other => {
-                    self.counted |= other.starts_with("crs_");
+                    self.counted |= other.starts_with(b"crs_");
                     scanner.value()?;
                 }
             }
@@ -148,11 +148,11 @@ impl Envelope {
         }
         let mut members = scanner.enter("delivery_info to be an object")?;
         while let Some(key) = members.next(scanner)? {
-            match &*key.of(raw) {
-                "exchange" => self.exchange = text(raw, scanner, "delivery_info.exchange")?,
-                "routing_key" => self.routing_key = text(raw, scanner, "delivery_info.routing_key")?,
+            match &*key.bytes(raw) {
+                b"exchange" => self.exchange = text(raw, scanner, "delivery_info.exchange")?,
+                b"routing_key" => self.routing_key = text(raw, scanner, "delivery_info.routing_key")?,
                 other => {
-                    self.returned |= other == "redelivered";
+                    self.returned |= other == b"redelivered";
                     scanner.value()?;
                 }
             }

@@ -48,23 +48,23 @@ impl Header {
         let mut seen = (None, None);
         let mut members = scanner.enter("headers to be an object")?;
         while let Some(key) = members.next(scanner)? {
-            match &*key.of(raw) {
-                "task" => seen.0 = text(raw, scanner, "headers.task")?,
-                "id" => seen.1 = text(raw, scanner, "headers.id")?,
-                "eta" => header.eta = time(raw, scanner, "headers.eta")?,
-                "expires" => header.expires = time(raw, scanner, "headers.expires")?,
-                "retries" => header.retries = integer(raw, scanner, "headers.retries")?.unwrap_or(0),
-                "timelimit" => (header.hard_limit, header.soft_limit) = limits(raw, scanner)?,
-                "ignore_result" => header.ignore_result = flag(raw, scanner, "headers.ignore_result")?,
-                "group" => header.group = text(raw, scanner, "headers.group")?,
-                "root_id" => header.root_id = text(raw, scanner, "headers.root_id")?,
-                "parent_id" => header.parent_id = text(raw, scanner, "headers.parent_id")?,
-                "shadow" => header.shadow = shown(raw, scanner, "headers.shadow")?,
-                "argsrepr" => header.argsrepr = shown(raw, scanner, "headers.argsrepr")?,
-                "kwargsrepr" => header.kwargsrepr = shown(raw, scanner, "headers.kwargsrepr")?,
-                "compression" => header.compression = text(raw, scanner, "headers.compression")?,
+            match &*key.bytes(raw) {
+                b"task" => seen.0 = text(raw, scanner, "headers.task")?,
+                b"id" => seen.1 = text(raw, scanner, "headers.id")?,
+                b"eta" => header.eta = time(raw, scanner, "headers.eta")?,
+                b"expires" => header.expires = time(raw, scanner, "headers.expires")?,
+                b"retries" => header.retries = integer(raw, scanner, "headers.retries")?.unwrap_or(0),
+                b"timelimit" => (header.hard_limit, header.soft_limit) = limits(raw, scanner)?,
+                b"ignore_result" => header.ignore_result = flag(raw, scanner, "headers.ignore_result")?,
+                b"group" => header.group = text(raw, scanner, "headers.group")?,
+                b"root_id" => header.root_id = text(raw, scanner, "headers.root_id")?,
+                b"parent_id" => header.parent_id = text(raw, scanner, "headers.parent_id")?,
+                b"shadow" => header.shadow = shown(raw, scanner, "headers.shadow")?,
+                b"argsrepr" => header.argsrepr = shown(raw, scanner, "headers.argsrepr")?,
+                b"kwargsrepr" => header.kwargsrepr = shown(raw, scanner, "headers.kwargsrepr")?,
+                b"compression" => header.compression = text(raw, scanner, "headers.compression")?,
                 other => {
-                    header.has_past |= other == "redelivered";
+                    header.has_past |= other == b"redelivered";
                     scanner.value()?;
                 }
             }

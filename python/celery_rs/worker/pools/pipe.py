@@ -10,7 +10,9 @@ import struct
 from collections.abc import Sequence
 from typing import Any, cast
 
+from celery_rs._core import pack_jobs
 from celery_rs.execution import Work
+from celery_rs.worker.pools.base import Job
 
 _LENGTH = struct.Struct("<I")
 _PLAIN = 2
@@ -35,13 +37,13 @@ def decode(payload: bytes) -> object:
     return marshal.loads(payload)
 
 
-def encode_jobs(first: int, works: Sequence[Work]) -> bytes:
+def encode_jobs(first: int, jobs: Sequence[Job]) -> bytes:
     """Consecutive jobs as one payload; the first has the number `first`."""
-    return encode((first, [tuple(work) for work in works]))
+    return pack_jobs(first, jobs)
 
 
 def decode_jobs(payload: bytes) -> tuple[int, list[Work]]:
-    first, works = cast(tuple[int, list[tuple[str, ...]]], decode(payload))  # what `encode_jobs` wrote
+    first, works = cast("tuple[int, list[tuple[str, ...]]]", decode(payload))  # what `encode_jobs` wrote
     return first, [Work._make(fields) for fields in works]
 
 

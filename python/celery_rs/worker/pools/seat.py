@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from celery_rs._core import PoolPage
-from celery_rs.execution import Outcome, Said, Work
+from celery_rs.execution import Outcome, Said
 from celery_rs.wire import TaskResult
 from celery_rs.worker.pools.base import Announced, Finished, Job, Lost, PoolEvent, Progress, Returned, Running, Started
 from celery_rs.worker.pools.pipe import CHUNK, Frames, encode_jobs, frame
@@ -146,12 +146,8 @@ class Seat:
         self.sent += len(jobs)
         self.handed_over += len(jobs)
         self.jobs.update(enumerate(jobs, first))
-        works = [
-            Work.of(tag, envelope, queue, redelivered=redelivered, announce=announce, late=late)
-            for tag, envelope, queue, redelivered, announce, late in jobs
-        ]
         self._page.allow(self.sent)  # before the child can read of them, or it would drop them
-        self._unsent = memoryview(bytes(self._unsent) + frame(encode_jobs(first, works)))
+        self._unsent = memoryview(bytes(self._unsent) + frame(encode_jobs(first, jobs)))
         self.flush()
 
     def flush(self) -> bool:
@@ -201,7 +197,11 @@ class Seat:
         outcomes: list[Outcome] = []
         try:
             for _, kind, number, value in self._reports():
-                if kind == READY:
+                if kind == FINISHED and number in self.jobs:
+                    outcomes.append(rebuild(value))
+                    del self.jobs[number]
+                    self.finished += 1
+                elif kind == READY:
                     self.pid = number
                     if self.state == "starting":
                         self.state, self.deadline = "ready", math.inf
@@ -209,10 +209,6 @@ class Seat:
                     self.memory = value
                 elif number not in self.jobs:
                     continue  # progress told by a thread that a job left behind
-                elif kind == FINISHED:
-                    outcomes.append(rebuild(value))
-                    del self.jobs[number]
-                    self.finished += 1
                 else:
                     if outcomes:
                         events.append(Finished(outcomes))
