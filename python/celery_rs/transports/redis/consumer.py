@@ -10,11 +10,12 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
+from celery_rs import states
 from celery_rs._core import open_envelopes
 from celery_rs.errors import OperationalError
-from celery_rs.transports.base import Burial, Completion, Received, Recovered, Tag, Tags, Verdict
+from celery_rs.transports.base import Burial, Completion, Delivery, Received, Recovered, Tag, Tags, Verdict
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.redis.bindings import Bindings
 from celery_rs.transports.redis.errors import LinkLost
@@ -116,7 +117,7 @@ class RedisConsumer:
             self._leases.repair()
             first = ledger.first_number()
             try:
-                facts, due, lost, *flat = self._procedures.run(
+                facts, due, lost, *came = self._procedures.run(
                     Script.RESERVE, self.name, ledger.epoch, first, limit, self._lease_s, told, waits, *listed
                 )
                 if self._faults.reply_is_lost():
@@ -124,12 +125,11 @@ class RedisConsumer:
             except LinkLost:
                 ledger.new_epoch()
                 raise
-            raws, places = flat[1::2], flat[::2]
-            deliveries = [
-                ledger.note(ledger.tag(number), number, sources[place][0], sources[place][1], envelope)
-                for number, (place, envelope) in enumerate(zip(places, open_envelopes(raws), strict=True), first)
-            ]
-            ledger.made(first, len(raws))
+            deliveries: list[Delivery] = []
+            for place, raws in zip(came[::2], came[1::2], strict=True):
+                queue, key, _ = sources[place]
+                deliveries += ledger.note_all(first + len(deliveries), queue, key, open_envelopes(raws))
+            ledger.made(first, len(deliveries))
         return Received(deliveries, ledger.take_lost(lost), version_of(facts)), (float(due) if due else None)
 
     def wake(self) -> None:
@@ -184,52 +184,67 @@ class RedisConsumer:
 
     def finish(self, batch: Sequence[Completion]) -> Sequence[Verdict]:
         self._faults.wait_while_paused()
-        known = set(self._ledger.ours(completion.tag for completion in batch))
         ours: dict[Tag, Completion] = {}
-        for completion in batch:
-            if completion.tag in known:
-                ours.setdefault(completion.tag, completion)
-        happened = self._finish(ours) if ours else set()
+        for completion in self._ledger.held(batch):
+            ours.setdefault(completion.tag, completion)
+        happened = self._finish(ours) if ours else ours.keys()
+        if len(happened) == len(batch):
+            return ["committed"] * len(batch)
         return [
             "committed" if completion.tag in happened and completion is ours[completion.tag] else "lost"
             for completion in batch
         ]
 
-    def _finish(self, ours: Mapping[Tag, Completion]) -> set[Tag]:
+    def _finish(self, ours: Mapping[Tag, Completion]) -> Set[Tag]:
         """Those that were still held. What was written once without an answer, and is held no more, has happened."""
         ledger = self._ledger
         with self._server.borrowed() as link:
             parts = self._parts(link, ours)
             try:
+                kept = self._results.kept_ms()
                 reply = self._procedures.run_on(
-                    link, Script.FINISH, self.name, self._visibility, len(ours), *ours, *parts
+                    link, Script.FINISH, self.name, self._visibility, kept, len(ours), *ours, *parts
                 )
             except LinkLost:
                 ledger.unsure.update(ours)
                 raise
         if parts:
             self._wake_for(each.not_before for completion in ours.values() for each in completion.followups)
-        verdicts = zip(ours, reply.decode(), strict=True)
-        happened = {tag for tag, verdict in verdicts if verdict == "1" or tag in ledger.unsure}
+        if b"0" in reply:
+            verdicts = zip(ours, reply.decode(), strict=True)
+            happened: Set[Tag] = {tag for tag, verdict in verdicts if verdict == "1" or tag in ledger.unsure}
+        else:
+            happened = ours.keys()
         ledger.let_go(ours)
         return happened
 
     def _parts(self, link: Link, ours: Mapping[Tag, Completion]) -> list[Argument]:
         """All but the tags, as `lua/finish.lua` reads it; nothing where the messages are only settled."""
-        batch = ours.values()
-        if not any(each.followups or each.record or each.part or each.how != "done" for each in batch):
-            return []
-        outgoing = [followup for completion in batch for followup in completion.followups]
-        followups = iter(publishing(link, self._keys, self._bindings, outgoing, delays=True, strays=True))
+        outgoing = [followup for completion in ours.values() for followup in completion.followups]
+        followups = (
+            iter(publishing(link, self._keys, self._bindings, outgoing, delays=True, strays=True))
+            if outgoing
+            else iter(())
+        )
+        key, success = self._results.record, states.SUCCESS
         packed: list[Argument] = []
-        for tag, completion in ours.items():
-            packed.append(b"" if completion.how == "done" else self._ledger.letter(tag, REJECTED))
-            packed.append(len(completion.followups))
-            for _ in completion.followups:
+        ends_only = True
+        for tag, how, following, record, part in ours.values():
+            if how == "done" and not following and part is None:
+                if record is None:
+                    packed.append(b"-")
+                    continue
+                if record.state == success and not record.attempt:
+                    ends_only = False
+                    packed += (b"r", key(record.task_id), record.meta)
+                    continue
+            ends_only = False
+            packed += (b"*", b"" if how == "done" else self._ledger.letter(tag, REJECTED), len(following))
+            for _ in following:
                 packed += next(followups)
-            packed += self._recorded(completion.record)
-            packed += self._counted(completion.part)
-        return packed
+            packed += self._recorded(record)
+            packed += self._counted(part)
+        return [] if ends_only else packed
 
     def _recorded(self, record: TaskResult | None) -> tuple[Argument, ...]:
         return ("0",) if record is None else ("1", *self._results.storing(record))

@@ -5,11 +5,11 @@ The server's account and this one may differ, after a lost reply or a takeover; 
 
 import itertools
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 
 from celery_rs._core import DecodeError, Envelope
-from celery_rs.transports.base import Burial, Delivery, Tag
+from celery_rs.transports.base import Burial, Completion, Delivery, Tag
 from celery_rs.transports.redis.keys import record_end
 from celery_rs.transports.redis.letters import letter
 from celery_rs.transports.redis.link import Argument
@@ -74,6 +74,27 @@ class Ledger:
         """Those that we hold as far as we know, each once."""
         return [] if self._closed else [tag for tag in dict.fromkeys(tags) if tag in self._held]
 
+    def note_all(
+        self, first: int, queue: str, key: bytes, envelopes: Sequence[Envelope | DecodeError]
+    ) -> list[Delivery]:
+        """These are ours from now on: what one list gave, under tags numbered from `first` on."""
+        named, held = f"{self.name}.{self.epoch}.", self._held
+        deliveries = []
+        for number, envelope in enumerate(envelopes, first):
+            tag = f"{named}{number}"
+            if type(envelope) is Envelope and not envelope.has_past:
+                delivery = Delivery(tag, queue, envelope)
+                held[tag] = (number, key, delivery)
+            else:
+                delivery = self.note(tag, number, queue, key, envelope)
+            deliveries.append(delivery)
+        return deliveries
+
+    def held(self, batch: Sequence[Completion]) -> Sequence[Completion]:
+        """The ends of what we hold as far as we know."""
+        held = self._held
+        return [] if self._closed else [completion for completion in batch if completion.tag in held]
+
     def knows(self, tag: Tag) -> bool:
         return tag in self._held
 
@@ -83,10 +104,12 @@ class Ledger:
     def everything(self) -> list[Tag]:
         return list(self._held)
 
-    def let_go(self, tags: Iterable[Tag]) -> None:
+    def let_go(self, tags: Collection[Tag]) -> None:
+        held, unsure = self._held, self.unsure
         for tag in tags:
-            self._held.pop(tag, None)
-            self.unsure.discard(tag)
+            held.pop(tag, None)
+        if unsure:
+            unsure.difference_update(tags)
 
     def take_lost(self, told: Iterable[bytes]) -> list[Tag]:
         """Those among the tags that the server says are no longer ours of which nobody has been told."""

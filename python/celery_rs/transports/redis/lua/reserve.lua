@@ -2,8 +2,8 @@
 -- to its queue: nobody else would see it while we are busy.
 -- ARGV  2 consumer  3 epoch  4 first number of a tag  5 limit  6 lease  7 its queues, as JSON  8 number of wait lists n
 --       then for each list: its key, a record's end; the first n are wait lists, the next n the lists that those are of
--- ->    facts' version, when the next delayed message is due or '', tags that were lost, then pairs:
---       place of the list (from 0), message
+-- ->    facts' version, when the next delayed message is due or '', tags that were lost, then for each list that gave
+--       any: its place (from 0), its messages
 even_when_full()
 must_be('hash', UNACKED)
 must_be('zset', INDEX)
@@ -29,6 +29,8 @@ for i = 9, #ARGV, 2 do
     broken, said = broken or ARGV[i], said or got  -- what the other lists gave is kept first
   elseif got then
     limit = limit - #got
+    reply[#reply + 1] = (i - 9) / 2
+    reply[#reply + 1] = got
     for _, message in ipairs(got) do
       local tag = consumer .. '.' .. epoch .. '.' .. number
       local field = 'crs.' .. tag
@@ -39,8 +41,6 @@ for i = 9, #ARGV, 2 do
       scores[#scores + 1] = field
       states[#states + 1] = tag
       states[#states + 1] = 'h'
-      reply[#reply + 1] = (i - 9) / 2
-      reply[#reply + 1] = message
     end
   end
   if limit <= 0 then

@@ -24,23 +24,32 @@ local function supersedes(state, attempt, over, over_attempt)
   return (RANKS[state] or CUSTOM) <= (RANKS[over] or CUSTOM) or state == 'RETRY'
 end
 
--- Store one record, read from ARGV at `at`: key, record, state, attempt, milliseconds it is kept (0: for ever).
+local function put(key, record, kept, ...)
+  if kept == '0' then return redis.call('SET', key, record, ...) end
+  return redis.call('SET', key, record, 'PX', kept, ...)
+end
+
+-- Store one record: its key, itself, state, attempt, milliseconds it is kept (0: for ever).
 -- -> '1' written, '0' not, '?' nothing was done since the record that is there cannot be read in here
 -- `blind` writes over such a record if the new one is ready. A key that holds no record at all is written over.
-local function store_at(at, blind)
-  local key, record, state, attempt, kept = unpack(ARGV, at, at + 4)
-  local lasting = kept == '0' and {} or {'PX', kept}
-  if not redis.call('SET', key, record, 'NX', unpack(lasting)) then
+local function store(key, record, state, attempt, kept, blind)
+  if not put(key, record, kept, 'NX') then
     local stored = redis.pcall('GET', key)
     if type(stored) == 'string' then
       local over, over_attempt = told(stored)
       if not over and not (blind and READY[state]) then return '?' end
       if over and not supersedes(state, tonumber(attempt), over, over_attempt) then return '0' end
     end
-    redis.call('SET', key, record, unpack(lasting))
+    put(key, record, kept)
   end
   redis.call('PUBLISH', key, record)
   return '1'
+end
+
+-- The same, read from ARGV at `at`.
+local function store_at(at, blind)
+  local key, record, state, attempt, kept = unpack(ARGV, at, at + 4)
+  return store(key, record, state, attempt, kept, blind)
 end
 
 -- Count one chord part, read from ARGV at `at`: key of the group, mark, score, part, milliseconds its keys are kept.
