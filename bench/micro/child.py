@@ -8,9 +8,8 @@ from uuid import uuid4
 from bench.micro.inputs import BATCH, BODY, TASK
 from celery_rs import Celery
 from celery_rs._core import Envelope, PoolPage, open_envelopes, seal_envelopes
-from celery_rs.execution import Work
 from celery_rs.wire import Message
-from celery_rs.worker.pools import running_tasks
+from celery_rs.worker.pools import Job, running_tasks
 from celery_rs.worker.pools.child import Child
 from celery_rs.worker.pools.pipe import encode_jobs, frame
 from celery_rs.worker.pools.reports import decode_report, rebuild
@@ -40,7 +39,7 @@ def drained_batch(*, stored: bool) -> Callable[[], bytes]:
     app.finalize()
     duties = running_tasks(app, "celery@bench")
     page = PoolPage(mmap.mmap(-1, PoolPage.SIZE))
-    batch = frame(encode_jobs(1, _works()))
+    batch = frame(encode_jobs(1, _jobs()))
 
     def step() -> bytes:
         page.reset()
@@ -57,12 +56,12 @@ def text_of(report: bytes) -> str:
     return rebuild(decode_report(report).value).text
 
 
-def _works() -> list[Work]:
+def _jobs() -> list[Job]:
     ids = [str(uuid4()) for _ in range(BATCH)]
     messages = [Message(TASK, id, BODY, id, argsrepr="(2, 2)") for id in ids]
     opened = open_envelopes(seal_envelopes(messages, [("", "celery")] * BATCH))
     return [
-        Work.of(f"celery@bench.1.{n}", each, "celery", redelivered=False, announce=False, late=False)
+        Job(f"celery@bench.1.{n}", each, "celery", redelivered=False, announce=False, late=False)
         for n, each in enumerate(opened)
         if isinstance(each, Envelope)
     ]

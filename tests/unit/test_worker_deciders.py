@@ -210,7 +210,7 @@ def test_an_unknown_task_goes_one_at_a_time() -> None:
 def test_a_child_gets_about_five_milliseconds_of_work(runtime: float, batch: int) -> None:
     runtimes = Runtimes()
     for _ in range(20):
-        runtimes.observe("proj.add", runtime)
+        runtimes.observe([("proj.add", runtime)])
 
     assert runtimes.batch("proj.add") == batch
 
@@ -218,7 +218,7 @@ def test_a_child_gets_about_five_milliseconds_of_work(runtime: float, batch: int
 def test_one_long_run_among_short_ones_does_not_end_the_batching() -> None:
     runtimes = Runtimes()
     for runtime in [0.001] * 30 + [60.0]:
-        runtimes.observe("proj.add", runtime)
+        runtimes.observe([("proj.add", runtime)])
 
     assert runtimes.batch("proj.add") == 5
 

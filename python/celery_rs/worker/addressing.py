@@ -9,4 +9,4 @@ def addressed(record: TaskResult | None, envelope: Envelope | DecodeError) -> Ta
     if record is None:
         return None
     to = reply_to_of(envelope.raw) if isinstance(envelope, DecodeError) else envelope.reply_to
-    return record._replace(reply_to=to) if to else record
+    return TaskResult(*record[:4], to) if to else record

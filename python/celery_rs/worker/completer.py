@@ -131,16 +131,24 @@ class Completer:
 
     def _carry_out(self, orders: Sequence[Order]) -> None:
         """One write for all orders of a kind; kinds in the order of a delivery's life."""
+        completions = [order for order in orders if isinstance(order, Completion)]
+        others = (
+            [order for order in orders if not isinstance(order, Completion)] if len(completions) < len(orders) else ()
+        )
         for late in (False, True):
-            tags = [tag for order in orders if isinstance(order, Begin) and order.late is late for tag in order.tags]
+            tags = [tag for order in others if isinstance(order, Begin) and order.late is late for tag in order.tags]
             if tags:
                 self._write(partial(self._consumer.begin, tags, late=late))
-        records = [order.record for order in orders if isinstance(order, Progress)]
+        records = [order.record for order in others if isinstance(order, Progress)]
         if records:
             self._write(partial(self._backend.store, records))
-        completions = [order for order in orders if isinstance(order, Completion)]
         if completions:
             self._write(partial(self._finish, completions))
+        if others:
+            self._end_otherwise(others)
+
+    def _end_otherwise(self, orders: Sequence[Order]) -> None:
+        """What ends deliveries that do not finish, and answers."""
         letters = {tag: burial for order in orders if isinstance(order, Bury) for tag, burial in order.letters.items()}
         if letters:
             self._write(partial(settle.bury, letters, consumer=self._consumer, backend=self._backend))
@@ -165,7 +173,11 @@ class Completer:
             elsewhere=self._elsewhere,
         )
         tags = [completion.tag for completion in completions]
-        lost = [tag for tag, verdict in zip(tags, verdicts, strict=True) if verdict == "lost"]
+        lost = (
+            [tag for tag, verdict in zip(tags, verdicts, strict=True) if verdict == "lost"]
+            if "lost" in verdicts
+            else []
+        )
         if lost:
             logger.warning(
                 "%d finished task(s) are held by another worker by now; their results were dropped", len(lost)

@@ -16,7 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from celery_rs._core import DecodeError, Envelope, RateLimiter
+from celery_rs._core import Envelope, RateLimiter
 from celery_rs.errors import NotRegistered, TaskRevokedError, WorkerLostError
 from celery_rs.transports import Delivery, Tag
 from celery_rs.worker.parking import Parking
@@ -51,12 +51,14 @@ class Caps(NamedTuple):
 class Entry:
     """One delivery in the worker's hands. `key` names it inside this worker; `tag` is what the broker knows."""
 
-    __slots__ = ("begun", "envelope", "key", "own", "paid", "policy", "queue", "redelivered", "since", "tag")
+    __slots__ = ("begun", "envelope", "key", "own", "paid", "policy", "queue", "redelivered", "since", "tag", "task")
 
     def __init__(self, delivery: Delivery, envelope: Envelope, policy: Policy, since: float) -> None:
         self.key: Tag = delivery.tag
         self.tag: Tag = delivery.tag
         self.envelope = envelope
+        self.task = envelope.task
+        """Kept, since each look at an envelope's makes another text."""
         self.queue = delivery.queue
         self.redelivered = delivery.redelivered
         self.policy = policy
@@ -65,6 +67,12 @@ class Entry:
         self.begun = False
         self.own: Any = None
         """The request of the class that the task names, once it has been told something."""
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether there may be a soft or a hard one: a quicker look than those at both."""
+        policy = self.policy
+        return self.envelope.is_timed or policy.soft_limit is not None or policy.hard_limit is not None
 
     @property
     def soft_limit(self) -> float | None:
@@ -189,12 +197,12 @@ class Dispatcher:
         rulings = Rulings()
         for delivery in deliveries:
             envelope = delivery.envelope
-            if isinstance(envelope, DecodeError):
+            if type(envelope) is not Envelope:
                 rulings.dead.append(Dead(delivery, "undecodable", envelope.reason, None))
             elif (policy := self._policies.get(envelope.task)) is None:
                 unknown = NotRegistered(envelope.task)
                 rulings.dead.append(Dead(delivery, "unknown-task", str(unknown), unknown))
-            elif self._adopt(delivery, envelope):
+            elif self._lost and self._adopt(delivery, envelope):
                 continue
             elif (dead := self._worn_out(delivery, envelope)) is not None:
                 rulings.dead.append(dead)
@@ -219,6 +227,9 @@ class Dispatcher:
         envelope = entry.envelope
         if self.revokes.active and (match := self.revokes.match(envelope, now.wall)) is not None:
             rulings.revoked.append(self._revoke(entry, match))
+        elif not envelope.is_timed:
+            if self._affords(entry, now, rulings):
+                self._ready_lane(entry).append(entry)
         elif envelope.expires is not None and envelope.expires <= now.wall:
             self._expire(entry, rulings)
         elif envelope.eta is not None and envelope.eta > now.wall:
@@ -234,9 +245,14 @@ class Dispatcher:
     def _ready_lane(self, entry: Entry) -> deque[Entry]:
         """Where to put an entry that is ready now; it is counted already."""
         self._ready_count += 1
-        if entry.envelope.expires is not None:
-            self._first_expiry = min(self._first_expiry, entry.envelope.expires)
-        return self._ready.setdefault(self._urgency(entry.envelope.priority), deque())
+        envelope = entry.envelope
+        if envelope.is_timed and envelope.expires is not None:
+            self._first_expiry = min(self._first_expiry, envelope.expires)
+        urgency = self._urgency(envelope.priority)
+        lane = self._ready.get(urgency)
+        if lane is None:
+            lane = self._ready[urgency] = deque()
+        return lane
 
     def _expire_ready(self, wall: float, rulings: Rulings) -> None:
         def has_expired(entry: Entry) -> bool:
@@ -273,7 +289,7 @@ class Dispatcher:
 
     def _affords(self, entry: Entry, now: Moment, rulings: Rulings) -> bool:
         """Whether the entry has its token; otherwise it has been parked or deferred."""
-        task = entry.envelope.task
+        task = entry.task
         if entry.paid or not self._limiter.rate(task):
             return True
         booked = self._booked.pop(_call(entry), None)
@@ -324,23 +340,24 @@ class Dispatcher:
     def front(self) -> str | None:
         """The task that is next."""
         for urgency in sorted(self._ready, reverse=True):
-            return self._ready[urgency][0].envelope.task
+            return self._ready[urgency][0].task
         return None
 
     def take(self, room: int, task: str) -> list[Entry]:
         """The next entries for the pool, at most `room`, as long as they are of `task`."""
         taken: list[Entry] = []
+        out = self._out
         for urgency in sorted(self._ready, reverse=True):
             lane = self._ready[urgency]
-            while lane and len(taken) < room and lane[0].envelope.task == task:
+            while lane and len(taken) < room and lane[0].task == task:
                 entry = lane.popleft()
-                self._out[entry.key] = entry
-                self._unbegun += 1
+                out[entry.key] = entry
                 taken.append(entry)
             if lane:
                 break
             del self._ready[urgency]
         self._ready_count -= len(taken)
+        self._unbegun += len(taken)
         return taken
 
     def returned(self, keys: Sequence[Tag], wall: float) -> None:
@@ -369,7 +386,8 @@ class Dispatcher:
         """A job is over; its entry counts as in hand until it is settled."""
         entry = self._out.pop(key)
         self._unsettled.add(entry.tag)
-        self._lost.pop(entry.tag, None)
+        if self._lost:
+            self._lost.pop(entry.tag, None)
         self._unbegun -= not entry.begun
         return entry
 

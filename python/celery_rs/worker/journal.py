@@ -28,8 +28,9 @@ class Counts:
     def __init__(self) -> None:
         self.total: Counter[str] = Counter()
 
-    def add(self, task: str) -> None:
-        self.total[task] += 1
+    def add(self, tasks: Iterable[str]) -> None:
+        """So many of them have ended."""
+        self.total.update(tasks)
 
 
 def received(entries: Iterable[Entry]) -> None:
@@ -64,6 +65,11 @@ def buried(dead: Dead) -> None:
         data |= {"name": envelope.task, "id": envelope.id, "body": _shown(envelope.body)}
         data |= {"headers": _shown(envelope.headers), "delivery_info": _delivery_info(envelope)}
     _write(logger, logging.ERROR, text, data)
+
+
+def writes_ends() -> bool:
+    """Whether the log tells of tasks that succeed."""
+    return trace.isEnabledFor(logging.INFO)
 
 
 def ended(entry: Entry, outcome: Outcome) -> None:

@@ -225,9 +225,11 @@ class Loop:
             entries = self.dispatcher.take(room, task)
             jobs = []
             for entry in entries:
-                self._deadlines.watch(entry.key, entry.soft_limit, entry.hard_limit)
-                announce = entry.policy.request is not None
-                jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, announce, entry.policy.late))
+                if entry.has_limits:
+                    self._deadlines.watch(entry.key, entry.soft_limit, entry.hard_limit)
+                policy = entry.policy
+                announce = policy.request is not None
+                jobs.append(Job(entry.key, entry.envelope, entry.queue, entry.redelivered, announce, policy.late))
             self.pool.submit(jobs, batch=batch)
             if self.pool.blocks:
                 self._begin([(entry, _now().mono) for entry in entries])  # its next chance would be after the run
@@ -381,20 +383,26 @@ class Loop:
         self.dispatcher.settled(event.tags)
 
     def _on_finished(self, event: Finished) -> None:
-        runtimes = []
-        for outcome in event.outcomes:
-            entry = self._end(outcome.tag)
-            task = entry.envelope.task
-            runtimes.append(outcome.runtime)
-            self._runtimes.observe(task, outcome.runtime)
-            self.counts.add(task)
-            journal.ended(entry, outcome)
-            if self.bulletin.tasks:
+        ended = [(self._end(outcome.tag), outcome) for outcome in event.outcomes]
+        monitored, log = self.bulletin.tasks, journal.writes_ends()
+        completions = []
+        for entry, outcome in ended:
+            if log or outcome.end != "success":
+                journal.ended(entry, outcome)
+            if monitored:
                 self.bulletin.ended(entry, outcome)
             if entry.policy.request is not None:
                 self._own_requests.ended(entry, outcome)
-            self._settle_end(entry, outcome)
-        self.window.observe(runtimes)
+            if outcome.end == "success":
+                tag, record = entry.tag, addressed(outcome.record, entry.envelope)
+                completions.append(Completion(tag, "done", outcome.followups, record, outcome.part))
+            else:
+                self._settle_end(entry, outcome)
+        if completions:
+            self._completer.order(*completions)
+        self.counts.add(entry.task for entry, _ in ended)
+        self._runtimes.observe((entry.task, outcome.runtime) for entry, outcome in ended)
+        self.window.observe([outcome.runtime for _, outcome in ended])
 
     def _settle_end(self, entry: Entry, outcome: Outcome) -> None:
         if (
@@ -437,7 +445,7 @@ class Loop:
     def _on_lost(self, event: Lost) -> None:
         signum = self._condemned.get(event.tag)
         entry = self._end(event.tag)
-        self.counts.add(entry.envelope.task)
+        self.counts.add([entry.task])
         # A cold shutdown kills on our orders, but nobody asked for the tasks to end.
         stopping = self.lifecycle.phase >= Phase.STOPPING and event.by_us == "terminate"
         settling = settlement.of_loss(event.by_us, entry.policy, entry.envelope.retries)
@@ -462,8 +470,10 @@ class Loop:
                 self.bulletin.lost(entry, cause_of(entry, event), again=settling == "retry")
 
     def _end(self, key: Tag) -> Entry:
-        self._deadlines.forget(key)
-        self._condemned.pop(key, None)
+        if len(self._deadlines):
+            self._deadlines.forget(key)
+        if self._condemned:
+            self._condemned.pop(key, None)
         return self.dispatcher.ended(key)
 
     def _on_broken(self, event: PoolBroken | inbox.ThreadDied) -> None:

@@ -1,6 +1,7 @@
 """How long each task usually takes, and so how many of it a child may be given at once (pure)."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from celery_rs.worker.window import percentile_90
 
@@ -17,12 +18,14 @@ class Runtimes:
         self._recent: dict[str, deque[float]] = {}
         self._batches: dict[str, int] = {}
 
-    def observe(self, task: str, runtime: float) -> None:
-        recent = self._recent.get(task)
-        if recent is None:
-            recent = self._recent[task] = deque(maxlen=_REMEMBERED)
-        recent.append(runtime)
-        self._batches.pop(task, None)
+    def observe(self, ended: Iterable[tuple[str, float]]) -> None:
+        """Learn from finished tasks: names, and seconds each."""
+        for task, runtime in ended:
+            recent = self._recent.get(task)
+            if recent is None:
+                recent = self._recent[task] = deque(maxlen=_REMEMBERED)
+            recent.append(runtime)
+            self._batches.pop(task, None)
 
     def batch(self, task: str) -> int:
         """How many of `task` make about 5 ms of work."""

@@ -26,8 +26,6 @@ HEAVY = 4
 SAID = 5
 """`value` is an event of the task's own."""
 
-_RECORD, _FOLLOWUPS, _PART = map(Outcome._fields.index, ("record", "followups", "part"))
-
 
 class Report(NamedTuple):
     """`job` is the number that the parent gave to the job."""
@@ -48,7 +46,7 @@ def encode_report(number: int, kind: int, job: int, value: Any = None) -> bytes:
 
 def decode_report(payload: bytes) -> Report:
     """Raises ValueError, EOFError or TypeError when the payload was damaged."""
-    return Report(*cast(tuple[int, int, int], decode(payload)))
+    return Report._make(cast("tuple[int, int, int, Any]", decode(payload)))
 
 
 def flatten(outcome: Outcome) -> tuple[Any, ...]:
@@ -69,15 +67,20 @@ def flatten(outcome: Outcome) -> tuple[Any, ...]:
 
 
 def rebuild(flat: Sequence[Any]) -> Outcome:
-    """The inverse of `flatten`. Raises TypeError when it is none."""
-    fields = list(flat)
-    if fields[_RECORD] is not None:
-        fields[_RECORD] = TaskResult._make(fields[_RECORD])
-    if fields[_FOLLOWUPS]:
-        fields[_FOLLOWUPS] = [_rebuild_outgoing(outgoing) for outgoing in fields[_FOLLOWUPS]]
-    if fields[_PART] is not None:
-        fields[_PART] = ChordPart._make(fields[_PART])
-    return Outcome._make(fields)
+    """The inverse of `flatten`. Raises TypeError or ValueError when it is none."""
+    tag, end, state, runtime, text, traceback, record, followups, part, expected = flat
+    return Outcome(
+        tag,
+        end,
+        state,
+        runtime,
+        text,
+        traceback,
+        record if record is None else TaskResult._make(record),
+        [_rebuild_outgoing(outgoing) for outgoing in followups] if followups else (),
+        part if part is None else ChordPart._make(part),
+        expected,
+    )
 
 
 def _flatten_outgoing(outgoing: Outgoing) -> tuple[Any, ...]:
