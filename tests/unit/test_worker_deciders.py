@@ -215,6 +215,26 @@ def test_a_child_gets_about_five_milliseconds_of_work(runtime: float, batch: int
     assert runtimes.batch("proj.add") == batch
 
 
+def test_others_fit_into_a_batch_if_they_are_known_and_as_short() -> None:
+    runtimes = Runtimes()
+    runtimes.observe([("proj.add", 0.001)] * 20 + [("proj.mul", 0.0005)] * 20 + [("proj.slow", 0.002)] * 20)
+    batch = runtimes.batch("proj.add")
+
+    assert runtimes.fits(batch, "proj.mul")
+    assert not runtimes.fits(batch, "proj.slow")
+    assert not runtimes.fits(batch, "proj.unknown")
+    assert not runtimes.fits(1, "proj.mul")
+
+
+def test_a_task_that_becomes_short_gets_larger_batches_again() -> None:
+    runtimes = Runtimes()
+    for runtime in [0.001] * 64 + [0.0001] * 96:
+        runtimes.observe([("proj.add", runtime)])
+        runtimes.batch("proj.add")
+
+    assert runtimes.batch("proj.add") == 50
+
+
 def test_one_long_run_among_short_ones_does_not_end_the_batching() -> None:
     runtimes = Runtimes()
     for runtime in [0.001] * 30 + [60.0]:

@@ -343,13 +343,13 @@ class Dispatcher:
             return self._ready[urgency][0].task
         return None
 
-    def take(self, room: int, task: str) -> list[Entry]:
-        """The next entries for the pool, at most `room`, as long as they are of `task`."""
+    def take(self, room: int, task: str, fits: Callable[[str], bool] = lambda task: False) -> list[Entry]:
+        """The next entries for the pool, at most `room`, as long as they are of `task` or of one that `fits`."""
         taken: list[Entry] = []
         out = self._out
         for urgency in sorted(self._ready, reverse=True):
             lane = self._ready[urgency]
-            while lane and len(taken) < room and lane[0].task == task:
+            while lane and len(taken) < room and ((name := lane[0].task) == task or fits(name)):
                 entry = lane.popleft()
                 out[entry.key] = entry
                 taken.append(entry)

@@ -221,8 +221,8 @@ class Loop:
             room = self.pool.room(batch=batch)
             if room <= 0:
                 return
-            # Only more of the same task: another may be slower than it.
-            entries = self.dispatcher.take(room, task)
+            # More of the same task, and others that are as short: one that is slower would hold it up.
+            entries = self.dispatcher.take(room, task, partial(self._runtimes.fits, batch))
             jobs = []
             for entry in entries:
                 if entry.has_limits:

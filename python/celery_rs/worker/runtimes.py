@@ -9,6 +9,7 @@ BATCH_S = 0.005
 """A child is given about this much work at once, in seconds."""
 BATCH_MOST = 128
 _REMEMBERED = 64
+_TOGETHER = 16
 
 
 class Runtimes:
@@ -16,7 +17,8 @@ class Runtimes:
 
     def __init__(self) -> None:
         self._recent: dict[str, deque[float]] = {}
-        self._batches: dict[str, int] = {}
+        self._batches: dict[str, tuple[int, int]] = {}
+        """How many make 5 ms of work, and how many runs have ended since that was worked out."""
 
     def observe(self, ended: Iterable[tuple[str, float]]) -> None:
         """Learn from finished tasks: names, and seconds each."""
@@ -25,13 +27,23 @@ class Runtimes:
             if recent is None:
                 recent = self._recent[task] = deque(maxlen=_REMEMBERED)
             recent.append(runtime)
-            self._batches.pop(task, None)
+            batch, seen = self._batches.get(task, (1, 0))
+            # One that took longer than a batch allows for counts at once, all others together.
+            if batch == 1 or runtime * batch > BATCH_S or seen >= _TOGETHER:
+                self._batches.pop(task, None)
+            else:
+                self._batches[task] = (batch, seen + 1)
 
     def batch(self, task: str) -> int:
         """How many of `task` make about 5 ms of work."""
-        batch = self._batches.get(task)
-        if batch is None:
-            recent = self._recent.get(task)
-            batch = 1 if not recent else max(1, min(BATCH_MOST, int(BATCH_S / max(percentile_90(recent), 1e-6))))
-            self._batches[task] = batch
+        known = self._batches.get(task)
+        if known is not None:
+            return known[0]
+        recent = self._recent.get(task)
+        batch = 1 if not recent else max(1, min(BATCH_MOST, int(BATCH_S / max(percentile_90(recent), 1e-6))))
+        self._batches[task] = (batch, 0)
         return batch
+
+    def fits(self, batch: int, task: str) -> bool:
+        """Whether `task` may be one of a batch of so many of another: it must be known, and as short."""
+        return batch > 1 and self.batch(task) >= batch
