@@ -101,10 +101,8 @@ def test_timeouts_and_names_reach_the_connection(some_redis: OwnRedis) -> None:
         "redis_client_name": "results",
     }
     with opened(some_redis.url, **settings) as backend, backend.server.borrowed() as link:
-        connection: Any = link._connection
-
         assert client(backend)["name"] == "results"
-        assert connection.socket_connect_timeout == 1.5
+        assert backend.server._options.connection["socket_connect_timeout"] == 1.5
         assert link._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
 
 

@@ -174,11 +174,10 @@ class Ear:
     def _open(self) -> Link:
         link = self._server.connect()
         try:
-            link.call(b"HELLO", b"3")
-            pushes = True
-        except Refused:  # an old proxy, or a user who may not
-            pushes = False
-        link.call(b"PING")  # refused by a store that loads its data, which takes subscriptions already
+            pushes = self._greet(link)
+        except BaseException:
+            link.close()
+            raise
         with self._lock:
             self._pushes = pushes
             self._asked.clear()
@@ -191,6 +190,17 @@ class Ear:
             self._look_at = self._heard_at + self._look_s
             self._ask(link, awaited, awaited, None)
         return link
+
+    @staticmethod
+    def _greet(link: Link) -> bool:
+        """Whether it tells of records by itself. Raises OperationalError when it is no use."""
+        try:
+            link.call(b"HELLO", b"3")
+            pushes = True
+        except Refused:  # an old proxy, or a user who may not
+            pushes = False
+        link.call(b"PING")  # refused by a store that loads its data, which takes subscriptions already
+        return pushes
 
     @property
     def _look_s(self) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import hiredis
-import redis
 
 from celery_rs.errors import OperationalError
 
@@ -80,15 +79,15 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def in_words_of_the_broker(where: str, *, speaks_tls: bool = False) -> Iterator[None]:
-    """Around what redis-py does: its errors are ours afterwards. A server without TLS is silent when it is spoken."""
+    """Around dialing: its errors are ours afterwards. A server without TLS is silent when it is spoken."""
     try:
         yield
-    except (redis.AuthenticationError, redis.ResponseError, hiredis.ReplyError) as error:
+    except hiredis.ReplyError as error:
         raise refusal(where, error) from None
-    except (redis.RedisError, OSError) as error:
+    except OSError as error:
         hint = "; does it speak TLS on this port?" if speaks_tls and _is_timeout(error) else ""
         raise LinkLost(f"{lost(where, error)}{hint}") from None
 
 
 def _is_timeout(error: BaseException) -> bool:
-    return isinstance(error, TimeoutError | redis.TimeoutError)
+    return isinstance(error, TimeoutError)

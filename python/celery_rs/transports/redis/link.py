@@ -1,11 +1,11 @@
 """One connection to a Redis: packed commands out, parsed replies in.
 
-redis-py has opened it, with all that belongs to that (TLS, passwords, sentinels); from then on commands are packed by
-us and replies parsed by hiredis on the same socket, since a command layer in between would cost more than the
+Commands are packed by us and replies parsed by hiredis, since a command layer in between would cost more than the
 round trip. An answer is waited for awake where that is cheaper than to sleep (`SpinWait`). One thread at a time; a link
 whose answer did not come is closed, for nobody knows what it would say next.
 """
 
+import os
 import select
 import socket
 import ssl
@@ -16,7 +16,6 @@ from contextlib import suppress
 from typing import Any
 
 import hiredis
-from redis.connection import AbstractConnection
 
 from celery_rs._core import SpinWait, pack_command
 from celery_rs.transports.redis.errors import LinkLost, lost, refusal
@@ -30,9 +29,9 @@ _CHUNK = 1 << 16
 class Link:
     """Raises LinkLost when the connection fails, Refused when the server answers with an error."""
 
-    def __init__(self, connection: AbstractConnection, where: str) -> None:
-        self._connection = connection
-        self._socket: Any = vars(connection)["_sock"]  # there is no other way to it
+    def __init__(self, dialed: socket.socket, where: str) -> None:
+        self._socket = dialed
+        self._pid = os.getpid()
         self._reader = hiredis.Reader()
         self._spin = None if isinstance(self._socket, ssl.SSLSocket) else SpinWait()
         self.set_patience(self._socket.gettimeout())
@@ -110,7 +109,7 @@ class Link:
                 if not data:
                     raise ConnectionError("it has closed the connection")
                 reader.feed(data)
-                left = self._socket.pending() if hasattr(self._socket, "pending") else 0  # within TLS
+                left = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
         except OSError as error:
             raise self.lost(error) from None
         found = []
@@ -172,8 +171,13 @@ class Link:
 
     def close(self) -> None:
         """Harmless when repeated."""
-        with suppress(Exception):  # redis-py shuts down what may be gone already
-            self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py's
+        if os.getpid() == self._pid:  # else its parent still talks there
+            self.shut()
+        with suppress(OSError):
+            self._socket.close()
+
+    def __del__(self) -> None:
+        self._socket.close()
 
     def lost(self, error: OSError) -> LinkLost:
         """What to raise when it is of no use any more; it is closed."""

@@ -1,7 +1,7 @@
 """From broker URLs to the Redis servers they name. Pure.
 
 `redis://`, `rediss://`, `redis+socket://`, `sentinel://`, and the same with `valkey`; several joined by `;` are a
-failover list. What redis-py is told comes out, checked; what it would pass over in silence is an error here.
+failover list. What `dial` is told comes out, checked.
 """
 
 import ssl
@@ -39,7 +39,7 @@ _QUERY = {
 
 
 class Location(NamedTuple):
-    """One server, or the sentinels that know it. `login` and `tls` are keyword arguments of redis-py."""
+    """One server, or the sentinels that know it. `login` and `tls` are what `dial` is told, in redis-py's words."""
 
     kind: str
     """tcp, socket or sentinel."""
@@ -78,7 +78,7 @@ def locations(url: str) -> list[Location]:
 
 
 def tls_options(given: Any, setting: str = "broker_use_ssl") -> dict[str, Any] | None:
-    """redis-py's arguments for that setting: True, or a dict of ssl_* options. None is no TLS."""
+    """Options of TLS by redis-py's names for that setting: True, or a dict of ssl_* options. None is no TLS."""
     if not given:
         return None
     if given is True:

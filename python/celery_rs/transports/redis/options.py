@@ -1,6 +1,7 @@
 """What `broker_transport_options` may say about a Redis: Kombu's names, checked in one place.
 
-`layout` decides the names of keys and must be the same in a whole fleet; `connection` goes to redis-py as it is.
+`layout` decides the names of keys and must be the same in a whole fleet; `connection` is how to
+connect, in redis-py's words.
 """
 
 import difflib
@@ -41,7 +42,7 @@ class RedisOptions:
     min_other_sentinels: int = 0
     sentinel_kwargs: Mapping[str, Any] = field(default_factory=dict)
     connection: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments of redis-py's connections."""
+    """What `dial` is told, in redis-py's words."""
 
     @classmethod
     def of(cls, given: Mapping[str, Any], *, setting: str = "broker_transport_options") -> "RedisOptions":
@@ -70,7 +71,7 @@ class RedisOptions:
 
 
 class _Row(NamedTuple):
-    """`place`: a field above, redis-py's connection, or nothing (an option of Kombu that has no use here)."""
+    """`place`: a field above, the connection, or nothing (an option of Kombu that has no use here)."""
 
     place: str
     expected: str

@@ -1,27 +1,22 @@
 """The Redis behind a broker or a result store: which server, and connections to it.
 
-redis-py opens connections: it knows TLS, passwords, sentinels. Of a failover list the server that answered last is
-tried first. Connections are never shared between threads at one time, nor between processes at all: a forked child
-forgets what it has inherited without closing it, since its parent still talks there.
+Of a failover list the server that answered last is tried first. Connections are never shared between threads at one
+time, nor between processes at all: a forked child forgets what it has inherited without closing it, since its parent
+still talks there.
 """
 
 import logging
 import math
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
-
-import redis
-from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
-from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports.failover import in_order
+from celery_rs.transports.redis.dialing import dial, find_master
 from celery_rs.transports.redis.errors import LinkLost, Refused, in_words_of_the_broker
 from celery_rs.transports.redis.link import Link
 from celery_rs.transports.redis.location import Location, locations, tls_options
@@ -172,18 +167,13 @@ class Server:
         where = f"{self._role} {place.shown}"
         speaks_tls = place.tls is not None or self._tls is not None
         with in_words_of_the_broker(where, speaks_tls=speaks_tls):
-            connection = self._connection(place, until)
-            connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
-        link = Link(connection, where)
+            link = Link(self._dial(place, until), where)
         if until != math.inf:
             link.set_patience(self._options.socket_timeout)
         return link
 
-    def _connection(self, place: Location, until: float) -> AbstractConnection:
+    def _dial(self, place: Location, until: float) -> socket.socket:
         chosen: dict[str, Any] = {
-            "db": place.db,
-            "protocol": 2,
-            "retry": Retry(NoBackoff(), 0),
             "socket_timeout": self._options.socket_timeout,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             **self._options.connection,
@@ -192,36 +182,20 @@ class Server:
         if until != math.inf:
             for name in ("socket_timeout", "socket_connect_timeout"):
                 chosen[name] = min(chosen[name] or math.inf, max(_LEAST_S, until - time.monotonic()))
-        tls = self._tls if place.tls is None else {**place.tls, **(self._tls or {})}
         if place.kind == "socket":
-            chosen.pop("socket_keepalive", None)
-            chosen.pop("socket_keepalive_options", None)
-            return UnixDomainSocketConnection(path=place.path, **chosen)  # type: ignore[abstract, no-untyped-call]  # redis-py's
-        host, port = self._master(place, chosen) if place.kind == "sentinel" else place.hosts[0]
-        if tls is None:
-            return Connection(host=host, port=port, **chosen)  # type: ignore[no-untyped-call]  # redis-py's
-        if not tls:
+            return dial(place.path, chosen, db=place.db)
+        tls = self._tls if place.tls is None else {**place.tls, **(self._tls or {})}
+        if tls is not None and not tls:
             # As Celery does; whoever wants the certificate checked says so.
-            tls = {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+            tls = {"ssl_cert_reqs": "none"}
             self._warn_of_tls(place)
-        elif tls.get("ssl_cert_reqs") == "none":
-            tls = {"ssl_check_hostname": False, **tls}
-        return SSLConnection(host=host, port=port, **chosen, **tls)
+        address = self._master(place, chosen) if place.kind == "sentinel" else place.hosts[0]
+        return dial(address, chosen, tls, place.db)
 
     def _master(self, place: Location, chosen: Mapping[str, Any]) -> tuple[str, int]:
         asking = {name: chosen[name] for name in ("socket_timeout", "socket_connect_timeout")}
-        sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py's
-            place.hosts,
-            min_other_sentinels=self._options.min_other_sentinels,
-            sentinel_kwargs={**asking, **self._options.sentinel_kwargs},
-        )
-        try:
-            host, port = sentinel.discover_master(self._options.master_name)  # type: ignore[no-untyped-call]  # redis-py's
-        finally:
-            for client in sentinel.sentinels:
-                with suppress(redis.RedisError, OSError):
-                    client.close()
-        return str(host), int(port)
+        asking |= self._options.sentinel_kwargs
+        return find_master(place.hosts, self._options.master_name, asking, self._options.min_other_sentinels)
 
     def _warn_of_tls(self, place: Location) -> None:
         if place.shown not in _warned:

@@ -191,10 +191,9 @@ class Waiting:
         try:
             link = self._watching
             if link is None:
-                link = self._server.connect()
+                link = self._watching = self._server.connect()
                 link.call(b"HELLO", 3)
                 link.call(b"CLIENT", b"TRACKING", b"ON")
-                self._watching = link
             link.post(b"EXISTS", *lists)
             return -1 if self._hear(link, answered=True) else link.fileno()
         except Refused:
