@@ -78,7 +78,8 @@ class Proxy:
                 with self._changing:
                     self._carried = [each for each in self._carried if not each.ended.is_set()]
                     self._carried.append(carried)
-                carried.start()
+                with suppress(OSError):  # `cut` may have been quicker
+                    carried.start()
 
 
 class _Carried:
