@@ -6,6 +6,7 @@ And what any test may ask for: a Redis or a RabbitMQ of its own.
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from celery_rs import context
 from celery_rs.app.shared import nothing_shared
@@ -14,6 +15,10 @@ from tests.rabbitmq_vhosts import some_rabbitmq
 from tests.redis_server import own_redis, some_redis
 
 __all__ = ["breakable_rabbitmq", "own_rabbitmq", "own_redis", "some_rabbitmq", "some_redis"]
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 DEADLINE_S = 120.0
+SOON_S = 30.0
+"""For what would wait for ever, or to the end of a deadline, if it did not do what it is tested for."""
 
 
 def eventually(holds: Callable[[], object], why: Callable[[], object] = str, *, seconds: float = DEADLINE_S) -> None:

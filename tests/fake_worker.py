@@ -9,9 +9,7 @@ from typing import Any
 from celery_rs.control import ControlReply, ControlRequest
 from celery_rs.transports import Transport
 from celery_rs.wire import Unreadable, exchanges, open_request, reply_exchange, seal_reply
-
-PATIENT = 30.0
-"""A timeout that never passes when the test does."""
+from tests.deadlines import DEADLINE_S
 
 Answer = Callable[[ControlRequest], Any]
 
@@ -28,7 +26,7 @@ class FakeWorker(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.is_set():
-            for raw in self._subscription.receive(PATIENT):
+            for raw in self._subscription.receive(DEADLINE_S):
                 request = open_request(raw)
                 assert not isinstance(request, Unreadable)
                 if request.is_for(self._node):

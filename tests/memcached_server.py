@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import free_port
 
 PORT = 11211
@@ -36,7 +37,7 @@ class OwnMemcached:
         self._process = subprocess.Popen(
             ["memcached", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-u", "nobody", *self._options]
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + DEADLINE_S
         while not answers(self.port):
             assert self._process.poll() is None, "memcached did not start"
             assert time.monotonic() < deadline, "memcached does not answer"

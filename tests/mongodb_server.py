@@ -20,6 +20,7 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import free_port
 from tests.stopping import stop
 
@@ -66,7 +67,7 @@ class OwnMongo:
     def start(self) -> None:
         """Returns when it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE_S
         while not listens(self.port):
             assert self._process.poll() is None, "the server of MongoDB's protocol did not start"
             assert time.monotonic() < deadline, "it does not answer"

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from celery_rs.transports.redis import RedisOptions, Server
+from tests.deadlines import DEADLINE_S
 from tests.stopping import stop
 
 DATABASES = 1000
@@ -91,7 +92,7 @@ class OwnRedis:
 
     def _end(self) -> None:
         assert self._process is not None
-        self._process.communicate(timeout=20)
+        self._process.communicate(timeout=DEADLINE_S)
         self._process = None
         self._server.close()
 

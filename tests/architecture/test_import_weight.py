@@ -8,12 +8,14 @@ import sys
 
 import pytest
 
+from tests.deadlines import DEADLINE_S
+
 HEAVY = ("asyncio", "click", "django", "hiredis", "multiprocessing", "pika", "redis", "sqlite3")
 
 
 def loaded_by(code: str) -> set[str]:
     script = f"import sys; before = set(sys.modules)\n{code}\nprint('\\n'.join(set(sys.modules) - before))"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     return set(run.stdout.split())
 
 

@@ -17,6 +17,7 @@ from celery_rs.backends.file import LOCK, Directory, over_directory
 from celery_rs.backends.key_value import Kept, Keys, KeyValueBackend, Lasting
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.wire import ResultCodec, TaskResult, encode_meta
+from tests.deadlines import DEADLINE_S
 
 SECRET = 0o600
 
@@ -163,7 +164,7 @@ def test_writers_of_one_record_do_not_undo_each_other(tmp_path: Path) -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join(DEADLINE_S)
 
     assert opened(tmp_path).fetch(["a"])["a"].attempt == 99
 

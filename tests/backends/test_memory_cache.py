@@ -15,6 +15,7 @@ from celery_rs.errors import BackendError
 from celery_rs.transports.faults import Clock
 from celery_rs.wire import ResultCodec, TaskResult, encode_meta
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 
 
 def record(task_id: str) -> TaskResult:
@@ -72,7 +73,7 @@ def test_who_waits_is_told_at_once(tmp_path: Path) -> None:
     writer = Timer(1.5, write)  # by then the pauses are half a second
     writer.start()
 
-    (found,) = backend.watch(["a"], 30.0)
+    (found,) = backend.watch(["a"], DEADLINE_S)
     seen = time.monotonic()
     writer.join()
 

@@ -12,6 +12,7 @@ import pytest
 from celery_rs.backends import ResultBackend, open_backend
 from celery_rs.errors import BackendError
 from celery_rs.wire import TaskResult, encode_meta
+from tests.deadlines import DEADLINE_S
 from tests.mongodb_server import OwnMongo, own_mongo
 
 SUCCESS = TaskResult("a", "SUCCESS", 0, encode_meta("a", "SUCCESS", None, now=0.0))
@@ -72,7 +73,7 @@ def test_a_server_is_asked_over_tls_and_its_certificate_checked(tmp_path: Path) 
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", key],
-        check=True, capture_output=True, timeout=60,
+        check=True, capture_output=True, timeout=DEADLINE_S,
     )  # fmt: skip
     with own_mongo(tmp_path, "--tls-cert-file", str(certificate), "--tls-key-file", str(key)) as server:
         url = f"mongodb://localhost:{server.port}/jobs?tls=true&serverSelectionTimeoutMS=1000"

@@ -48,7 +48,7 @@ def _holds(value: Any, condition: Any) -> bool:
     return all(_COMPARES[operator](value, wanted) for operator, wanted in condition.items())
 
 
-@settings(derandomize=True, database=None, max_examples=2000, deadline=None)
+@settings(derandomize=True, database=None, max_examples=2000)
 @given(STATES, ATTEMPTS, STATES, ATTEMPTS)
 def test_the_filter_agrees_with_the_rule(state: str, attempt: int, over: str, over_attempt: int) -> None:
     expected = supersedes(state, attempt, over=over, over_attempt=over_attempt)
@@ -56,7 +56,7 @@ def test_the_filter_agrees_with_the_rule(state: str, attempt: int, over: str, ov
     assert matches({"status": over, "attempt": over_attempt}, replaceable(state, attempt)) == expected
 
 
-@settings(derandomize=True, database=None, max_examples=500, deadline=None)
+@settings(derandomize=True, database=None, max_examples=500)
 @given(STATES, ATTEMPTS, STATES, ATTEMPTS)
 def test_what_is_likely_is_allowed(state: str, attempt: int, over: str, over_attempt: int) -> None:
     standing = {"status": over, "attempt": over_attempt}
@@ -64,7 +64,7 @@ def test_what_is_likely_is_allowed(state: str, attempt: int, over: str, over_att
     assert matches(standing, replaceable(state, attempt)) or not matches(standing, likely(state, attempt))
 
 
-@settings(derandomize=True, database=None, max_examples=500, deadline=None)
+@settings(derandomize=True, database=None, max_examples=500)
 @given(STATES, ATTEMPTS, STATES)
 def test_a_document_of_celerys_is_of_the_first_attempt(state: str, attempt: int, over: str) -> None:
     expected = supersedes(state, attempt, over=over, over_attempt=0)

@@ -15,6 +15,7 @@ from celery_rs.backends.opening import Opening
 from celery_rs.errors import BackendError
 from celery_rs.wire import TaskResult, decode_failure, decode_meta, encode_meta
 from tests import mongodb_server
+from tests.deadlines import DEADLINE_S
 
 pytestmark = pytest.mark.skipif(
     not mongodb_server.answers(), reason="no server of MongoDB's protocol at CELERY_RS_TEST_MONGODB: run `make test`"
@@ -125,7 +126,7 @@ def test_progress_that_no_document_can_hold_is_passed_over(store: MongoBackend) 
 def test_a_document_of_another_program_is_a_failure_to_who_waits(database: Any, store: MongoBackend) -> None:
     database.celery_taskmeta.insert_one({"_id": "a", "title": "x"})
 
-    (told,) = store.watch(["a"], 5)
+    (told,) = store.watch(["a"], DEADLINE_S)
 
     assert "is it a collection of another program's?" in str(decode_failure(decode_meta(told.meta).result))
 

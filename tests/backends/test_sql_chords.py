@@ -5,6 +5,7 @@ import threading
 from celery_rs.backends.base import ChordClaim
 from celery_rs.wire import ChordPart
 from tests.backends.sql_opened import Open, open_sql, store, url
+from tests.deadlines import DEADLINE_S
 
 __all__ = ["open_sql", "store", "url"]
 
@@ -25,7 +26,7 @@ def test_each_chord_is_claimed_once_by_whoever_brings_its_last_part(open_sql: Op
     def work(number: int) -> None:
         try:
             mine = open_sql()
-            together.wait(30)
+            together.wait(DEADLINE_S)
             for index in range(number, PARTS, WORKERS):
                 claims.extend(mine.claim_chords([part(chord, index) for chord in range(CHORDS)], 60.0))
         except Exception as error:  # noqa: BLE001 - it is told
@@ -35,7 +36,7 @@ def test_each_chord_is_claimed_once_by_whoever_brings_its_last_part(open_sql: Op
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
 
     assert not failed
     assert sorted(claim.group for claim in claims) == [f"chord-{chord}" for chord in range(CHORDS)]

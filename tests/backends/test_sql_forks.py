@@ -4,6 +4,7 @@ import os
 import threading
 
 from tests.backends.sql_opened import Open, open_sql, record, url
+from tests.deadlines import DEADLINE_S
 
 __all__ = ["open_sql", "url"]
 
@@ -28,7 +29,7 @@ def test_parent_and_child_use_connections_of_their_own(open_sql: Open) -> None:
     def in_the_child() -> None:
         assert store.fetch(["a"]) == {"a": record("a")}
         store.store([record("b")])
-        assert len(list(store.watch(["a", "b"], 10))) == 2
+        assert len(list(store.watch(["a", "b"], DEADLINE_S))) == 2
         store.close()
 
     in_child(in_the_child)
@@ -36,7 +37,7 @@ def test_parent_and_child_use_connections_of_their_own(open_sql: Open) -> None:
     assert store.fetch(["a", "b"]) == {"a": record("a"), "b": record("b")}
     waiter = threading.Timer(0.1, store.store, [[record("c")]])
     waiter.start()
-    assert list(store.watch(["c"], 20)) == [record("c")]
+    assert list(store.watch(["c"], DEADLINE_S)) == [record("c")]
     waiter.join()
 
 

@@ -15,6 +15,7 @@ from celery_rs.backends.sql.upsert import Write, write, write_portably
 from celery_rs.wire import TaskResult, supersedes
 from tests import sql_servers
 from tests.backends.sql_opened import KINDS, Open, open_sql, record, store, url
+from tests.deadlines import DEADLINE_S
 
 __all__ = ["open_sql", "store", "url"]
 
@@ -48,7 +49,7 @@ def _opened(url: str, write: Write) -> Iterator[SqlBackend]:
     store.close()
 
 
-@settings(derandomize=True, database=None, max_examples=60, deadline=None)
+@settings(derandomize=True, database=None, max_examples=60)
 @given(batches=BATCHES)
 def test_what_is_kept_and_what_is_said_agree_with_the_rule(
     scratch: SqlBackend, batches: list[list[TaskResult]]
@@ -89,7 +90,7 @@ def test_writers_at_once_neither_fail_nor_set_a_record_back(open_sql: Open) -> N
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
 
     assert not failed
     found = open_sql().fetch(ids)

@@ -16,6 +16,7 @@ from celery_rs.errors import ImproperlyConfigured
 from celery_rs.wire import TaskResult, encode_meta
 from tests import sql_servers
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 
 SUCCESS = TaskResult("a", "SUCCESS", 0, encode_meta("a", "SUCCESS", None, now=0.0))
 
@@ -236,6 +237,8 @@ try:
 except Exception as error:
     print(error)
 """
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=True
+    ).stdout
 
     assert said == ("the result store db+...:// needs the module 'sqlalchemy'; pip install 'celery-rs[sqlalchemy]'\n")

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from celery_rs.errors import BackendError
 from tests.backends.sql_opened import Open, open_sql, record, url
+from tests.deadlines import DEADLINE_S
 
 __all__ = ["open_sql", "url"]
 
@@ -60,7 +61,7 @@ def test_processes_may_make_the_tables_at_once(open_sql: Open) -> None:
     def begin(number: int) -> None:
         try:
             mine = open_sql(database_create_tables_at_setup=False)
-            together.wait(30)
+            together.wait(DEADLINE_S)
             mine.store([record(f"task-{number}")])
             mine.open_chord("chord", number)
         except Exception as error:  # noqa: BLE001 - it is told
@@ -70,7 +71,7 @@ def test_processes_may_make_the_tables_at_once(open_sql: Open) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(DEADLINE_S)
 
     assert not failed
     assert len(open_sql().fetch([f"task-{number}" for number in range(6)])) == 6

@@ -15,6 +15,7 @@ from celery_rs.cli import commands
 from tests.bad_input.cli_rows import GOOD, ROWS, Row
 from tests.bad_input.entries import ENTRIES, Entry
 from tests.cli.conftest import Run, Write, error_of
+from tests.deadlines import DEADLINE_S
 
 CELLS = [
     (row, entry)
@@ -80,7 +81,7 @@ def test_a_process_of_its_own_says_the_same(project: Path, write: Write, row: Ro
         [sys.executable, "-m", "celery_rs", *row.before, *entry.words, *row.after],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
         env={**os.environ, "PYTHONPATH": ""},
         cwd=project,

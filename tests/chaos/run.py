@@ -20,6 +20,7 @@ from celery_rs.transports import Transport
 from tests.chaos import processes
 from tests.chaos.ledger import UNAWARE_S, Journal, Ledger, balance
 from tests.chaos.meddler import Meddler
+from tests.deadlines import DEADLINE_S
 
 LINKED = "linked-"
 """How the ids of tasks with a link begin."""
@@ -206,12 +207,12 @@ def _workers(plan: Run) -> Iterator[list["subprocess.Popen[bytes]"]]:
             worker.send_signal(signal.SIGCONT)
             _wait_until(lambda: worker.poll() is not None or processes.listens(worker.pid, signal.SIGTERM))  # noqa: B023
             worker.terminate()
-        codes = [worker.wait(30) for worker in workers]
+        codes = [worker.wait(DEADLINE_S) for worker in workers]
     if any(codes) and not plan.celery:
         raise RuntimeError(f"workers ended with exit codes {codes}; their logs are in {plan.folder}")
 
 
-def _wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def _wait_until(holds: Callable[[], bool], seconds: float = DEADLINE_S) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.deadlines import DEADLINE_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +33,7 @@ def processes_in(home: Path) -> list[str]:
 
 def test_the_demo_shows_everything_and_leaves_nothing(tmp_path: Path) -> None:
     with demo(tmp_path) as process:
-        said, _ = process.communicate(timeout=100)
+        said, _ = process.communicate(timeout=DEADLINE_S)
 
     assert process.returncode == 0, said
     assert "new rate limit set successfully" in said
@@ -45,7 +47,7 @@ def test_the_demo_stops_its_worker_when_it_is_stopped(tmp_path: Path) -> None:
         while "1 node online" not in (line := process.stdout.readline()):
             assert line, "the demo ended early"
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=DEADLINE_S)
 
     assert process.returncode == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []

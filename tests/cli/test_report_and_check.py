@@ -13,6 +13,7 @@ from celery_rs.config import SETTINGS
 from celery_rs.signals import before_task_publish
 from tests.apps import make_app
 from tests.cli.conftest import Run, Write, error_of
+from tests.deadlines import DEADLINE_S
 
 PROJ = """
 from celery_rs import Celery
@@ -72,7 +73,9 @@ def test_a_report_for_programs_is_one_document(run: Run, proj: Make) -> None:
 def test_a_report_needs_no_app(project: Path) -> None:
     command = [sys.executable, "-m", "celery_rs", "report"]
 
-    found = subprocess.run(command, cwd=project, env=dict(os.environ), capture_output=True, text=True, timeout=60)
+    found = subprocess.run(
+        command, cwd=project, env=dict(os.environ), capture_output=True, text=True, timeout=DEADLINE_S
+    )
 
     assert found.returncode == 0, found.stderr
     assert f"broker: sqlite:///{project}/celery-rs.sqlite3" in found.stdout.splitlines()

@@ -12,6 +12,7 @@ import pytest
 
 from celery_rs.app import Celery
 from tests.cli.conftest import Write
+from tests.deadlines import DEADLINE_S
 
 APP = """
 import os
@@ -44,7 +45,7 @@ def seen(folder: Path, *words: str, variables: Mapping[str, str] = {}) -> str:
             break
         shown += more
     os.close(terminal)
-    process.wait(30)
+    process.wait(DEADLINE_S)
     return shown.decode()
 
 

@@ -10,6 +10,7 @@ import pytest
 from celery_rs.transports import Completion, Consumer
 from tests.conformance.calls import call, ids
 from tests.conformance.worlds import SqliteWorld
+from tests.deadlines import DEADLINE_S
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -57,7 +58,7 @@ def fork(world) -> Iterator[Callable[[Callable[[Consumer], object]], Child]]:
 
 
 def take_and_begin(consumer: Consumer) -> None:
-    held, late, early = (delivery.tag for delivery in consumer.receive(3, 5.0).deliveries)
+    held, late, early = (delivery.tag for delivery in consumer.receive(3, DEADLINE_S).deliveries)
     assert held
     consumer.begin([late], late=True)
     consumer.begin([early])

@@ -3,6 +3,7 @@
 from celery_rs.transports import Consumer, Transport
 from celery_rs.wire import Broadcast, Exchange, binding
 from tests.conformance.calls import call, ids
+from tests.deadlines import DEADLINE_S
 
 NEWS = Exchange("news", "topic")
 
@@ -52,8 +53,8 @@ def test_every_listener_gets_a_broadcast_once(world, transport):
 
     transport.publish([call("a", exchange="all"), call("b", exchange="all")])
 
-    assert ids(one.receive(10, 5).deliveries) == ["a", "b"]
-    assert ids(two.receive(10, 5).deliveries) == ["a", "b"]
+    assert ids(one.receive(10, DEADLINE_S).deliveries) == ["a", "b"]
+    assert ids(two.receive(10, DEADLINE_S).deliveries) == ["a", "b"]
     for consumer in (one, two):
         assert not consumer.receive(10, 0).deliveries
         consumer.close()
@@ -74,7 +75,7 @@ def test_who_stops_listening_leaves_nothing_behind(world, transport):
     known = transport.queues()
     elsewhere, gone = listener(world)
     transport.publish([call("a", exchange="all")])
-    gone.receive(1, 5)
+    gone.receive(1, DEADLINE_S)
     gone.close()
 
     transport.publish([call("b", exchange="all")])
@@ -95,7 +96,7 @@ def test_a_broadcast_can_be_listened_to_later_and_no_more(world, transport):
     consumer.listen_to(add=[queue.name])
     transport.declare([Broadcast("all")])
     transport.publish([call("a", exchange="all")])
-    assert ids(consumer.receive(10, 5).deliveries) == ["a"]
+    assert ids(consumer.receive(10, DEADLINE_S).deliveries) == ["a"]
 
     consumer.listen_to(drop=[queue.name])
     transport.publish([call("b", exchange="all")])

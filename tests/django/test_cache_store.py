@@ -8,6 +8,7 @@ import pytest
 from celery_rs.backends.opening import Opening
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.wire import TaskResult, encode_meta, read_meta
+from tests.deadlines import DEADLINE_S
 from tests.django.configured import database, set_up, sqlite
 
 
@@ -57,7 +58,7 @@ def test_an_exception_that_celery_put_there_is_read(cache):
 def test_what_is_no_record_is_told_to_who_waits(cache, kept):
     cache.set("celery-task-meta-a", kept)
 
-    (told,) = open_store().watch(["a"], 5.0)
+    (told,) = open_store().watch(["a"], DEADLINE_S)
 
     assert told.state == "FAILURE"
     assert read_meta(told.meta)["result"]["exc_type"] == "ContentError"

@@ -14,6 +14,7 @@ from celery_rs.backends.opening import Opening
 from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.serializers import JSON, PICKLE
 from celery_rs.wire import ResultCodec, TaskResult, encode_meta, read_meta
+from tests.deadlines import DEADLINE_S
 from tests.django.configured import database, migrate, set_up, sqlite
 from tests.django.mariadb import mariadb_database
 
@@ -108,7 +109,7 @@ def test_a_row_that_is_no_record_is_told_to_who_waits(open_store, tasks):
         meta=None,
     )
 
-    (told,) = open_store().watch(["a"], 5.0)
+    (told,) = open_store().watch(["a"], DEADLINE_S)
 
     assert told.state == "FAILURE"
     assert read_meta(told.meta)["result"]["exc_type"] == "ContentError"

@@ -11,6 +11,7 @@ import pytest
 
 from celery_rs import Celery, Task
 from celery_rs.errors import FixupWarning
+from tests.deadlines import DEADLINE_S
 from tests.django.configured import set_up
 from tests.django.running import OURS, DjangoProject
 
@@ -30,7 +31,7 @@ def in_django(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_of_django_is_loaded_where_it_is_not_in_use():
     code = "import sys; from celery_rs import Celery; Celery('a').Task; print('django' in sys.modules)"
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
 
     assert done.stdout.strip() == "False"
 
@@ -40,7 +41,9 @@ def test_a_store_of_django_asks_for_a_project_where_nobody_names_one(store):
     code = f"from celery_rs import Celery; Celery('a', backend={store!r}).AsyncResult('x').state"
     elsewhere = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
 
-    done = subprocess.run([sys.executable, "-c", code], env=elsewhere, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=elsewhere, capture_output=True, text=True, timeout=DEADLINE_S
+    )
 
     assert done.stderr.splitlines()[-1] == (
         f"celery_rs.errors.ImproperlyConfigured: the result store {store} needs a Django project; "
@@ -52,7 +55,7 @@ def test_a_project_that_is_not_there_is_told_in_one_line():
     code = "from celery_rs import Celery; Celery('a', backend='django-db').AsyncResult('x').state"
     there = os.environ | {"DJANGO_SETTINGS_MODULE": "nowhere.settings"}
 
-    done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, timeout=DEADLINE_S)
 
     assert done.stderr.splitlines()[-1] == (
         "celery_rs.errors.ImproperlyConfigured: the result store django-db cannot set up Django with "
@@ -220,7 +223,7 @@ def test_a_django_that_cannot_be_set_up_is_told_in_its_own_words(tmp_path: Path)
     with DjangoProject(tmp_path / "project", OURS, BROKER, more=more) as project:
         words = [*OURS.worker, "-A", "proj", "worker"]
         done = subprocess.run(
-            words, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=60, check=False
+            words, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=DEADLINE_S, check=False
         )
 
     assert done.returncode != 0
@@ -234,7 +237,7 @@ def test_a_store_without_django_says_what_to_install():
         "Celery('proj', broker='memory://', backend='django-db').backend\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
     assert done.stderr.splitlines()[-1].endswith(
         "a result store of Django needs the module 'django'; pip install 'celery-rs[django]'"

@@ -9,6 +9,7 @@ import pytest
 
 from celery_rs.backends.opening import Opening
 from celery_rs.wire import TaskResult, encode_meta
+from tests.deadlines import DEADLINE_S
 from tests.django.configured import database, migrate, set_up, sqlite
 from tests.django.mariadb import mariadb_database
 from tests.django.postgres import postgres_database
@@ -41,7 +42,7 @@ def test_writers_at_once_leave_the_last_word_to_the_rule() -> None:
     failed: list[Any] = []
 
     def write(state: str, attempt: int, at_once: int) -> None:
-        ready.wait(30)
+        ready.wait(DEADLINE_S)
         try:
             for start in range(0, len(IDS), at_once):
                 store.store(
@@ -60,7 +61,7 @@ def test_writers_at_once_leave_the_last_word_to_the_rule() -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(100)
+        writer.join(DEADLINE_S)
 
     assert failed == []
     assert {(record.state, record.attempt) for record in store.fetch(IDS).values()} == {("SUCCESS", 2)}

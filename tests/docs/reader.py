@@ -217,7 +217,7 @@ def end(worker: "subprocess.Popen[bytes]") -> None:
     if worker.poll() is None:
         worker.send_signal(signal.SIGINT)
         try:
-            worker.wait(10)
+            worker.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import PAGES, REFERENCE
+from tests.deadlines import DEADLINE_S
 
 _MAKE_ALL = "import json, docs.generate as d; print(json.dumps({name: make() for name, make in d.PAGES.items()}))"
 
@@ -17,7 +18,7 @@ _MAKE_ALL = "import json, docs.generate as d; print(json.dumps({name: make() for
 def made() -> dict[str, str]:
     command = [sys.executable, "-c", _MAKE_ALL]
     root = Path(__file__).parents[2]
-    found = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=True)
+    found = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
     pages: dict[str, str] = json.loads(found.stdout)
     return pages
 

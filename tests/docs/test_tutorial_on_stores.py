@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import DEADLINE_S
 from tests.docs.pages import Block, blocks, named
 from tests.docs.reader import environment, reading
 from tests.docs.test_tutorial_on_redis import TUTORIAL
@@ -97,7 +98,7 @@ def test_results_go_to_the_database_of_a_django_project(page: Path, home: Path) 
     (home / "settings.py").write_text(DJANGO)
     variables = {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": "."}
     migrate = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=home, env=environment(home) | variables, check=True, timeout=60)
+    subprocess.run(migrate, cwd=home, env=environment(home) | variables, check=True, timeout=DEADLINE_S)
 
     read(page, home, "django-db", "DjangoDatabaseBackend", **variables)
 

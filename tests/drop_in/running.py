@@ -13,10 +13,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.deadlines import DEADLINE_S
+
 PROJECT = Path(__file__).parent / "project"
 CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
-DEADLINE = 100.0
-"""Seconds in which the client is done, on a machine that does other things as well."""
 
 _TASK_LINE = re.compile(r"(proj\.[\w.]+\[[\w-]+\]: .*)$", re.MULTILINE)
 
@@ -71,11 +71,11 @@ def run(program: Program, directory: Path, broker: str, results: str) -> Told:
             env=env,
             capture_output=True,
             text=True,
-            timeout=DEADLINE,
+            timeout=3 * DEADLINE_S,
             check=False,
         )
         worker.send_signal(signal.SIGTERM)
-        stopped = worker.wait(30)
+        stopped = worker.wait(DEADLINE_S)
     except subprocess.TimeoutExpired as error:
         raise AssertionError(f"{error}: {error.stderr!r}\n{log.read_text()}") from None
     finally:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import DEADLINE_S
+
 ONE_LINE_ERROR = "celery_rs.errors.ImproperlyConfigured: "
 
 
@@ -13,7 +15,7 @@ def python(code: str, *paths: Path, warn: str = "ignore") -> subprocess.Complete
     """Run a program with celery-rs installed and these folders before all others on the path."""
     program = f"import sys; sys.path[:0] = {list(map(str, paths))!r}\n{code}"
     return subprocess.run(
-        [sys.executable, "-W", warn, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", warn, "-c", program], capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
 
 
@@ -170,7 +172,7 @@ def launch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.drop_in.running import DEADLINE, OURS, REAL, Program
+from tests.deadlines import DEADLINE_S
+from tests.drop_in.running import OURS, REAL, Program
 from tests.redis_server import redis_server
 
 PROJECT = Path(__file__).parent / "own_stores"
@@ -41,7 +42,7 @@ def script(program: Program, folder: Path, env: dict[str, str], name: str, given
         input=given,
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=3 * DEADLINE_S,
         check=False,
     )
     assert done.returncode == 0, f"{done.stderr}\n{(folder / 'worker.log').read_text()}"
@@ -63,7 +64,7 @@ def worker(program: Program, folder: Path, env: dict[str, str]) -> Iterator[None
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(DEADLINE_S)
         finally:
             process.kill()
             process.wait()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from celery_rs.drop_in.names import HINTS, INSTRUMENTATION, NAMES, ROOTS, hint_for, names_of
+from tests.deadlines import DEADLINE_S
 from tests.drop_in.running import CELERY
 from tests.drop_in.surface import MISSING, SURFACE, flat
 
@@ -35,7 +36,7 @@ def ask(python: str, code: str, names: set[str]) -> dict[str, Any]:
         input=json.dumps(sorted(names)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=True,
     )
     answers: dict[str, Any] = json.loads(run.stdout)

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.deadlines import DEADLINE_S
-
 PROJECT = """
 import enum
 import json
@@ -385,7 +383,7 @@ CASES = [
 
 def client_code(cases: Sequence[Case]) -> str:
     """A program that sends them all, and then tells what became of each."""
-    lines = [f"DEADLINE_S = {DEADLINE_S}", CLIENT]
+    lines = [CLIENT]
     for case in cases:
         lines += [f"with telling({case.name!r}):", f"    results[{case.name!r}] = {case.send}"]
     for case in cases:

@@ -149,8 +149,12 @@ class Project:
         return self._run("-m", self.package, "-A", app, *words)
 
     def python(self, code: str) -> Any:
-        """Run code that has `proj` and `app`, and may `say(value)`; the last value said."""
-        prelude = "import json, proj\nfrom proj import app\ndef say(value): print('\\x01' + json.dumps(value))\n"
+        """Run code that has `proj`, `app` and `DEADLINE_S`, and may `say(value)`; the last value said."""
+        prelude = (
+            "import json, proj\nfrom proj import app\n"
+            f"DEADLINE_S = {DEADLINE_S}\n"
+            "def say(value): print('\\x01' + json.dumps(value))\n"
+        )
         done = self._run("-c", prelude + code)
         assert done.returncode == 0, done.stderr
         said = [line[1:] for line in done.stdout.splitlines() if line.startswith("\x01")]

@@ -51,7 +51,7 @@ CLIENT = """
 import os, time
 
 def until(holds):
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + DEADLINE_S
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -65,12 +65,12 @@ progress = proj.tells.delay()
 until(lambda: progress.state == "PROGRESS")
 halfway = [progress.state, progress.info]
 open(os.path.join(os.environ["WORKER"], "go"), "w").close()
-assert progress.get(timeout=40) == "told"
+assert progress.get(timeout=DEADLINE_S) == "told"
 
 success, failure = proj.add.delay(20, 22), proj.fail.delay()
-value = success.get(timeout=40)
+value = success.get(timeout=DEADLINE_S)
 try:
-    failure.get(timeout=40)
+    failure.get(timeout=DEADLINE_S)
 except ValueError as error:
     raised = list(error.args)
 expired = proj.add.apply_async((1, 1), expires=-1)
@@ -81,10 +81,10 @@ later = proj.at_last.delay()
 nothing = proj.ignored.delay()
 in_group = proj.add.apply_async((1, 2), group_id="g")
 has_child = proj.parent.delay()
-child = has_child.get(timeout=40)
-assert later.get(timeout=40) == 1
-assert in_group.get(timeout=40) == 3
-assert app.AsyncResult(child).get(timeout=40) == 4
+child = has_child.get(timeout=DEADLINE_S)
+assert later.get(timeout=DEADLINE_S) == 1
+assert in_group.get(timeout=DEADLINE_S) == 3
+assert app.AsyncResult(child).get(timeout=DEADLINE_S) == 4
 fields = ("name", "args", "kwargs", "retries", "queue")
 say({
     "halfway": halfway, "value": value, "raised": raised, "success": told(success), "failure": told(failure),
@@ -121,7 +121,7 @@ RESTORER = """
 from {package}.result import GroupResult
 
 found = GroupResult.restore("outer-" + KEY)
-say([found.id, found.parent.id, found.get(timeout=40), found[2].id, GroupResult.restore("gone-" + KEY)])
+say([found.id, found.parent.id, found.get(timeout=DEADLINE_S), found[2].id, GroupResult.restore("gone-" + KEY)])
 """
 
 

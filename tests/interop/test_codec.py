@@ -12,6 +12,7 @@ from celery_rs import errors
 from celery_rs.serializers import reader, serializer
 from celery_rs.wire import ResultCodec, decode_failure, decode_meta, encode_failure, encode_meta
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 
 CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
 NAMES = ("json", "pickle", "yaml", "msgpack")
@@ -103,7 +104,9 @@ def theirs() -> dict[str, Any]:
         "records": {name: [record_of(name, value) for value in ends] for name in NAMES},
     }
     command = [str(CELERY), "-W", "ignore", "-c", THEIRS]
-    run = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(
+        command, input=json.dumps(given), capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
     assert run.returncode == 0, run.stderr
     told: dict[str, Any] = json.loads(run.stdout)
     return told

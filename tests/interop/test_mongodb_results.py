@@ -26,7 +26,7 @@ RESTORER = """
 from {package}.result import GroupResult
 
 found = list(GroupResult.restore("outer-" + KEY))
-say([[result.get(timeout=40) for result in found[:2]], str(found[2]), GroupResult.restore("gone-" + KEY)])
+say([[result.get(timeout=DEADLINE_S) for result in found[:2]], str(found[2]), GroupResult.restore("gone-" + KEY)])
 """
 
 
@@ -75,8 +75,8 @@ def test_results_that_are_bson_are_read_on_the_other_side(
     ):
         worker.worker("-c", "1")
         said = client.python(
-            "value = proj.add.delay([1], [b'x'.hex()]).get(timeout=40)\n"
-            "say([value, repr(proj.fail.delay().get(timeout=40, propagate=False))])"
+            "value = proj.add.delay([1], [b'x'.hex()]).get(timeout=DEADLINE_S)\n"
+            "say([value, repr(proj.fail.delay().get(timeout=DEADLINE_S, propagate=False))])"
         )
 
     assert said == [[1, "78"], "ValueError('boom', 1)"]

@@ -13,7 +13,7 @@ CLIENT = """
 import os, threading, time
 
 def until(holds):
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + DEADLINE_S
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -23,7 +23,7 @@ def told(result):
     error = [type(value).__name__, list(map(str, value.args))] if isinstance(value, Exception) else None
     return [result.state, error or value, [child.id for child in result.children or ()]]
 
-def raised(result, timeout=40):
+def raised(result, timeout=DEADLINE_S):
     try:
         result.get(timeout=timeout)
     except Exception as error:
@@ -36,19 +36,19 @@ progress = proj.tells.delay()
 until(lambda: progress.state == "PROGRESS")
 halfway = [progress.state, progress.info]
 open(os.path.join(os.environ["WORKER"], "go"), "w").close()
-assert progress.get(timeout=40) == "told"
+assert progress.get(timeout=DEADLINE_S) == "told"
 
 success, failure = proj.add.delay(20, 22), proj.fail.delay()
-value = [success.get(timeout=40), success.get(timeout=40)]
+value = [success.get(timeout=DEADLINE_S), success.get(timeout=DEADLINE_S)]
 failed = raised(failure)
 expired = raised(proj.add.apply_async((1, 1), expires=-1), 10)
 later = proj.at_last.delay()
 nothing = proj.ignored.delay()
 in_group = proj.add.apply_async((1, 2), group_id="g")
 has_child = proj.parent.delay()
-child = has_child.get(timeout=40)
-assert later.get(timeout=40) == 1
-assert in_group.get(timeout=40) == 3
+child = has_child.get(timeout=DEADLINE_S)
+assert later.get(timeout=DEADLINE_S) == 1
+assert in_group.get(timeout=DEADLINE_S) == 3
 say({
     "halfway": halfway, "value": value, "failed": failed, "success": told(success), "failure": told(failure),
     "traceback": failure.traceback, "expired": expired, "ignored": nothing.state,
@@ -60,11 +60,11 @@ MANY = """
 import threading
 
 sent = [proj.add.delay(number, 1) for number in range(1000)]
-collected = [result.get(timeout=40) for result in sent]
+collected = [result.get(timeout=DEADLINE_S) for result in sent]
 
 def ask(place):
     for number in range(20):
-        assert proj.add.delay(place, number).get(timeout=40) == place + number
+        assert proj.add.delay(place, number).get(timeout=DEADLINE_S) == place + number
     answered.append(place)
 
 answered = []

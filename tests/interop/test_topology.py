@@ -15,7 +15,7 @@ import redis
 
 from celery_rs import Broadcast, Celery, Exchange, Queue, binding
 from tests.conformance.worlds import REDIS_URL, WORLDS
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 
 CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
 SEP = b"\x06\x16"
@@ -82,7 +82,7 @@ def bound(prefix: str) -> dict[str, Any]:
 
 
 def in_celery(folder: Path, script: str) -> None:
-    subprocess.run([CELERY, "-c", f"from real import app, hear\n{script}"], cwd=folder, check=True, timeout=60)
+    subprocess.run([CELERY, "-c", f"from real import app, hear\n{script}"], cwd=folder, check=True, timeout=DEADLINE_S)
 
 
 def our_app() -> Celery:
@@ -113,7 +113,7 @@ def worker(folder: Path, who: str, program: list[str]) -> Iterator[None]:
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(DEADLINE_S)
 
 
 def test_every_queue_is_bound_as_celery_binds_it(folder: Path, prefix: str) -> None:

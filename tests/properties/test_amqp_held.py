@@ -94,7 +94,7 @@ class ChannelMachine(RuleBasedStateMachine):
         assert all(tag in self.outstanding for tag in self.needed)
 
 
-ChannelMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+ChannelMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
 test_no_order_of_ends_acknowledges_what_is_not_finished = ChannelMachine.TestCase
 
 

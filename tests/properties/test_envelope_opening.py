@@ -219,7 +219,7 @@ def test_an_error_survives_pickling() -> None:
 
 
 @given(st.lists(st.binary() | st.text().map(str.encode), max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example([b"{" * 100_000, b"[" * 100_000, b'{"headers": ' + b"[" * 100_000])
 def test_any_bytes_are_answered(batch: list[bytes]) -> None:
     for raw, found in zip(batch, _core.open_envelopes(batch), strict=True):
@@ -228,7 +228,7 @@ def test_any_bytes_are_answered(batch: list[bytes]) -> None:
 
 # 50 seeds of 2,000 strings each: the 100,000 of the promise.
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_hundred_thousand_strings_are_opened_or_refused_as_the_oracle_does(seed: int) -> None:
     chance = random.Random(seed)
     batch = [scrambled(chance) for _ in range(2_000)]

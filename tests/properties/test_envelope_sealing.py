@@ -201,7 +201,7 @@ def random_message(chance: random.Random) -> Message:
 
 # 100 seeds of 100 messages each: the 10,000 of the promise.
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ten_thousand_messages_are_written_as_the_oracle_writes_them(seed: int) -> None:
     chance = random.Random(seed)
     messages = [random_message(chance) for _ in range(100)]
@@ -214,7 +214,7 @@ def test_ten_thousand_messages_are_written_as_the_oracle_writes_them(seed: int) 
 
 # Letters of all kinds, which the few texts above do not have.
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.floats(allow_nan=True), st.binary())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_number_and_body_are_written_as_the_oracle_writes_them(text: str, number: float, body: bytes) -> None:
     message = MINIMAL._replace(task=text, argsrepr=text, stamped_headers=[text], soft_limit=number, body=body)
 
@@ -222,7 +222,7 @@ def test_any_text_number_and_body_are_written_as_the_oracle_writes_them(text: st
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_was_sealed_opens_again(seed: int) -> None:
     message = random_message(random.Random(seed))._replace(
         headers=b"", eta=None, expires="2030-01-02T03:04:05+00:00", hard_limit=3, soft_limit=2.5, protocol=2

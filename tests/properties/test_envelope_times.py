@@ -38,7 +38,7 @@ def test_a_text_that_is_no_time_is_refused_with_an_example() -> None:
 
 
 @given(st.datetimes(timezones=st.none() | st.timezones()))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_every_datetime_comes_back_as_its_timestamp(moment: datetime) -> None:
     text = moment.isoformat()
 
@@ -53,7 +53,7 @@ PIECES = DIGITS | st.sampled_from(["2030", "-", "-", ":", ":", "T", "W", "+", "Z
     st.lists(PIECES, max_size=16).map("".join)
     | st.builds("2030-01-02T{}".format, st.lists(PIECES, max_size=12).map("".join))
 )
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=2_000)
 def test_pieces_in_any_order_are_a_time_exactly_when_the_oracle_says_so(text: str) -> None:
     try:
         expected: float | None = timestamp(text)
@@ -69,7 +69,7 @@ def test_pieces_in_any_order_are_a_time_exactly_when_the_oracle_says_so(text: st
 
 
 @given(st.text())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_is_answered(text: str) -> None:
     with suppress(ValueError):
         assert isinstance(_core.parse_timestamp(text), float)

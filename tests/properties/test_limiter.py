@@ -84,7 +84,7 @@ RATES = [0.0, 0.01, 1 / 60, 0.3, 1.0, 7.5, 1000.0]
 
 # 100 seeds of 20 buckets with 10 steps each.
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_limiter_does_what_its_oracle_does(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(20):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from celery_rs._core import PoolPage
+from tests.deadlines import DEADLINE_S
 from tests.oracles import pool_page as oracle
 
 LARGEST = (oracle.RING_WORDS - 1) * 8
@@ -200,7 +201,7 @@ class PageMachine(RuleBasedStateMachine):
         assert self.page.targeted() == self.oracle.targeted()
 
 
-PageMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+PageMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=40)
 test_a_page_does_what_its_oracle_does = PageMachine.TestCase
 
 
@@ -246,7 +247,7 @@ def child_of(tmp_path: Path, script: str) -> Iterator[tuple[PoolPage, Popen[byte
 
 
 def wait_for_the_first(page: PoolPage) -> list[bytes]:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE_S
     while not (outcomes := page.drain()):
         assert time.monotonic() < deadline, "the child never pushed an outcome"
     return outcomes
@@ -272,7 +273,7 @@ def test_a_job_is_started_or_recalled_and_never_both(tmp_path: Path) -> None:
     void: set[int] = set()
     with child_of(tmp_path, STARTS) as (page, child):
         outcomes = wait_for_the_first(page)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + DEADLINE_S
         while page.started() < 100_000:
             assert time.monotonic() < deadline, "the child is stuck"
             sent = page.started() + chance.randrange(40)

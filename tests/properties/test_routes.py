@@ -111,7 +111,7 @@ def random_rule(chance: random.Random) -> tuple[str, str]:
 
 # 100 seeds of 100 tables each: the 10,000 of the promise.
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ten_thousand_tables_answer_as_the_oracle_does(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(100):
@@ -128,7 +128,7 @@ def test_ten_thousand_tables_answer_as_the_oracle_does(seed: int) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["glob", "regex"]), st.text(max_size=20)), max_size=4), st.text(max_size=30))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_as_a_pattern_is_answered(rules: list[tuple[str, str]], name: str) -> None:
     try:
         place = _core.RouteTable(rules).lookup(name)
@@ -138,7 +138,7 @@ def test_any_text_as_a_pattern_is_answered(rules: list[tuple[str, str]], name: s
 
 
 @given(st.text("ab-]![?*é", max_size=8), st.text("ab-]![é", max_size=4))
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=3_000)
 def test_any_glob_means_what_fnmatch_means(pattern: str, name: str) -> None:
     place = _core.RouteTable([("glob", pattern)]).lookup(name)
 
@@ -167,7 +167,7 @@ WORDS = st.lists(st.sampled_from(["a", "b", "", "*", "#", "ab"]), max_size=6).ma
 
 
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_topics_match_as_the_oracle_says(pairs: list[tuple[str, str]]) -> None:
     for pattern, key in pairs:
         assert _core.topic_matches(pattern, key) == oracle.topic_matches(pattern, key), (pattern, key)

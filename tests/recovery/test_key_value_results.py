@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from celery_rs.backends import open_backend
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.memcached_server import own_memcached
 from tests.worker.process import Project, project_in
 
@@ -27,7 +27,7 @@ def send(project: Project, number: int) -> list[str]:
 def come(project: Project, ids: Sequence[str]) -> None:
     """Each has its own result."""
     project.app.conf.update({"result_expires": 3600})
-    found = {record.task_id: record for record in project.app.backend.watch(ids, 90.0)}
+    found = {record.task_id: record for record in project.app.backend.watch(ids, DEADLINE_S)}
     assert found.keys() == set(ids)
     assert all(record.state == "SUCCESS" for record in found.values())
     assert [project.app.AsyncResult(id).result for id in ids[:50]] == [index + 1 for index in range(50)]

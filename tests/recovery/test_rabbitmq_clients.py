@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.deadlines import DEADLINE_S
 from tests.proxy import proxy_before
 from tests.rabbitmq_vhosts import Vhost
 from tests.recovery.rabbitmq_fleet import ids_in
@@ -97,7 +98,7 @@ def test_a_client_that_ends_waits_for_its_confirms(some_rabbitmq: Vhost) -> None
     """
     with program(some_rabbitmq.url, text) as client:
         told = lines(client, 500)
-        assert client.wait(20) == 0
+        assert client.wait(DEADLINE_S) == 0
 
     assert Counter(ids_in(some_rabbitmq.url)) == Counter(told)
 
@@ -117,7 +118,7 @@ def test_a_forked_child_and_its_parent_publish_over_connections_of_their_own(som
     """
     with program(some_rabbitmq.url, text) as client:
         told = lines(client, 151)
-        assert client.wait(20) == 0
+        assert client.wait(DEADLINE_S) == 0
 
     assert Counter(ids_in(some_rabbitmq.url)) == Counter(told)
 
@@ -133,6 +134,6 @@ def test_eight_threads_publish_over_one_app(some_rabbitmq: Vhost) -> None:
         thread.join()
     """
     with program(some_rabbitmq.url, text) as client:
-        assert client.wait(30) == 0
+        assert client.wait(DEADLINE_S) == 0
 
     assert set(Counter(ids_in(some_rabbitmq.url)).values()) == {1}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from celery_rs.errors import WorkerLostError
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.rabbitmq_vhosts import Vhost
 from tests.recovery.rabbitmq_fleet import RabbitFleet
 from tests.recovery.redis_fleet import EARLY, FOLLOWED, LATE
@@ -38,7 +38,7 @@ def test_what_a_killed_worker_held_runs_elsewhere_at_once(
         with fleet.worker("two", "-c", "1"):
             fleet.wait_for(held)
             with pytest.raises(WorkerLostError):
-                blocking.get(timeout=20)
+                blocking.get(timeout=DEADLINE_S)
             eventually(fleet.empty)
 
         journal = fleet.read()
@@ -56,7 +56,7 @@ def test_early_work_of_a_killed_worker_fails_once_and_its_errback_runs(
             pass
         with fleet.worker("two"), fleet.worker("three"):
             with pytest.raises(WorkerLostError):
-                lost.get(timeout=20)
+                lost.get(timeout=DEADLINE_S)
             eventually(lambda: fleet.followed() == {"failed": 1})
             eventually(fleet.empty)
 
@@ -76,7 +76,7 @@ def test_late_work_of_a_killed_worker_runs_again_and_its_crash_is_counted(
             eventually(fleet.empty)
 
         assert len(fleet.read().runs[id]) == 2
-        assert fleet.app.AsyncResult(id).get(timeout=5) is None
+        assert fleet.app.AsyncResult(id).get(timeout=DEADLINE_S) is None
 
 
 def test_late_work_over_which_three_workers_died_is_a_dead_letter(
@@ -89,7 +89,7 @@ def test_late_work_over_which_three_workers_died_is_a_dead_letter(
                 pass
         with fleet.worker("four"):
             with pytest.raises(WorkerLostError):
-                deadly.get(timeout=20)
+                deadly.get(timeout=DEADLINE_S)
             eventually(lambda: fleet.left() == {"celery_rs.dead": 1})
         (letter,) = fleet.app.transport.dead.page().letters
 

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from celery_rs.transports.amqp.topology import DEAD
-from tests.deadlines import eventually
+from tests.deadlines import SOON_S, eventually
 from tests.rabbitmq_vhosts import Vhost
 from tests.recovery.rabbitmq_fleet import RabbitFleet, delete_queue
 from tests.recovery.redis_fleet import EARLY, LATE
@@ -87,7 +87,7 @@ def test_a_worker_declares_a_queue_anew_that_is_deleted_under_it(
         fleet.wait_for([running])
         eventually(fleet.empty)
 
-    assert took < 10.0
+    assert took < SOON_S
     assert fleet.read().repeated() == set()
 
 

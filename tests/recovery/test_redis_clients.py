@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from tests.deadlines import DEADLINE_S
 from tests.recovery.redis_fleet import LATE, Fleet
 from tests.redis_server import OwnRedis
 
@@ -25,7 +26,7 @@ def program(redis: OwnRedis, text: str) -> list[str]:
         [sys.executable, "-c", PROGRAM + textwrap.dedent(text), redis.url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=DEADLINE_S,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -55,7 +56,7 @@ def test_threads_ask_for_results_over_one_app(tmp_path: Path, own_redis: OwnRedi
     with Fleet(tmp_path, own_redis) as fleet, fleet.worker("one", "-c", "2"):
 
         def ask() -> None:
-            got.extend(fleet.send(LATE, 0.0).get(timeout=20) for _ in range(20))
+            got.extend(fleet.send(LATE, 0.0).get(timeout=DEADLINE_S) for _ in range(20))
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
         for thread in threads:

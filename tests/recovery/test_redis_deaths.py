@@ -12,7 +12,7 @@ import pytest
 
 from celery_rs.errors import WorkerLostError
 from tests.chaos import processes
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.recovery.redis_fleet import EARLY, LATE, Fleet, end
 from tests.redis_server import OwnRedis
 from tests.stopping import stop
@@ -32,7 +32,7 @@ def test_what_a_killed_worker_held_is_back_within_half_a_minute(tmp_path: Path, 
                 fleet.wait_for(held)
                 eventually(fleet.empty)
                 with pytest.raises(WorkerLostError):
-                    blocking.get(timeout=10)
+                    blocking.get(timeout=DEADLINE_S)
 
         assert fleet.read().repeated() == set()
 

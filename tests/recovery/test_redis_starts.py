@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.recovery.redis_fleet import LATE, Fleet
 from tests.redis_server import OwnRedis
 
@@ -61,7 +61,7 @@ def test_a_worker_that_is_refused_says_why_in_a_line_and_can_be_stopped(
         eventually(lambda: "Trying again in" in fleet.log("one"))
         worker.send_signal(signal.SIGTERM)
 
-        assert worker.wait(10) == 0
+        assert worker.wait(DEADLINE_S) == 0
         (line,) = [line for line in fleet.log("one").splitlines() if "(1/100)" in line]
         assert said in line
         assert "wrong@" not in fleet.log("one")

@@ -19,6 +19,7 @@ from celery_rs.transports import Route
 from celery_rs.wire import Exchange, TaskResult, encode_failure, encode_meta
 from celery_rs.worker.policy import policy_of
 from tests.apps import call, drain, make_app, run
+from tests.deadlines import DEADLINE_S, SOON_S
 
 DAY = 24 * 3600
 
@@ -36,7 +37,7 @@ def test_messages_and_results_are_in_the_files_of_the_settings(tmp_path: Path) -
     app.close()
 
     others = make_app(broker_url=f"sqlite:///{results}", result_backend=f"sqlite:///{broker}")
-    assert app.AsyncResult(sent.id).get(timeout=5) == 7
+    assert app.AsyncResult(sent.id).get(timeout=DEADLINE_S) == 7
     assert others.AsyncResult(sent.id).state == "PENDING"
     for one in (app, others):
         one.close()
@@ -121,7 +122,7 @@ def test_a_tasks_calls_inherit_its_priority_where_asked() -> None:
         record = call(app, parent, priority=6).record
         assert record is not None
         app.backend.store([record])
-        found: int | None = app.AsyncResult(record.task_id).get(timeout=5)
+        found: int | None = app.AsyncResult(record.task_id).get(timeout=DEADLINE_S)
         return found
 
     assert priority_of_child(task_inherit_parent_priority=True) == 6
@@ -197,7 +198,7 @@ def test_result_expires_is_how_long_a_result_is_kept() -> None:
 
     result = app.send_task("t")
     drain(app)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE_S
     while app.AsyncResult(result.id).state != "PENDING":
         assert time.monotonic() < deadline
         time.sleep(0.005)  # an expiry gives no event
@@ -221,7 +222,7 @@ def test_a_failure_is_kept_as_long_as_its_own_setting_says() -> None:
         error = encode_failure(ValueError("boom"))
         app.backend.store([TaskResult(state, state, 0, encode_meta(state, state, error, now=0.0))])
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE_S
     while app.AsyncResult("FAILURE").state != "PENDING":
         assert time.monotonic() < deadline
         time.sleep(0.005)  # an expiry gives no event
@@ -275,7 +276,7 @@ def test_a_client_asks_a_failing_store_again_where_the_setting_says_so() -> None
     assert app.AsyncResult("id").state == "SUCCESS"
 
     app = app_with_failing_store(3, result_backend_always_retry=True, **QUICKLY)
-    assert app.AsyncResult("id").get(timeout=10) == 7
+    assert app.AsyncResult("id").get(timeout=DEADLINE_S) == 7
 
     with pytest.raises(BackendError, match="the store is away"):
         _ = app_with_failing_store(1).AsyncResult("id").state
@@ -312,7 +313,7 @@ def test_a_timeout_ends_the_asking() -> None:
     with pytest.raises(BackendError):
         app.AsyncResult("id").get(timeout=0.05)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON_S
 
 
 def test_a_store_that_is_asked_again_looks_like_itself() -> None:

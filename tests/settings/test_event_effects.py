@@ -10,9 +10,8 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports import Outgoing
 from celery_rs.wire import Exchange, Queue, Unreadable, open_events
 from tests.apps import make_app, run
+from tests.deadlines import DEADLINE_S
 from tests.worker.process import Project, project_in
-
-SOON_S = 20.0
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def test_a_worker_sends_events_of_tasks_where_the_setting_says_so(project: Proje
         project.worker("-c", "1", "--without-heartbeat", settings={"worker_send_task_events": True}),
     ):
         project.proj.add.delay(1, 1)
-        events = list(receiver.itercapture(limit=3, timeout=SOON_S, wakeup=False))
+        events = list(receiver.itercapture(limit=3, timeout=DEADLINE_S, wakeup=False))
 
     assert [event["type"] for event in events] == ["task-received", "task-started", "task-succeeded"]
 
@@ -38,7 +37,7 @@ def test_events_go_through_the_exchange_of_the_settings() -> None:
 
     with app.events.Receiver() as receiver, app.events.default_dispatcher() as dispatcher:
         dispatcher.send("task-mine")
-        (event,) = receiver.itercapture(limit=1, timeout=SOON_S, wakeup=False)
+        (event,) = receiver.itercapture(limit=1, timeout=DEADLINE_S, wakeup=False)
 
     (raw,) = subscription.receive(0)
     events = open_events(raw)
@@ -55,7 +54,7 @@ def test_monitors_hear_of_calls_where_the_setting_says_so() -> None:
     with app.events.Receiver() as receiver:
         plain = app.send_task("proj.add", (2, 2), {"z": 1}, expires=600)
         app.send_task("proj.show", exchange="topic", routing_key="video.new")
-        first, second = receiver.itercapture(limit=2, timeout=SOON_S, wakeup=False)
+        first, second = receiver.itercapture(limit=2, timeout=DEADLINE_S, wakeup=False)
 
     assert first["type"] == "task-sent"
     assert first["hostname"].startswith("gen")

@@ -13,7 +13,7 @@ from celery_rs.errors import WorkerLostError
 from celery_rs.wire import Broadcast, worker_direct
 from celery_rs.worker import Worker, WorkerOptions
 from tests.apps import make_app
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project, project_in
 
 Configure = Callable[[str], None]
@@ -46,8 +46,8 @@ def test_imports_and_include_are_imported_by_the_worker(project: Project, config
     configure("imports = ['first_tasks']\ninclude = ['second_tasks']")
 
     with project.worker("-c", "1"):
-        assert project.app.send_task("first").get(timeout=10) == "first"
-        assert project.app.send_task("second").get(timeout=10) == "second"
+        assert project.app.send_task("first").get(timeout=DEADLINE_S) == "first"
+        assert project.app.send_task("second").get(timeout=DEADLINE_S) == "second"
 
 
 def test_a_worker_holds_as_much_as_the_settings_say(project: Project, configure: Configure) -> None:
@@ -55,7 +55,7 @@ def test_a_worker_holds_as_much_as_the_settings_say(project: Project, configure:
     configure("worker_prefetch_multiplier = 7")
 
     with project.worker("-c", "3"):
-        (stats,) = (project.app.control.inspect(timeout=10, limit=1).stats() or {}).values()
+        (stats,) = (project.app.control.inspect(timeout=DEADLINE_S, limit=1).stats() or {}).values()
 
     assert stats["prefetch_count"] == 21
     assert worker._caps().etas == 2
@@ -83,7 +83,7 @@ def test_the_pool_is_the_one_of_the_settings(project: Project, configure: Config
 
     with project.worker():
         assert "concurrency: 1 (solo)" in project.log()
-        assert project.proj.add.delay(1, 2).get(timeout=10) == 3
+        assert project.proj.add.delay(1, 2).get(timeout=DEADLINE_S) == 3
 
 
 def test_a_process_is_replaced_after_the_tasks_of_the_settings(project: Project, configure: Configure) -> None:
@@ -91,7 +91,7 @@ def test_a_process_is_replaced_after_the_tasks_of_the_settings(project: Project,
 
     with project.worker("-c", "1"):
         for name in ("a", "b"):
-            project.proj.noted.delay(name).get(timeout=10)
+            project.proj.noted.delay(name).get(timeout=DEADLINE_S)
 
     ((first, _), (second, _)) = (project.lines(name)[0].split() for name in ("a", "b"))
     assert first != second
@@ -105,7 +105,7 @@ def test_the_worker_takes_its_caps_from_the_settings(project: Project, configure
 
     with project.worker("-c", "1"):
         with pytest.raises(WorkerLostError, match="died"):
-            project.proj.dies_late.delay().get(timeout=20)
+            project.proj.dies_late.delay().get(timeout=DEADLINE_S)
         eventually(lambda: len(letters(project)) == 2)
 
     assert len(project.lines("dies-late")) == 1
@@ -130,7 +130,7 @@ def test_commands_go_through_the_exchange_of_the_settings(project: Project, conf
     with project.worker("-c", "1"):
         assert project.app.control.ping(timeout=0.3) == []
         project.app.conf.control_exchange = "elsewhere"
-        assert len(project.app.control.ping(timeout=10, limit=1)) == 1
+        assert len(project.app.control.ping(timeout=DEADLINE_S, limit=1)) == 1
 
 
 def test_old_names_are_read_and_warned_of(project: Project, configure: Configure) -> None:
@@ -147,7 +147,7 @@ def test_a_worker_may_have_a_queue_of_its_own(project: Project, configure: Confi
     with project.worker("-c", "1", name="direct"), project.worker("-c", "1", "-Q", "celery", name="other"):
         (node,) = [node for reply in project.app.control.ping(timeout=2) for node in reply if "direct" in node]
         result = project.proj.noted.apply_async(("here",), queue=worker_direct(node))
-        assert result.get(timeout=10) == "here"
+        assert result.get(timeout=DEADLINE_S) == "here"
 
     assert "here" in project.log("direct")
 
@@ -163,7 +163,7 @@ def test_every_worker_that_consumes_a_broadcast_gets_its_messages(project: Proje
     ):
         project.proj.noted.apply_async(("heard",), queue="all", ignore_result=True)
         eventually(lambda: len(project.lines("heard")) == 2)
-        assert project.proj.noted.delay("once").get(timeout=10) == "once"
+        assert project.proj.noted.delay("once").get(timeout=DEADLINE_S) == "once"
 
     assert all("proj.noted" in project.log(name) for name in ("one", "two"))
     assert len(project.lines("heard")) == 2

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import DEADLINE_S
+
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "cases").glob("*.py"))
 PACKAGE = HERE.parents[1] / "python"
@@ -48,7 +50,7 @@ def reported_by_mypy() -> Errors:
         env=os.environ | {"MYPYPATH": str(PACKAGE), "MYPY_CACHE_DIR": str(HERE.parents[1] / ".mypy_cache" / "cases")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3 * DEADLINE_S,
         check=False,
     )
     lines = [line for line in run.stdout.splitlines() if ": note: " not in line]
@@ -60,7 +62,7 @@ def reported_by_mypy() -> Errors:
 def reported_by_pyright() -> Errors:
     """What pyright says in its strict mode; see pyrightconfig.json."""
     command = [sys.executable, "-m", "pyright", "--outputjson", "-p", str(HERE)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=3 * DEADLINE_S, check=False)
     answer = json.loads(run.stdout)
     assert answer["summary"]["filesAnalyzed"] == len(CASES), run.stdout
     return Counter(

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from tests.deadlines import DEADLINE_S
+
 _PRELUDE = """
 import os, signal, sys, time
 from celery_rs.backends import open_backend
@@ -52,7 +54,7 @@ class Other:
         self._process.wait()
 
     def ends(self) -> int:
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=DEADLINE_S)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from celery_rs.transports import Consumer
 from tests import rabbitmq_vhosts
 from tests.conformance.calls import call, ids
 from tests.conformance.rabbitmq import QuorumWorld
+from tests.deadlines import DEADLINE_S
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ listens that obeys us")
 
@@ -54,6 +55,6 @@ def test_no_message_is_dropped_though_every_consumer_stops_before_it_has_begun_a
 def taken(consumer: Consumer) -> set[str]:
     """Every message, if it comes."""
     arrived: set[str] = set()
-    while len(arrived) < MANY and (deliveries := consumer.receive(AT_ONCE, 2.0).deliveries):
+    while len(arrived) < MANY and (deliveries := consumer.receive(AT_ONCE, DEADLINE_S).deliveries):
         arrived.update(ids(deliveries))
     return arrived

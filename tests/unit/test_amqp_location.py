@@ -11,6 +11,7 @@ from celery_rs.errors import ImproperlyConfigured
 from celery_rs.transports import open_transport
 from celery_rs.transports.amqp import AmqpTransport
 from celery_rs.transports.amqp.location import Place, Rotation, places_of
+from tests.deadlines import DEADLINE_S
 
 Parts = tuple[str, int, str, str, str]
 
@@ -188,7 +189,7 @@ def test_the_options_of_tls_may_stand_in_the_url(tmp_path: Path) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
          "-out", tmp_path / "ca.pem", "-keyout", tmp_path / "key.pem"],
-        check=True, capture_output=True, timeout=20,
+        check=True, capture_output=True, timeout=DEADLINE_S,
     )  # fmt: skip
 
     (place,) = places_of(f"amqps://h/v?ssl_ca_certs={tmp_path}/ca.pem&ssl_check_hostname=true")

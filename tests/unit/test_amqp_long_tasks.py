@@ -8,7 +8,7 @@ from celery_rs.transports import Completion
 from celery_rs.transports.amqp import AmqpOptions, AmqpTransport, Server
 from tests import rabbitmq_vhosts
 from tests.conformance.calls import call, ids
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ that may be told to make vhosts")
 
@@ -26,7 +26,7 @@ def transport() -> Iterator[AmqpTransport]:
 def test_what_runs_for_long_is_delivered_to_its_worker_anew_and_ends_once(transport: AmqpTransport) -> None:
     consumer = transport.consume(["q"])
     transport.publish([call("a")])
-    (delivery,) = consumer.receive(1, 10.0).deliveries
+    (delivery,) = consumer.receive(1, DEADLINE_S).deliveries
     consumer.begin([delivery.tag], late=True)
 
     for _ in range(3):
@@ -43,7 +43,7 @@ def test_what_runs_for_long_is_delivered_to_its_worker_anew_and_ends_once(transp
 def test_what_runs_for_long_comes_back_once_when_its_worker_dies(transport: AmqpTransport) -> None:
     consumer, other = transport.consume(["q"]), transport.consume(["another"])
     transport.publish([call("a")])
-    (delivery,) = consumer.receive(1, 10.0).deliveries
+    (delivery,) = consumer.receive(1, DEADLINE_S).deliveries
     consumer.begin([delivery.tag], late=True)
     for _ in range(10):
         consumer.renew()

@@ -11,6 +11,7 @@ from celery_rs.transports.amqp import AmqpOptions, AmqpTransport, Server
 from celery_rs.wire import Exchange, Queue
 from tests import rabbitmq_vhosts
 from tests.conformance.calls import call, ids
+from tests.deadlines import DEADLINE_S
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ that may be told to make vhosts")
 
@@ -38,7 +39,7 @@ def test_a_consumer_goes_on_with_the_queues_that_it_had(transport: AmqpTransport
         consumer.listen_to(["other"])
 
     transport.publish([call("here")])
-    assert ids(consumer.receive(1, 10.0).deliveries) == ["here"]
+    assert ids(consumer.receive(1, DEADLINE_S).deliveries) == ["here"]
     consumer.close()
 
 

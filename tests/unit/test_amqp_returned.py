@@ -11,6 +11,7 @@ from celery_rs.transports.amqp import AmqpOptions, AmqpTransport, Server
 from celery_rs.wire import Queue
 from tests import rabbitmq_vhosts
 from tests.conformance.calls import call, ids
+from tests.deadlines import DEADLINE_S
 from tests.recovery.rabbitmq_fleet import delete_queue
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ that may be told to make vhosts")
@@ -66,5 +67,5 @@ def test_a_second_try_that_fails_is_made_again(
 
     assert transport.flush(10.0) == 0
     consumer = transport.consume(["q"])
-    assert ids(consumer.receive(1, 10.0).deliveries) == ["second"]
+    assert ids(consumer.receive(1, DEADLINE_S).deliveries) == ["second"]
     consumer.close()

@@ -18,6 +18,7 @@ from celery_rs.app.later import ATTRIBUTES, SENDING
 from celery_rs.context import current_app
 from celery_rs.version import version_info_of
 from tests.apps import call, make_app
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture(autouse=True)
@@ -486,7 +487,7 @@ def test_worker_main_runs_a_worker(tmp_path: Path) -> None:
     )
 
     run = subprocess.run(
-        [sys.executable, "proj.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "proj.py"], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
 
     assert run.returncode == 0, run.stderr
@@ -528,7 +529,7 @@ def test_a_program_may_run_a_worker_of_its_app(tmp_path: Path) -> None:
     )
 
     run = subprocess.run(
-        [sys.executable, "proj.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "proj.py"], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
 
     assert run.stdout.endswith("True True ['a', 'b'] 0\n"), run.stderr

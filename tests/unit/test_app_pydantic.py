@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 
 from celery_rs._core import Envelope
 from tests.apps import call, make_app
+from tests.deadlines import DEADLINE_S
 
 
 class Point(BaseModel):
@@ -193,7 +194,7 @@ def test_without_pydantic_the_line_to_type_is_told() -> None:
         "except errors.ImproperlyConfigured as error: print(error)"
     )
 
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
 
     assert run.stdout.strip() == ("pydantic=True needs pydantic, which is not installed; run `pip install pydantic`")
 
@@ -201,6 +202,6 @@ def test_without_pydantic_the_line_to_type_is_told() -> None:
 def test_pydantic_is_imported_by_who_asks_for_it() -> None:
     code = "import sys; from celery_rs import Celery; Celery('p').task(print); print('pydantic' in sys.modules)"
 
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE_S, check=True)
 
     assert run.stdout.strip() == "False"

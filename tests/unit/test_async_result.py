@@ -11,6 +11,7 @@ from celery_rs import AsyncResult, Celery, allow_join_result, errors
 from celery_rs.results import assert_will_not_block, denied_join_result, result_from_tuple
 from celery_rs.wire import TaskResult, encode_failure, encode_meta
 from tests.apps import call, drain, make_app
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_success_has_its_value(app: Celery) -> None:
     result = add.delay(2, 3)
     drain(app)
 
-    assert (result.get(timeout=5), result.state, result.info) == (5, "SUCCESS", 5)
+    assert (result.get(timeout=DEADLINE_S), result.state, result.info) == (5, "SUCCESS", 5)
     assert result.ready()
     assert result.successful()
     assert not result.failed()
@@ -55,8 +56,8 @@ def test_a_failure_is_raised_or_returned(app: Celery) -> None:
     drain(app)
 
     with pytest.raises(ValueError, match="boom"):
-        result.get(timeout=5)
-    returned: object = result.get(timeout=5, propagate=False)
+        result.get(timeout=DEADLINE_S)
+    returned: object = result.get(timeout=DEADLINE_S, propagate=False)
     assert isinstance(returned, ValueError)
     assert result.failed()
     assert "ValueError: boom" in (result.traceback or "")
@@ -86,10 +87,10 @@ def test_waiting_ends_when_the_result_comes(app: Celery) -> None:
 
     result = answer.delay()
     found: list[Any] = []
-    waiter = threading.Thread(target=lambda: found.append(result.get(timeout=10)), name="waiter")
+    waiter = threading.Thread(target=lambda: found.append(result.get(timeout=DEADLINE_S)), name="waiter")
     waiter.start()
     drain(app)
-    waiter.join(10)
+    waiter.join(DEADLINE_S)
 
     assert found == [42]
 
@@ -102,7 +103,7 @@ def test_a_callback_gets_the_id_and_the_value(app: Celery) -> None:
     result, heard = answer.delay(), []
     drain(app)
 
-    result.get(timeout=5, callback=lambda id, value: heard.append((id, value)))
+    result.get(timeout=DEADLINE_S, callback=lambda id, value: heard.append((id, value)))
 
     assert heard == [(result.id, 42)]
 
@@ -128,8 +129,8 @@ def test_a_task_may_not_wait_for_another_unless_allowed(app: Celery) -> None:
         fresh = app.AsyncResult(result.id)
         if how == "allowed":
             with allow_join_result():
-                return int(fresh.get(timeout=5))
-        return int(fresh.get(timeout=5, disable_sync_subtasks=how == "plain"))
+                return int(fresh.get(timeout=DEADLINE_S))
+        return int(fresh.get(timeout=DEADLINE_S, disable_sync_subtasks=how == "plain"))
 
     assert call(app, waits, ("plain",)).text.startswith("RuntimeError")
     assert call(app, waits, ("allowed",)).text == "42"
@@ -143,7 +144,7 @@ def test_a_forgotten_result_is_pending_again(app: Celery) -> None:
 
     result = answer.delay()
     drain(app)
-    result.get(timeout=5)
+    result.get(timeout=DEADLINE_S)
 
     result.forget()
 
@@ -161,7 +162,7 @@ def test_children_are_handles(app: Celery) -> None:
     result = parent.delay()
     drain(app)
 
-    assert [str(one) for one in result.children] == [result.get(timeout=5)]
+    assert [str(one) for one in result.children] == [result.get(timeout=DEADLINE_S)]
 
 
 def test_handles_of_one_id_are_equal(app: Celery) -> None:
@@ -249,13 +250,13 @@ def test_an_error_of_a_parent_ends_the_waiting(app: Celery) -> None:
     last: AsyncResult[Any] = AsyncResult("last", app=app, parent=middle)
 
     with pytest.raises(KeyError):
-        last.get(timeout=5)
+        last.get(timeout=DEADLINE_S)
     with pytest.raises(errors.TimeoutError):
         last.get(timeout=0.01, follow_parents=False)
     put(app, "last", "SUCCESS", 1)
     with pytest.raises(KeyError):
-        last.get(timeout=5)
-    assert last.get(timeout=5, follow_parents=False) == 1
+        last.get(timeout=DEADLINE_S)
+    assert last.get(timeout=DEADLINE_S, follow_parents=False) == 1
 
 
 def test_a_parents_error_is_found_while_waiting(app: Celery) -> None:
@@ -266,7 +267,7 @@ def test_a_parents_error_is_found_while_waiting(app: Celery) -> None:
         put(app, "parent", "FAILURE", encode_failure(KeyError("late")))
 
     with pytest.raises(KeyError):
-        child.get(timeout=10, interval=0.01, on_interval=fail)
+        child.get(timeout=DEADLINE_S, interval=0.01, on_interval=fail)
 
 
 def test_who_waits_can_look_up_now_and_then(app: Celery) -> None:
@@ -278,7 +279,7 @@ def test_who_waits_can_look_up_now_and_then(app: Celery) -> None:
         looks.append(1)
         put(app, "id", "PROGRESS", {"done": 2}) if len(looks) == 1 else put(app, "id", "SUCCESS", 5)
 
-    value = result.get(timeout=10, interval=0.01, on_message=seen.append, on_interval=look)
+    value = result.get(timeout=DEADLINE_S, interval=0.01, on_message=seen.append, on_interval=look)
 
     assert value == 5
     assert [(message["status"], message["result"]) for message in seen] == [
@@ -317,7 +318,7 @@ def family(app: Celery) -> Any:
 def test_all_that_a_task_sent_is_collected(app: Celery) -> None:
     root = family(app)
 
-    assert [(node.id, value) for node, value in root.collect(timeout=5)] == [
+    assert [(node.id, value) for node, value in root.collect(timeout=DEADLINE_S)] == [
         ("root", 1),
         ("one", 2),
         ("two", 3),
@@ -405,5 +406,5 @@ def test_waiting_may_be_denied_everywhere(app: Celery) -> None:
         with pytest.raises(RuntimeError, match=r"^this waits for another task, which may never get a process"):
             result.get()
         with allow_join_result():
-            assert result.get(timeout=5) == 1
+            assert result.get(timeout=DEADLINE_S) == 1
     assert_will_not_block()

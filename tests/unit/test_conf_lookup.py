@@ -18,6 +18,7 @@ from celery_rs.config import BY_NAME, MASK, Settings, from_words, register_prefi
 from celery_rs.config import extensions as registered
 from celery_rs.errors import ImproperlyConfigured, UnknownSetting
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 
 ABSENT = "no.such.module"
 
@@ -213,20 +214,20 @@ def test_first_lookups_of_settings_and_of_tasks_in_two_threads_do_not_wait_for_e
 
     def configured(**_: Any) -> None:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(DEADLINE_S)
         assert t.name == "t"
 
     app.on_configure.connect(configured, weak=False)
     looks = threading.Thread(target=lambda: app.conf.timezone, daemon=True)
     uses = threading.Thread(target=lambda: app.tasks, daemon=True)
     looks.start()
-    assert inside.wait(10)
+    assert inside.wait(DEADLINE_S)
     uses.start()
     uses.join(0.05)  # time to take whatever it takes first
     go_on.set()
 
     for thread in (looks, uses):
-        thread.join(10)
+        thread.join(DEADLINE_S)
         assert not thread.is_alive()
 
 
@@ -236,12 +237,12 @@ def test_a_forked_child_looks_up_settings_though_another_thread_was_doing_so() -
 
     def configured(**_: Any) -> None:
         inside.set()
-        go_on.wait(10)
+        go_on.wait(DEADLINE_S)
 
     app.on_after_configure.connect(configured, weak=False)
     looks = threading.Thread(target=lambda: app.conf.timezone)
     looks.start()
-    assert inside.wait(10)
+    assert inside.wait(DEADLINE_S)
     pid = os.fork()
     if pid == 0:
         signal.alarm(10)

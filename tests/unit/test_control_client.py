@@ -11,6 +11,7 @@ from celery_rs.control import Control, Inspect
 from celery_rs.errors import NotSupported, TaskRevokedError
 from celery_rs.wire import ControlRequest, TaskResult
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 from tests.fake_worker import fake_workers
 
 Call = Callable[[Control], Any]
@@ -118,14 +119,14 @@ def test_what_nobody_holds_is_revoked_without_a_worker(app: Celery) -> None:
     for one in (result, other):
         assert one.state == "REVOKED"
         with pytest.raises(TaskRevokedError, match="revoked"):
-            one.get(timeout=10)
+            one.get(timeout=DEADLINE_S)
     _, facts = app.transport.facts.since(0)
     assert {fact.key for fact in facts} == {result.id, other.id}
 
 
 def test_what_a_worker_holds_is_left_to_it(app: Celery) -> None:
     result = app.send_task("any")
-    app.transport.consume(["celery"]).receive(1, 10)
+    app.transport.consume(["celery"]).receive(1, DEADLINE_S)
 
     app.control.revoke(result.id)
 

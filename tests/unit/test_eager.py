@@ -8,6 +8,7 @@ import pytest
 from celery_rs import Celery, Task, errors, signals
 from celery_rs.results import AsyncResult, EagerResult, allow_join_result
 from tests.apps import drain, make_app
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -322,7 +323,7 @@ def test_the_setting_stores_the_result_of_an_eager_run() -> None:
     not_me.apply(task_id="dropped")
     add.apply((2, 3), task_id="ignored", ignore_result=True)
 
-    assert app.AsyncResult("kept").get(timeout=5) == 5
+    assert app.AsyncResult("kept").get(timeout=DEADLINE_S) == 5
     assert app.AsyncResult("dropped").state == "PENDING"
     assert app.AsyncResult("ignored").state == "PENDING"
 

@@ -12,8 +12,8 @@ from celery_rs.errors import OperationalError
 from celery_rs.events import Emitter
 from celery_rs.transports.memory import MemoryTransport
 from celery_rs.wire import Exchange, LamportClock, Unreadable, event_exchange, open_events
+from tests.deadlines import DEADLINE_S
 
-SOON_S = 10.0
 EVENTS = event_exchange("celeryev")
 
 
@@ -66,7 +66,7 @@ def test_events_are_told_in_order_with_a_rising_clock(broker: Flaky, emitter: Em
         emitter.emit("task-started", {"uuid": str(number)})
     emitter.finish()
 
-    running(emitter).join(SOON_S)
+    running(emitter).join(DEADLINE_S)
 
     events = heard(subscription.receive(0))
     assert [(event["uuid"], event["clock"]) for event in events] == [("0", 1), ("1", 2), ("2", 3)]
@@ -79,7 +79,7 @@ def test_events_that_gathered_travel_together(broker: Flaky, emitter: Emitter) -
     emitter.emit("task-succeeded", {"uuid": "1"})
     emitter.finish()
 
-    running(emitter).join(SOON_S)
+    running(emitter).join(DEADLINE_S)
 
     (one,) = subscription.receive(0)
     assert [event["type"] for event in heard([one])] == ["task-started", "task-succeeded"]
@@ -91,7 +91,7 @@ def test_what_finds_no_room_is_dropped_and_counted_and_told_of_later(
     subscription = broker.subscribe(EVENTS, "#")
     emitter.emit("task-started", {"uuid": "first"})
     thread = running(emitter)
-    assert all(broker.asked.acquire(timeout=SOON_S) for _ in range(2))  # it has been away once
+    assert all(broker.asked.acquire(timeout=DEADLINE_S) for _ in range(2))  # it has been away once
     for number in range(5):
         emitter.emit("task-started", {"uuid": str(number)})
     assert (emitter.away, emitter.dropped) == (True, 2)
@@ -99,7 +99,7 @@ def test_what_finds_no_room_is_dropped_and_counted_and_told_of_later(
     with caplog.at_level(logging.WARNING, logger="celery.worker.events"):
         broker.back.set()
         emitter.finish()
-        thread.join(SOON_S)
+        thread.join(DEADLINE_S)
 
     assert [event["uuid"] for event in heard(subscription.receive(0))] == ["first", "0", "1", "2"]
     assert "the broker is back; 2 event(s) were dropped meanwhile" in caplog.text
@@ -109,9 +109,9 @@ def test_what_finds_no_room_is_dropped_and_counted_and_told_of_later(
 def test_a_broker_that_stays_away_is_given_up(broker: Flaky, emitter: Emitter) -> None:
     emitter.emit("task-started", {"uuid": "1"})
     thread = running(emitter)
-    assert broker.asked.acquire(timeout=SOON_S)
+    assert broker.asked.acquire(timeout=DEADLINE_S)
 
     emitter.give_up()
 
-    thread.join(SOON_S)
+    thread.join(DEADLINE_S)
     assert not thread.is_alive()

@@ -11,8 +11,7 @@ from celery_rs.control import ControlRequest
 from celery_rs.errors import ImproperlyConfigured, NotSupported
 from celery_rs.wire import event_exchange, exchanges, open_request
 from tests.apps import make_app
-
-SOON_S = 10.0
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def test_each_event_goes_to_the_handler_of_its_type_or_that_of_all(app: Celery) 
     others: list[Any] = []
     with app.events.Receiver(handlers={"task-failed": failed.append, "*": others.append}) as receiver:
         send(app, "task-failed", "task-sent", "worker-online", uuid="id-1")
-        receiver.capture(limit=3, timeout=SOON_S, wakeup=False)
+        receiver.capture(limit=3, timeout=DEADLINE_S, wakeup=False)
 
     assert [event["uuid"] for event in failed] == ["id-1"]
     assert [event["type"] for event in others] == ["task-sent", "worker-online"]
@@ -40,7 +39,7 @@ def test_each_event_goes_to_the_handler_of_its_type_or_that_of_all(app: Celery) 
 def test_what_was_sent_carries_who_sent_it_and_when(app: Celery) -> None:
     with app.events.Receiver() as receiver:
         send(app, "task-mine", answer=42)
-        (event,) = receiver.itercapture(limit=1, timeout=SOON_S, wakeup=False)
+        (event,) = receiver.itercapture(limit=1, timeout=DEADLINE_S, wakeup=False)
 
     assert (event["hostname"], event["answer"]) == ("w1@h", 42)
     assert event["timestamp"] <= event["local_received"]
@@ -60,7 +59,7 @@ def test_a_capture_ends_when_it_is_told_to(app: Celery) -> None:
         receiver.handlers["*"] = stop
         sender = threading.Timer(0.05, send, [app, "task-sent"])
         sender.start()
-        receiver.capture(timeout=SOON_S)
+        receiver.capture(timeout=DEADLINE_S)
         sender.join()
 
 
@@ -68,9 +67,9 @@ def test_workers_are_asked_for_a_heartbeat_first(app: Celery) -> None:
     asked = app.transport.subscribe(exchanges("celery")[0], "#")
     with app.events.Receiver() as receiver:
         send(app, "task-sent")
-        receiver.capture(limit=1, timeout=SOON_S)
+        receiver.capture(limit=1, timeout=DEADLINE_S)
 
-    (raw,) = asked.receive(SOON_S)
+    (raw,) = asked.receive(DEADLINE_S)
     request = open_request(raw)
     assert isinstance(request, ControlRequest)
     assert (request.method, request.reply_to) == ("heartbeat", None)
@@ -82,13 +81,13 @@ def test_the_clock_goes_with_the_events_of_workers_and_not_with_those_of_clients
         app.clock.value = 600
         dispatcher.send("task-sent")
         app.clock.value = 1
-        receiver.capture(limit=1, timeout=SOON_S, wakeup=False)
+        receiver.capture(limit=1, timeout=DEADLINE_S, wakeup=False)
         assert app.clock.value == 1
 
         app.clock.value = 600
         dispatcher.send("worker-heartbeat")
         app.clock.value = 1
-        receiver.capture(limit=1, timeout=SOON_S, wakeup=False)
+        receiver.capture(limit=1, timeout=DEADLINE_S, wakeup=False)
         assert app.clock.value == 602
 
 
@@ -96,7 +95,7 @@ def test_what_is_no_event_is_passed_over(app: Celery) -> None:
     with app.events.Receiver() as receiver:
         app.transport.announce(event_exchange("celeryev"), "task.sent", [b"garbage", b"{}", json.dumps([1]).encode()])
         send(app, "task-sent")
-        (event,) = receiver.itercapture(limit=1, timeout=SOON_S, wakeup=False)
+        (event,) = receiver.itercapture(limit=1, timeout=DEADLINE_S, wakeup=False)
 
     assert event["type"] == "task-sent"
 
@@ -110,7 +109,7 @@ def test_a_dispatcher_that_is_off_or_has_other_groups_sends_nothing(app: Celery)
         dispatcher.send("task-sent")
         dispatcher.enable()
         dispatcher.send("task-last")
-        (event,) = receiver.itercapture(limit=1, timeout=SOON_S, wakeup=False)
+        (event,) = receiver.itercapture(limit=1, timeout=DEADLINE_S, wakeup=False)
 
     assert event["type"] == "task-last"
 
@@ -122,7 +121,7 @@ def test_a_task_called_outside_a_worker_sends_its_events_itself(app: Celery) -> 
 
     with app.events.Receiver() as receiver:
         telling()
-        (event,) = receiver.itercapture(limit=1, timeout=SOON_S, wakeup=False)
+        (event,) = receiver.itercapture(limit=1, timeout=DEADLINE_S, wakeup=False)
 
     assert (event["type"], event["uuid"], event["done"]) == ("task-progress", None, 1)
 
@@ -135,7 +134,7 @@ def test_a_monitor_written_for_celery_runs_as_it_is(app: Celery) -> None:
         receiver = app.events.Receiver(connection, handlers={"task-sent": state.event})
         app.events.Dispatcher(connection).send("task-sent", uuid="id-1", name="proj.add")
         receiver.handlers["*"] = lambda event: heard.append(event["type"])
-        receiver.capture(limit=1, timeout=SOON_S, wakeup=True)
+        receiver.capture(limit=1, timeout=DEADLINE_S, wakeup=True)
         receiver.close()
 
     assert (state.tasks["id-1"].name, heard) == ("proj.add", [])
@@ -146,7 +145,7 @@ def test_a_connection_leads_to_its_own_apps_broker(app: Celery) -> None:
 
     with other.events.Receiver() as receiver:
         app.events.Dispatcher(other.connection_for_write()).send("task-sent")
-        (event,) = receiver.itercapture(limit=1, timeout=SOON_S, wakeup=False)
+        (event,) = receiver.itercapture(limit=1, timeout=DEADLINE_S, wakeup=False)
 
     assert event["type"] == "task-sent"
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from celery_rs import states
 from celery_rs.events import State
+from tests.deadlines import DEADLINE_S
 
 
 def told(type: str, at: float, uuid: str = "id-1", hostname: str = "w1@h", **fields: Any) -> dict[str, Any]:
@@ -142,5 +143,5 @@ def test_a_frozen_state_takes_nothing_in() -> None:
         bringing.join(0.05)
         assert frozen.event_count == 0
 
-    bringing.join(10)
+    bringing.join(DEADLINE_S)
     assert state.event_count == 1

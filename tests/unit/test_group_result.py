@@ -14,6 +14,7 @@ from celery_rs.results import AsyncResult
 from celery_rs.serializers import unpack_result
 from celery_rs.wire import TaskResult, encode_failure, encode_meta
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -58,9 +59,13 @@ def test_a_group_waits_for_all_of_its_results(app: Celery) -> None:
     stored(app, "b", 2)
     results = group(app, "g", "a", "b")
 
-    assert (results.get(timeout=5), results.join(timeout=5), results.successful()) == ([1, 2], [1, 2], True)
+    assert (results.get(timeout=DEADLINE_S), results.join(timeout=DEADLINE_S), results.successful()) == (
+        [1, 2],
+        [1, 2],
+        True,
+    )
     assert results.completed_count() == 2
-    assert {id: told["result"] for id, told in results.iter_native(timeout=5)} == {"a": 1, "b": 2}
+    assert {id: told["result"] for id, told in results.iter_native(timeout=DEADLINE_S)} == {"a": 1, "b": 2}
 
 
 def test_a_group_in_a_group_is_a_list_in_a_list(app: Celery) -> None:
@@ -68,9 +73,9 @@ def test_a_group_in_a_group_is_a_list_in_a_list(app: Celery) -> None:
         stored(app, id, value)
     results = app.GroupResult("outer", [app.AsyncResult("a"), group(app, "inner", "b", "c")])
 
-    assert results.get(timeout=5) == [1, [2, 3]]
+    assert results.get(timeout=DEADLINE_S) == [1, [2, 3]]
     assert results.ready()
-    assert sorted(id for id, _ in results.iter_native(timeout=5)) == ["a", "b", "c"]
+    assert sorted(id for id, _ in results.iter_native(timeout=DEADLINE_S)) == ["a", "b", "c"]
     assert repr(results) == "<GroupResult: outer [a, inner]>"
 
 
@@ -187,7 +192,7 @@ def test_a_failed_group_above_ends_the_waiting(app: Celery) -> None:
     result: AsyncResult[Any] = app.AsyncResult("body", parent=group(app, "g", "a"))
 
     with pytest.raises(KeyError):
-        result.get(timeout=5)
+        result.get(timeout=DEADLINE_S)
     assert result.as_list() == ["body", "g"]
 
 
@@ -212,7 +217,7 @@ def test_then_is_called_with_the_group(app: Celery) -> None:
     results = app.GroupResult("g", [stored(app, "a", 1)])
     told: list[Any] = []
 
-    results[0].get(timeout=5)
+    results[0].get(timeout=DEADLINE_S)
     results.then(told.append)
 
     assert told == [results]

@@ -9,6 +9,7 @@ from celery_rs import Celery, Task, errors
 from celery_rs.canvas import signature
 from celery_rs.execution import Outcome, tell_failure
 from tests.apps import NODE, call, drain, envelope_of, make_app, run, work_of
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -296,7 +297,7 @@ def test_a_replaced_tasks_result_is_that_of_the_other(app: Celery, add: Any) -> 
     drain(app)
     drain(app)
 
-    assert result.get(timeout=5) == 23
+    assert result.get(timeout=DEADLINE_S) == 23
 
 
 def test_inline_a_replacement_is_run_at_once(app: Celery, add: Any) -> None:

@@ -12,6 +12,7 @@ from celery_rs.transports import Completion, Consumer, Tag
 from celery_rs.transports.redis import RedisOptions, RedisTransport, Server
 from tests.conformance.calls import call, ids
 from tests.conformance.worlds import REDIS_URL, WORLDS
+from tests.deadlines import DEADLINE_S
 
 pytestmark = pytest.mark.skipif("redis" not in WORLDS, reason=f"there is no Redis at {REDIS_URL}")
 
@@ -57,7 +58,7 @@ def test_who_waits_learns_of_what_is_due_soon(transport: RedisTransport, looked:
     with ThreadPoolExecutor() as threads:
         looked.clear()
         waiting = threads.submit(_receive, consumer)
-        assert looked.wait(5)
+        assert looked.wait(DEADLINE_S)
         due = time.time() + 0.2
 
         delay(consumer, delivery.tag, due)
@@ -69,9 +70,9 @@ def test_who_waits_learns_of_what_is_due_soon(transport: RedisTransport, looked:
 
 
 def _receive(consumer: Consumer) -> tuple[list[str], float]:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        found = consumer.receive(1, 5).deliveries
+        found = consumer.receive(1, DEADLINE_S).deliveries
         if found:
             return ids(found), time.time()
     return [], time.time()

@@ -13,7 +13,7 @@ from celery_rs.transports.redis import RedisOptions, RedisTransport, Script, Ser
 from celery_rs.transports.redis.keys import record_end
 from tests.conformance.calls import call, ids
 from tests.conformance.worlds import RedisWorld
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.proxy import Proxy, proxy_before
 from tests.redis_server import OwnRedis
 
@@ -116,7 +116,7 @@ def test_nothing_is_moved_to_a_consumer_that_was_taken_for_dead_while_it_waited(
 
     def wait() -> None:
         with suppress(OperationalError):
-            waits.receive(1, 60.0)
+            waits.receive(1, DEADLINE_S)
 
     waiting = threading.Thread(target=wait)
     waiting.start()
@@ -131,7 +131,7 @@ def test_nothing_is_moved_to_a_consumer_that_was_taken_for_dead_while_it_waited(
     eventually(buried)
     living.publish([call("one")])
 
-    assert len(takes.receive(1, 5.0).deliveries) == 1
+    assert len(takes.receive(1, DEADLINE_S).deliveries) == 1
     proxy.cut()
     waits.wake()
     waiting.join()

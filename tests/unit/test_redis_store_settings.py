@@ -18,6 +18,7 @@ from celery_rs.errors import BackendError, ImproperlyConfigured
 from celery_rs.transports import open_transport
 from celery_rs.wire import ChordPart, TaskResult, encode_meta
 from tests.apps import make_app
+from tests.deadlines import DEADLINE_S, SOON_S
 from tests.redis_server import OwnRedis
 
 SUCCESS = TaskResult("a", "SUCCESS", 0, encode_meta("a", "SUCCESS", None, now=0.0))
@@ -153,7 +154,7 @@ class Silent:
     def close(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
-        self._thread.join(5)
+        self._thread.join(DEADLINE_S)
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_redis_socket_timeout_is_how_long_an_answer_is_waited_for(silent: Silent
         with pytest.raises(BackendError, match=f"^result store {silent.url} cannot be reached: no answer in time"):
             backend.fetch(["a"])
 
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < SOON_S
     assert silent.asked == 1
 
 
@@ -235,7 +236,7 @@ def test_redis_backend_use_ssl_is_tls(tmp_path: Path) -> None:
         with opened(f"redis://127.0.0.1:{port}/0", redis_backend_use_ssl=trusted) as backend:
             writer = threading.Timer(0.05, backend.store, [[SUCCESS]])
             writer.start()
-            assert list(backend.watch(["a"], 20)) == [SUCCESS]
+            assert list(backend.watch(["a"], DEADLINE_S)) == [SUCCESS]
             writer.join()
         with (
             opened(f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=required") as backend,
@@ -265,7 +266,7 @@ def test_a_missing_password_is_named(own_redis: OwnRedis) -> None:
     own_redis.call("CONFIG", "SET", "requirepass", "right")
 
     with opened(own_redis.url) as backend, pytest.raises(BackendError, match="it wants a password"):
-        list(backend.watch(["a"], 20))
+        list(backend.watch(["a"], DEADLINE_S))
 
 
 def test_a_database_that_is_not_there_is_named(own_redis: OwnRedis) -> None:
@@ -294,7 +295,7 @@ def test_a_user_who_may_not_subscribe_is_told_so(own_redis: OwnRedis) -> None:
     own_redis.call("ACL", "SETUSER", "me", "on", ">pw", "~*", "+@all", "resetchannels")
 
     with opened(own_redis.url.replace("//", "//me:pw@")) as backend, pytest.raises(BackendError, match="widen its ACL"):
-        list(backend.watch(["a"], 20))
+        list(backend.watch(["a"], DEADLINE_S))
 
 
 def test_get_says_what_is_wrong_with_its_store(own_redis: OwnRedis) -> None:
@@ -302,7 +303,7 @@ def test_get_says_what_is_wrong_with_its_store(own_redis: OwnRedis) -> None:
     own_redis.stop()
 
     with pytest.raises(BackendError, match=f"^result store {own_redis.url} cannot be reached: Connection refused$"):
-        app.AsyncResult("a").get(timeout=20)
+        app.AsyncResult("a").get(timeout=DEADLINE_S)
     app.close()
 
 
@@ -315,7 +316,7 @@ def test_get_says_that_a_record_is_none(some_redis: OwnRedis, garbage: bytes) ->
     some_redis.call("SET", app.backend.keys.record("garbage"), garbage)
 
     with pytest.raises(BackendError, match=r"^the result of task garbage in redis://.* cannot be read") as caught:
-        app.AsyncResult("garbage").get(timeout=20)
+        app.AsyncResult("garbage").get(timeout=DEADLINE_S)
 
     assert "\n" not in str(caught.value)
     app.close()

@@ -11,6 +11,7 @@ from celery_rs.transports import Completion
 from celery_rs.transports.redis import RedisTransport
 from celery_rs.wire import Exchange, TaskResult, encode_meta
 from tests.conformance.calls import call, ids
+from tests.deadlines import DEADLINE_S
 from tests.redis_server import OwnRedis
 
 
@@ -25,7 +26,7 @@ def test_a_user_who_may_do_most_receives_and_finishes(own_redis: OwnRedis, forbi
 
     received: list[str] = []
     while len(received) < 2:
-        deliveries = consumer.receive(10, 5.0).deliveries
+        deliveries = consumer.receive(10, DEADLINE_S).deliveries
         assert deliveries, "it came within its second"
         received += ids(deliveries)
         assert set(consumer.finish([Completion(each.tag) for each in deliveries])) == {"committed"}
@@ -77,10 +78,10 @@ def test_results_come_from_a_server_that_pushes_nothing(tmp_path: Path) -> None:
         first, second = app.AsyncResult("first"), app.AsyncResult("second")
         late = threading.Timer(0.3, app.backend.store, [[done("first", 1)]])
         late.start()
-        assert first.get(timeout=5) == 1
+        assert first.get(timeout=DEADLINE_S) == 1
         late.join()
         app.backend.store([done("second", 2)])
-        assert second.get(timeout=5) == 2
+        assert second.get(timeout=DEADLINE_S) == 2
         app.close()
     finally:
         server.stop()

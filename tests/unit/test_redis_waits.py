@@ -11,7 +11,7 @@ from celery_rs.transports.redis import RedisTransport
 from celery_rs.transports.redis.consumer import RedisConsumer
 from celery_rs.transports.redis.waiting import ARMED_MOST, Waiting
 from tests.conformance.calls import call, ids
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, SOON_S, eventually
 from tests.proxy import Proxy, proxy_before
 from tests.redis_server import OwnRedis
 
@@ -34,10 +34,10 @@ class Waits:
         eventually(lambda: redis.call("CLIENT", "LIST").count(b"cmd=blmove") == len(queues))
 
     def _receive(self) -> None:
-        self.received = self.consumer.receive(1, 60.0)
+        self.received = self.consumer.receive(1, DEADLINE_S)
 
     def end(self) -> Received:
-        self._thread.join(20)
+        self._thread.join(DEADLINE_S)
         assert self.received is not None
         return self.received
 
@@ -124,7 +124,7 @@ def test_closing_ends_a_wait_in_another_thread(own_redis: OwnRedis) -> None:
     waits.consumer.close()
 
     assert waits.end().deliveries == []
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SOON_S
     assert own_redis.call("KEYS", "celery-rs.*") == []
     assert waits.consumer.receive(1, 0).deliveries == []
     waits.transport.close()

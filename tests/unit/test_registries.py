@@ -19,6 +19,7 @@ from celery_rs.transports.amqp import AmqpTransport
 from celery_rs.transports.memory import MemoryTransport
 from celery_rs.transports.redis import RedisTransport
 from celery_rs.transports.sqlite import SqliteTransport
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.mark.parametrize(
@@ -105,4 +106,4 @@ def test_an_adapter_is_loaded_when_it_is_opened():
         "assert 'sqlite3' not in sys.modules; open_transport('sqlite:///x', {}); assert 'sqlite3' in sys.modules"
     )
 
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=DEADLINE_S)

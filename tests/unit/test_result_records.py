@@ -11,6 +11,7 @@ from celery_rs import Celery, errors, states
 from celery_rs.serializers import JSON, PICKLE, pack_result, serializer, unpack_result
 from celery_rs.wire import ResultCodec, TaskResult, decode_failure, decode_meta, encode_failure, encode_meta
 from tests.apps import call, make_app
+from tests.deadlines import DEADLINE_S
 from tests.serialized import result
 
 NAMES = ("pickle", "yaml", "msgpack")
@@ -85,12 +86,12 @@ def test_a_result_is_stored_by_the_serializer_of_the_setting(name: str) -> None:
 
     raw, handle = stored(app, good)
     assert serializer(name).loads(raw)["status"] == "SUCCESS"
-    assert handle.get(timeout=5) == {"sum": 3}
+    assert handle.get(timeout=DEADLINE_S) == {"sum": 3}
 
     app, good, bad = failing(result_serializer=name, result_accept_content=[name])
     _, handle = stored(app, bad)
     with pytest.raises(ValueError, match="boom") as caught:
-        handle.get(timeout=5)
+        handle.get(timeout=DEADLINE_S)
     assert caught.value.args == ("boom", 1)
 
 
@@ -134,12 +135,12 @@ def test_what_would_end_the_program_is_not_raised() -> None:
 
 def test_results_of_another_content_type_are_refused() -> None:
     app, good, _ = failing(result_serializer="pickle", accept_content=["json", "pickle"])
-    assert stored(app, good)[1].get(timeout=5) == {"sum": 3}
+    assert stored(app, good)[1].get(timeout=DEADLINE_S) == {"sum": 3}
 
     app, good, _ = failing(result_serializer="pickle", accept_content=["pickle"], result_accept_content=["json"])
     handle = stored(app, good)[1]
     with pytest.raises(errors.ContentDisallowed, match="'application/x-python-serialize' is refused"):
-        handle.get(timeout=5)
+        handle.get(timeout=DEADLINE_S)
     for others in ([], ["no-such-serializer"]):
         with pytest.raises(errors.ImproperlyConfigured, match=r"^result_accept_content must be a list "):
             make_app(result_accept_content=others).conf.result_accept_content  # noqa: B018  (read where it is checked)
@@ -170,10 +171,10 @@ def test_a_result_is_stored_compressed_and_read_where_that_is_off() -> None:
 
     assert raw.startswith(MARK)
     assert json.loads(zlib.decompress(raw.removeprefix(MARK)))["result"] == {"sum": 3}
-    assert handle.get(timeout=5) == {"sum": 3}
+    assert handle.get(timeout=DEADLINE_S) == {"sum": 3}
     others = make_app()
     others.backend.store([TaskResult("id", "SUCCESS", 0, raw)])
-    assert others.AsyncResult("id").get(timeout=5) == {"sum": 3}
+    assert others.AsyncResult("id").get(timeout=DEADLINE_S) == {"sum": 3}
 
 
 @pytest.mark.parametrize("method", ["zlib", "bzip2", "xz", "brotli", "zstandard", "application/zstd"])

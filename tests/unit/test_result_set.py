@@ -9,6 +9,7 @@ from celery_rs import Celery, errors
 from celery_rs.results import AsyncResult, ResultSet, result_set
 from celery_rs.wire import TaskResult, encode_failure, encode_meta
 from tests.apps import call, make_app
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_callback_takes_the_values(app: Celery) -> None:
     results = ResultSet([store(app, "a", "SUCCESS", 1)])
     got: list[Any] = []
 
-    assert results.join(timeout=5, callback=lambda id, value: got.append((id, value))) == []
+    assert results.join(timeout=DEADLINE_S, callback=lambda id, value: got.append((id, value))) == []
     assert got == [("a", 1)]
 
 
@@ -74,10 +75,10 @@ def test_joining_raises_the_first_error_unless_told_not_to(app: Celery) -> None:
     results = ResultSet([store(app, "a", "SUCCESS", 1), failed(app, "b", KeyError("k"))])
 
     with pytest.raises(KeyError):
-        results.get(timeout=5)
+        results.get(timeout=DEADLINE_S)
     with pytest.raises(KeyError):
         results.maybe_throw()
-    assert isinstance(results.get(timeout=5, propagate=False)[1], KeyError)
+    assert isinstance(results.get(timeout=DEADLINE_S, propagate=False)[1], KeyError)
 
 
 def test_the_timeout_is_for_all_together(app: Celery) -> None:
@@ -96,7 +97,7 @@ def test_what_one_result_took_is_not_there_for_the_next(app: Celery, monkeypatch
     monkeypatch.setattr(result_set, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(AsyncResult, "get", slow)
 
-    ResultSet([app.AsyncResult(id) for id in "abc"]).join(timeout=3)
+    ResultSet([app.AsyncResult(id) for id in "abc"]).join(timeout=DEADLINE_S)
 
     assert given == [3.0, 1.0, 0.0]
 

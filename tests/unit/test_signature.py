@@ -10,6 +10,7 @@ import pytest
 from celery_rs import Celery, Task, errors
 from celery_rs.canvas import Signature, maybe_signature, signature
 from tests.apps import drain, make_app
+from tests.deadlines import DEADLINE_S
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_delay_and_apply_make_the_call(app: Celery, add: Any) -> None:
     result = add.s(2).delay(3)
     drain(app)
 
-    assert result.get(timeout=5) == 5
+    assert result.get(timeout=DEADLINE_S) == 5
     assert add.s(2).apply((3,)).get() == 5
 
 

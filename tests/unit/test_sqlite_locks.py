@@ -12,6 +12,7 @@ from celery_rs.transports import open_transport
 from celery_rs.transports.sqlite import Database, SqliteTransport, log
 from celery_rs.transports.sqlite.locks import Gate
 from tests.conformance.calls import call
+from tests.deadlines import DEADLINE_S
 from tests.unit.sqlite_processes import process
 
 
@@ -95,11 +96,11 @@ def test_a_thread_that_holds_the_lock_is_told_from_a_process(transport):
     def hold() -> None:
         with transport.database.transaction():
             holds.set()
-            done.wait(10)
+            done.wait(DEADLINE_S)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert holds.wait(10)
+    assert holds.wait(DEADLINE_S)
     try:
         with pytest.raises(OperationalError, match=f"another thread of this process \\({os.getpid()}\\) holds it"):
             transport.publish([call("late")], deadline=0.05)

@@ -16,6 +16,7 @@ from celery_rs.transports.sqlite import NET_S, Database, ResultTable, SqliteTran
 from celery_rs.transports.sqlite.upkeep import Upkeep
 from celery_rs.wire import ChordPart, TaskResult, supersedes
 from tests.conformance.calls import call
+from tests.deadlines import DEADLINE_S
 from tests.unit.sqlite_processes import process
 
 STATES = st.sampled_from([*sorted(states.ALL_STATES), states.REJECTED, states.IGNORED, "PROGRESS", "ÜBLICH"])
@@ -42,7 +43,7 @@ def scratch(tmp_path_factory):
     database.close()
 
 
-@settings(derandomize=True, database=None, max_examples=400, deadline=None)
+@settings(derandomize=True, database=None, max_examples=400)
 @given(records=st.lists(RECORDS, min_size=1, max_size=8))
 def test_the_statement_agrees_with_the_rule(scratch, records):
     scratch.forget(["t"])
@@ -147,7 +148,7 @@ def test_a_watch_whose_store_fails_leaves_no_socket_behind(path, backend, monkey
     monkeypatch.setattr(backend.database, "version", fail_from_now_on)
 
     with pytest.raises(BackendError):
-        list(backend.watch(["a"], 5))
+        list(backend.watch(["a"], DEADLINE_S))
 
     assert list(Path(f"{path}.d").iterdir()) == []
 
@@ -157,7 +158,7 @@ def test_many_ids_are_watched_and_fetched_together(backend):
     backend.store([TaskResult(id, "SUCCESS", 0, b"{}") for id in every])
 
     assert set(backend.fetch(every)) == set(every)
-    assert {record.task_id for record in backend.watch(every, 5)} == set(every)
+    assert {record.task_id for record in backend.watch(every, DEADLINE_S)} == set(every)
 
 
 def test_a_store_that_fails_is_named_as_a_store(backend):

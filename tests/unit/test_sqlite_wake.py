@@ -10,10 +10,11 @@ from celery_rs.transports.sqlite import NET_S, Database, SqliteTransport
 from celery_rs.transports.sqlite.wake import Doors, Ring
 from celery_rs.wire import Exchange
 from tests.conformance.calls import call, ids
+from tests.deadlines import DEADLINE_S
 from tests.unit.sqlite_processes import process
 
 NEWS = Exchange("news", "topic")
-SOON_S = NET_S / 2
+NO_NET_S = NET_S / 2
 """Less than the net takes, so that only a datagram can have done it; the median of several is compared with it."""
 
 
@@ -35,7 +36,7 @@ def idle_consumers(transport: SqliteTransport) -> int:
 
 
 def wait_until_idle(transport: SqliteTransport, count: int = 1) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE_S
     while idle_consumers(transport) < count:
         assert time.monotonic() < deadline, "nobody goes to wait"
         time.sleep(0.001)
@@ -68,7 +69,7 @@ def test_a_waiting_worker_is_woken_by_a_publish(path, transport):
             assert count == "1"
             delays.append(float(at) - started)
 
-    assert sorted(delays)[2] < SOON_S
+    assert sorted(delays)[2] < NO_NET_S
 
 
 def test_a_waiting_worker_is_woken_by_a_fact(path, transport):
@@ -135,7 +136,7 @@ def test_a_waiting_worker_learns_of_a_delayed_message_and_rises_when_it_is_due(p
         transport.publish([call("a", not_before=due)])
 
         assert waiter.hears()[1] == "1"
-        assert due <= time.time() < due + SOON_S
+        assert due <= time.time() < due + NO_NET_S
 
 
 def test_what_a_worker_gives_back_wakes_another(path, transport):
@@ -185,7 +186,7 @@ def test_a_path_too_long_for_a_socket_is_no_obstacle(tmp_path):
     waiting = threading.Timer(0.05, lambda: transport.publish([call("a")]))
     waiting.start()
 
-    received = consumer.receive(1, 20)
+    received = consumer.receive(1, DEADLINE_S)
 
     assert ids(received.deliveries) == ["a"]
     waiting.join()
@@ -266,4 +267,4 @@ while True:
             assert heard == str(number)
             delays.append(float(at) - started)
 
-    assert sorted(delays)[2] < SOON_S
+    assert sorted(delays)[2] < NO_NET_S

@@ -9,6 +9,7 @@ from celery_rs import Celery, Task, current_app, current_task, errors
 from celery_rs.app.signatures import checker
 from celery_rs.context import using_app
 from tests.apps import call, drain, make_app
+from tests.deadlines import DEADLINE_S
 
 
 def test_a_task_is_named_after_its_module_and_function() -> None:
@@ -53,7 +54,7 @@ def test_delay_sends_and_the_result_comes_back() -> None:
     result = add.delay(2, y=3)
     drain(app)
 
-    assert result.get(timeout=5) == 5
+    assert result.get(timeout=DEADLINE_S) == 5
     assert result.name == add.name
 
 

@@ -11,6 +11,7 @@ from celery_rs import Celery, Task, signals
 from celery_rs.errors import Ignore, Reject
 from celery_rs.result import allow_join_result
 from celery_rs.worker.control import WorkerState, control_command
+from tests.deadlines import DEADLINE_S
 
 app = Celery("proj", broker=os.environ["PROJ_BROKER"], backend=os.environ["PROJ_BROKER"])
 app.conf.update(json.loads(os.environ.get("PROJ_SETTINGS", "{}")))
@@ -23,7 +24,7 @@ def note(name: str) -> None:
         file.write(f"{os.getpid()} {time.time()}\n")
 
 
-def wait_for(name: str, seconds: float = 30.0) -> None:
+def wait_for(name: str, seconds: float = DEADLINE_S) -> None:
     """Block until the test makes that file."""
     deadline = time.monotonic() + seconds
     while not (FOLDER / name).exists():
@@ -40,7 +41,7 @@ def add(x: int, y: int) -> int:
 @app.task
 def asks_another(x: int, y: int) -> int:
     with allow_join_result():
-        answer: int = add.delay(x, y).get(timeout=30)
+        answer: int = add.delay(x, y).get(timeout=DEADLINE_S)
         return answer
 
 

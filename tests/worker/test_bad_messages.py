@@ -17,7 +17,7 @@ import redis
 from celery_rs.transports import DeadLetter, Outgoing, Route
 from celery_rs.wire import new_id
 from tests.conformance.worlds import REDIS_URL, WORLDS
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.messages import message
 from tests.worker.odd_messages import BURIED, FAILS, RUNS, raw_of, twice
 from tests.worker.process import Project, project_in
@@ -39,7 +39,7 @@ class Rig(NamedTuple):
         return {letter.id: letter for letter in self.project.app.transport.dead.page(limit=1_000).letters}
 
     def still_works(self) -> bool:
-        return bool(self.project.proj.add.delay(1, 1).get(timeout=10) == 2)
+        return bool(self.project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def test_an_odd_message_runs(rig: Rig, name: str) -> None:
 
     rig.push([raw_of(RUNS[name], id)])
 
-    assert rig.project.app.AsyncResult(id).get(timeout=10) == 3
+    assert rig.project.app.AsyncResult(id).get(timeout=DEADLINE_S) == 3
     assert rig.letters() == before
 
 
@@ -96,7 +96,7 @@ def test_of_a_key_that_comes_twice_the_last_counts(rig: Rig) -> None:
 
     rig.push([twice(id)])
 
-    assert rig.project.app.AsyncResult(id).get(timeout=10) == 3
+    assert rig.project.app.AsyncResult(id).get(timeout=DEADLINE_S) == 3
 
 
 @pytest.mark.parametrize("name", FAILS)
@@ -165,5 +165,5 @@ def test_random_bytes_as_envelopes_all_become_dead_letters(rig: Rig) -> None:
     rig.push([chance.randbytes(chance.randrange(200)) for _ in range(count)])
 
     # It comes after all of them, and is less work to look for than the letters.
-    assert rig.project.proj.add.delay(1, 1).get(timeout=60) == 2
+    assert rig.project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2
     eventually(lambda: queues(["celery"])["celery"].dead == before + count)

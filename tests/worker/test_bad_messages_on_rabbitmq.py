@@ -17,7 +17,7 @@ from celery_rs.transports import DeadLetter, DeadLetters
 from celery_rs.transports.amqp.topology import DEAD
 from celery_rs.wire import new_id
 from tests import rabbitmq_vhosts
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.odd_contents import BURIED, FAILS, RUNS, Content, bare
 from tests.worker.process import Project, project_in
 
@@ -61,7 +61,7 @@ class Rig:
         return self.project.app.transport.queues([DEAD])[DEAD].ready or 0
 
     def still_works(self) -> bool:
-        return bool(self.project.proj.add.delay(1, 1).get(timeout=10) == 2)
+        return bool(self.project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_an_odd_message_runs(rig: Rig, name: str) -> None:
 
     rig.push(RUNS[name].of(id))
 
-    assert rig.project.app.AsyncResult(id).get(timeout=10) == 3
+    assert rig.project.app.AsyncResult(id).get(timeout=DEADLINE_S) == 3
     assert rig.dead() == 0
 
 

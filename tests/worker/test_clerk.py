@@ -13,6 +13,7 @@ from celery_rs.errors import BackendError
 from celery_rs.wire import ChordPart, TaskResult, encode_meta
 from celery_rs.worker.pools import Clerk, Duties
 from tests.chaos.processes import children
+from tests.deadlines import DEADLINE_S
 from tests.worker.process import Project
 
 RECORDS = [TaskResult(id, "SUCCESS", 0, encode_meta(id, "SUCCESS", id, now=0.0)) for id in ("a", "b")]
@@ -185,7 +186,7 @@ def test_a_worker_whose_store_crashes_its_process_loses_no_result(project: Proje
 
     with project.worker("-c", "2", settings=settings) as worker:
         ids = [project.proj.add.delay(n, n).id for n in range(10)]
-        assert {record.task_id for record in stored.watch(ids, 30)} == set(ids)
+        assert {record.task_id for record in stored.watch(ids, DEADLINE_S)} == set(ids)
 
     assert "the process that writes there ended (exit code 7)" in project.log()
     assert len(project.lines("writers")) == 2, "one after the other"
@@ -200,11 +201,11 @@ def test_a_worker_that_can_have_no_other_writer_gives_everything_back_and_stops(
     stored = open_backend(f"sqlite:///{project.folder}/results.sqlite3", {}, expires=60)
 
     with project.worker("-c", "1", settings=settings) as worker:
-        assert list(stored.watch([project.proj.add.delay(1, 1).id], 30))
+        assert list(stored.watch([project.proj.add.delay(1, 1).id], DEADLINE_S))
         writer, family = int(project.lines("writers")[-1]), children()
         (nursery,) = (nursery for nursery in family[worker.pid] if writer in family[nursery])
         os.kill(nursery, signal.SIGKILL)
         project.proj.add.delay(2, 2)
 
-        assert worker.wait(30) == 1
+        assert worker.wait(DEADLINE_S) == 1
     assert "died: signal 9 (SIGKILL); giving everything back and stopping" in project.log()

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from celery_rs.errors import SoftTimeLimitExceeded, TimeLimitExceeded
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project
 
 
 def said(project: Project, command: str, **arguments: Any) -> Any:
     """The one worker's reply."""
-    (answer,) = project.app.control.broadcast(command, arguments, reply=True, limit=1, timeout=10) or [{}]
+    (answer,) = project.app.control.broadcast(command, arguments, reply=True, limit=1, timeout=DEADLINE_S) or [{}]
     (reply,) = answer.values()
     return reply
 
@@ -25,8 +25,8 @@ def test_shutdown_finishes_what_runs_and_ends_with_0(project: Project) -> None:
         eventually(lambda: "Warm shutdown" in project.log())
         project.let_go("last")
 
-        assert result.get(timeout=10) == "last"
-        assert worker.wait(10) == 0
+        assert result.get(timeout=DEADLINE_S) == "last"
+        assert worker.wait(DEADLINE_S) == 0
 
 
 def test_time_limits_hold_for_what_starts_afterwards(project: Project) -> None:
@@ -34,32 +34,32 @@ def test_time_limits_hold_for_what_starts_afterwards(project: Project) -> None:
         name = project.proj.hold.name
         assert said(project, "time_limit", task_name=name, soft=0.2) == {"ok": "time limits set successfully"}
         with pytest.raises(SoftTimeLimitExceeded):
-            project.proj.hold.delay("soft").get(timeout=10)
+            project.proj.hold.delay("soft").get(timeout=DEADLINE_S)
 
         said(project, "time_limit", task_name=name, hard=0.2)
         with pytest.raises(TimeLimitExceeded):
-            project.proj.hold.delay("hard").get(timeout=10)
+            project.proj.hold.delay("hard").get(timeout=DEADLINE_S)
 
         said(project, "time_limit", task_name=name)
         result = project.proj.hold.delay("free")
         project.saw("free.started")
         project.let_go("free")
-        assert result.get(timeout=10) == "free"
+        assert result.get(timeout=DEADLINE_S) == "free"
 
 
 def test_a_worker_consumes_from_a_queue_that_it_is_told_of_and_no_more_once_told_so(project: Project) -> None:
     with project.worker("-c", "1"):
         early = project.proj.add.apply_async((1, 1), queue="other")
         assert said(project, "add_consumer", queue="other") == {"ok": "add consumer other"}
-        assert early.get(timeout=10) == 2
-        assert project.proj.add.apply_async((1, 2), queue="other").get(timeout=10) == 3
-        assert project.proj.add.delay(2, 2).get(timeout=10) == 4
+        assert early.get(timeout=DEADLINE_S) == 2
+        assert project.proj.add.apply_async((1, 2), queue="other").get(timeout=DEADLINE_S) == 3
+        assert project.proj.add.delay(2, 2).get(timeout=DEADLINE_S) == 4
         assert [queue["name"] for queue in said(project, "active_queues")] == ["celery", "other"]
 
         assert said(project, "cancel_consumer", queue="other") == {"ok": "no longer consuming from other"}
         eventually(lambda: project.app.transport.queues(["other"])["other"].consumers == 0)
         project.proj.noted.apply_async(("late",), queue="other")
-        assert project.proj.add.delay(3, 3).get(timeout=10) == 6
+        assert project.proj.add.delay(3, 3).get(timeout=DEADLINE_S) == 6
         assert [queue["name"] for queue in said(project, "active_queues")] == ["celery"]
         assert project.app.transport.queues(["other"])["other"].ready == 1
     assert project.lines("late") == []
@@ -69,7 +69,7 @@ def test_a_queue_of_a_topic_exchange_can_be_added(project: Project) -> None:
     with project.worker("-c", "1"):
         said(project, "add_consumer", queue="t", exchange="e", exchange_type="topic", routing_key="a.*", expires=60)
         eventually(lambda: project.app.transport.queues(["t"])["t"].consumers == 1)
-        assert project.proj.add.apply_async((1, 1), exchange="e", routing_key="a.b").get(timeout=10) == 2
+        assert project.proj.add.apply_async((1, 1), exchange="e", routing_key="a.b").get(timeout=DEADLINE_S) == 2
 
 
 def test_a_queue_can_be_added_while_every_slot_is_taken(project: Project) -> None:
@@ -81,7 +81,7 @@ def test_a_queue_can_be_added_while_every_slot_is_taken(project: Project) -> Non
         eventually(lambda: project.app.transport.queues(["other"])["other"].consumers == 1)
         project.let_go("busy")
 
-        assert project.proj.add.apply_async((1, 1), queue="other").get(timeout=10) == 2
+        assert project.proj.add.apply_async((1, 1), queue="other").get(timeout=DEADLINE_S) == 2
 
 
 def test_the_pool_grows_and_shrinks(project: Project) -> None:
@@ -92,7 +92,7 @@ def test_the_pool_grows_and_shrinks(project: Project) -> None:
         project.saw("two.started")  # at the same time
         project.let_go("one")
         project.let_go("two")
-        assert [result.get(timeout=10) for result in results] == ["one", "two"]
+        assert [result.get(timeout=DEADLINE_S) for result in results] == ["one", "two"]
 
         assert said(project, "pool_shrink") == {"ok": "pool will shrink"}
         eventually(lambda: len(said(project, "stats")["pool"]["processes"]) == 1)
@@ -148,4 +148,4 @@ def test_a_receiver_that_hangs_is_named_while_it_does(project: Project) -> None:
         eventually(lambda: "the worker has waited over 1 s" in project.log())
         assert "hear_slowly" in project.log()
         project.let_go("heard")
-        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+        assert project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2

@@ -8,17 +8,16 @@ from typing import Any
 import pytest
 
 from celery_rs.events import Receiver
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project
 
-SOON_S = 20.0
 QUIET = ("-c", "1", "--without-heartbeat")
 
 
 def until(receiver: Receiver, last: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
     """All events up to that one, which is the last."""
     heard: list[dict[str, Any]] = []
-    for event in receiver.itercapture(timeout=SOON_S, wakeup=False):
+    for event in receiver.itercapture(timeout=DEADLINE_S, wakeup=False):
         heard.append(event)
         if last(event):
             return heard
@@ -143,7 +142,7 @@ def test_a_task_sends_events_of_its_own_through_its_worker(project: Project, poo
     with project.app.events.Receiver() as receiver, project.worker("-P", pool, *QUIET) as worker:
         result = project.proj.telling.delay(3)
         progress = life_of(receiver, result.id, "task-progress")
-        assert result.get(timeout=SOON_S) == 3
+        assert result.get(timeout=DEADLINE_S) == 3
 
     (event,) = progress
     assert (event["done"], event["hostname"]) == (3, "celery@w1")
@@ -152,19 +151,19 @@ def test_a_task_sends_events_of_its_own_through_its_worker(project: Project, poo
 
 def test_events_of_tasks_are_switched_on_and_off_by_command(project: Project) -> None:
     def said(command: str) -> Any:
-        (answer,) = project.app.control.broadcast(command, reply=True, limit=1, timeout=SOON_S) or [{}]
+        (answer,) = project.app.control.broadcast(command, reply=True, limit=1, timeout=DEADLINE_S) or [{}]
         (reply,) = answer.values()
         return reply
 
     with project.app.events.Receiver() as receiver, project.worker(*QUIET):
-        project.proj.add.delay(1, 1).get(timeout=SOON_S)
+        project.proj.add.delay(1, 1).get(timeout=DEADLINE_S)
         assert said("enable_events") == {"ok": "task events enabled"}
         second = project.proj.add.delay(1, 2)
         heard = until(receiver, lambda event: event["type"] == "task-succeeded")
         assert {event.get("uuid") for event in heard} == {second.id}
 
         assert said("disable_events") == {"ok": "task events disabled"}
-        project.proj.add.delay(1, 3).get(timeout=SOON_S)
+        project.proj.add.delay(1, 3).get(timeout=DEADLINE_S)
         assert said("heartbeat") is None
         assert types(until(receiver, lambda event: True)) == ["worker-heartbeat"]
 
@@ -172,7 +171,7 @@ def test_events_of_tasks_are_switched_on_and_off_by_command(project: Project) ->
 def test_monitors_that_nobody_is_cost_no_row(project: Project) -> None:
     """Without a subscription the embedded broker writes nothing."""
     with project.worker("-E", "-c", "1", "--heartbeat-interval", "0.05"):
-        project.proj.add.delay(1, 1).get(timeout=SOON_S)
+        project.proj.add.delay(1, 1).get(timeout=DEADLINE_S)
         eventually(lambda: project.app.transport.queues(["celery"])["celery"].ready == 0)
 
         assert project.app.transport.database.read("SELECT count(*) FROM broadcasts") == [(0,)]

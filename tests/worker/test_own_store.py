@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from celery_rs.errors import BackendError
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project
 
 TASKS = 20
@@ -30,7 +30,9 @@ def send(project: Project) -> Sequence[str]:
 
 def stored(project: Project, ids: Sequence[str]) -> None:
     """All of them come, and each task has run once."""
-    assert [project.app.AsyncResult(id).get(timeout=30) for id in ids] == [f"ran {number}" for number in range(TASKS)]
+    assert [project.app.AsyncResult(id).get(timeout=DEADLINE_S) for id in ids] == [
+        f"ran {number}" for number in range(TASKS)
+    ]
     assert all(len(project.lines(f"ran {number}")) == 1 for number in range(TASKS))
 
 
@@ -71,7 +73,7 @@ def test_a_result_that_the_store_always_refuses_holds_up_no_other(project: Proje
         stored(project, send(project))
 
         with pytest.raises(BackendError, match=r"OddValues.store_result\(\) failed with ValueError: never that"):
-            poison.get(timeout=30)
+            poison.get(timeout=DEADLINE_S)
     assert len(project.lines("poison")) == 1
 
 
@@ -83,4 +85,4 @@ def test_a_worker_that_is_killed_while_the_store_hangs(project: Project) -> None
     (project.folder / "hang").unlink()
 
     with working(project, late=True):
-        assert [project.app.AsyncResult(id).get(timeout=60) for id in ids] == [f"ran {n}" for n in range(TASKS)]
+        assert [project.app.AsyncResult(id).get(timeout=DEADLINE_S) for id in ids] == [f"ran {n}" for n in range(TASKS)]

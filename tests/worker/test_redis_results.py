@@ -22,7 +22,7 @@ def test_records_are_stored_in_the_step_that_ends_their_tasks(
     chosen = {"result_backend": own_redis.url, **accepts, **settings}
     with OurProject(tmp_path / "ours", own_redis.url, chosen) as ours:
         ours.worker("-c", "1")
-        said = ours.python("say([sent.get(timeout=40) for sent in [proj.add.delay(n, 1) for n in range(20)]])")
+        said = ours.python("say([sent.get(timeout=DEADLINE_S) for sent in [proj.add.delay(n, 1) for n in range(20)]])")
 
     assert said == list(range(1, 21))
     assert own_redis.call("SCRIPT", "EXISTS", Script.STORE.sha) == [apart]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import DEADLINE_S
 from tests.worker.process import Project
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "control_replies.json"
 RECORDED: list[dict[str, Any]] = json.loads(FIXTURE.read_text())["replies"]
-SOON_S = 20.0
 
 TASKS = {"wr_app.add": "tests.worker.proj.add"}
 OURS_ON_PURPOSE = {
@@ -36,7 +36,7 @@ def recorded(method: str, **arguments: Any) -> Any:
 
 def said(project: Project, method: str, **arguments: Any) -> Any:
     """The one worker's reply."""
-    (answer,) = project.app.control.broadcast(method, arguments, reply=True, limit=1, timeout=SOON_S) or [{}]
+    (answer,) = project.app.control.broadcast(method, arguments, reply=True, limit=1, timeout=DEADLINE_S) or [{}]
     (reply,) = answer.values()
     return reply
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from celery_rs.errors import TaskRevokedError
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project
 
 pools = pytest.mark.parametrize("pool", ["prefork", "solo"])
@@ -15,7 +15,7 @@ pools = pytest.mark.parametrize("pool", ["prefork", "solo"])
 
 def revoked(result: object) -> None:
     with pytest.raises(TaskRevokedError):
-        result.get(timeout=10)  # type: ignore[attr-defined]
+        result.get(timeout=DEADLINE_S)  # type: ignore[attr-defined]
 
 
 @pools
@@ -25,7 +25,7 @@ def test_a_task_revoked_while_no_worker_runs_is_revoked_at_once_and_never_starts
     revoked(result)
 
     with project.worker("-c", "1", "-P", pool):
-        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+        assert project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2
         (queued,) = [project.app.transport.queues(["celery"])["celery"]]
         assert queued.ready == 0
 
@@ -47,7 +47,7 @@ def test_queued_handed_over_and_parked_tasks_never_start_once_revoked(project: P
             revoked(result)
         project.let_go("front")
 
-        assert (running.get(timeout=10), kept.get(timeout=10)) == ("front", 2)
+        assert (running.get(timeout=DEADLINE_S), kept.get(timeout=DEADLINE_S)) == ("front", 2)
     assert project.lines("behind") == []
 
 
@@ -73,7 +73,7 @@ def test_revoking_what_runs_lets_it_run_and_keeps_its_result(project: Project) -
         assert list(answer.values()) == [{"ok": f"tasks {{{result.id!r}}} flagged as revoked"}]
         project.let_go("on")
 
-        assert result.get(timeout=10) == "on"
+        assert result.get(timeout=DEADLINE_S) == "on"
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -87,11 +87,11 @@ def test_terminate_ends_the_task_that_runs_and_no_other(project: Project, late: 
         (answer,) = project.app.control.terminate(victim.id, signal="SIGKILL", reply=True, limit=1)
         assert list(answer.values()) == [{"ok": f"terminate: {victim.id}"}]
         with pytest.raises(TaskRevokedError, match="terminated"):
-            victim.get(timeout=10)
+            victim.get(timeout=DEADLINE_S)
         project.let_go("other")
 
-        assert other.get(timeout=10) == "other"
-        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+        assert other.get(timeout=DEADLINE_S) == "other"
+        assert project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2
     assert len(project.lines("victim.started")) == 1
     assert project.lines("victim.ended") == []
     assert f"Terminating {victim.id} (SIGKILL)" in project.log()
@@ -152,7 +152,7 @@ def test_the_state_file_keeps_what_was_revoked_for_the_next_worker(project: Proj
     with project.worker("-c", "1", "--statedb", str(state), name="first") as worker:
         project.app.control.revoke("one-id", destination=None, reply=True, limit=1)
         worker.terminate()
-        assert worker.wait(10) == 0
+        assert worker.wait(DEADLINE_S) == 0
     assert list(json.loads(state.read_text())["revoked"]) == ["one-id"]
     forget_revoking(project, "one-id")
 
@@ -169,7 +169,7 @@ def test_the_setting_names_the_state_file_too(project: Project) -> None:
     with project.worker("-c", "1", f"worker.state_db={project.folder}/%n.state") as worker:
         project.app.control.revoke("one-id", reply=True, limit=1)
         worker.terminate()
-        worker.wait(10)
+        worker.wait(DEADLINE_S)
 
     assert list(json.loads((project.folder / "celery.state").read_text())["revoked"]) == ["one-id"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from celery_rs.errors import WorkerLostError
 from celery_rs.transports import QueueInfo
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project
 
 pools = pytest.mark.parametrize("pool", ["prefork", "solo"])
@@ -29,7 +29,7 @@ def test_a_warm_shutdown_finishes_what_runs_and_returns_the_rest(project: Projec
         eventually(lambda: counts(project).ready == 3)
         project.let_go("running")
 
-        assert worker.wait(10) == 0
+        assert worker.wait(DEADLINE_S) == 0
     assert running.get(timeout=1) == "running"
     assert {result.state for result in waiting} == {"PENDING"}
     assert "Warm shutdown" in project.log()
@@ -42,16 +42,16 @@ def test_what_a_warm_shutdown_returned_runs_elsewhere(project: Project) -> None:
         waiting = [project.proj.add.delay(n, n) for n in range(3)]
         worker.send_signal(signal.SIGTERM)
         with project.worker("-c", "1", name="second"):
-            assert [result.get(timeout=10) for result in waiting] == [0, 2, 4]
+            assert [result.get(timeout=DEADLINE_S) for result in waiting] == [0, 2, 4]
         project.let_go("running")
-        worker.wait(10)
+        worker.wait(DEADLINE_S)
 
 
 def test_interrupt_is_warm_with_exit_code_1(project: Project) -> None:
     with project.worker("-c", "1") as worker:
         worker.send_signal(signal.SIGINT)
 
-        assert worker.wait(10) == 1
+        assert worker.wait(DEADLINE_S) == 1
 
 
 def test_a_cold_shutdown_returns_late_work_at_once(project: Project) -> None:
@@ -61,7 +61,7 @@ def test_a_cold_shutdown_returns_late_work_at_once(project: Project) -> None:
 
         worker.send_signal(signal.SIGQUIT)
 
-        assert worker.wait(10) == 1
+        assert worker.wait(DEADLINE_S) == 1
     found = project.app.transport.find(result.id)
     assert found is not None
     assert (found.state, found.crashes) == ("ready", 0)
@@ -73,7 +73,7 @@ def test_a_cold_shutdown_tells_the_caller_of_early_work(project: Project) -> Non
         result = project.proj.hold.delay("cold")
         project.saw("cold.started")
         worker.send_signal(signal.SIGQUIT)
-        worker.wait(10)
+        worker.wait(DEADLINE_S)
 
     with pytest.raises(WorkerLostError):
         result.get(timeout=1)
@@ -87,7 +87,7 @@ def test_what_a_killed_worker_held_is_taken_over_at_once(project: Project) -> No
         worker.kill()
         worker.wait()
         with project.worker("-c", "1", name="second"):
-            assert [result.get(timeout=10) for result in waiting] == [0, 2, 4, 6, 8]
+            assert [result.get(timeout=DEADLINE_S) for result in waiting] == [0, 2, 4, 6, 8]
 
 
 @pools
@@ -102,7 +102,7 @@ def test_late_work_of_a_killed_worker_runs_again_with_a_crash_mark(project: Proj
             project.saw("late.started", 2)
             assert project.app.transport.find(result.id).crashes == 1
             project.let_go("late")
-            assert result.get(timeout=10) == "late"
+            assert result.get(timeout=DEADLINE_S) == "late"
 
     assert len(project.lines("late.started")) == 2
 
@@ -119,7 +119,7 @@ def test_early_work_of_a_killed_worker_becomes_a_failure_never_silence(project: 
             project.worker("-c", "1", name="second"),
             pytest.raises(WorkerLostError, match="the worker that ran it died"),
         ):
-            result.get(timeout=10)
+            result.get(timeout=DEADLINE_S)
 
     assert len(project.lines("early.started")) == 1
 
@@ -135,7 +135,7 @@ def test_a_stopped_worker_keeps_its_work_and_finishes_it_once(project: Project) 
         eventually(lambda: any(result.ready() for result in results))
         worker.send_signal(signal.SIGCONT)
 
-        assert sorted(result.get(timeout=10) for result in results) == ["held0", "held1"]
+        assert sorted(result.get(timeout=DEADLINE_S) for result in results) == ["held0", "held1"]
     assert [len(project.lines(f"held{n}.started")) for n in range(2)] == [1, 1]
 
 
@@ -165,7 +165,7 @@ def test_a_worker_whose_nursery_dies_gives_everything_back_and_stops(project: Pr
 
         os.kill(nursery, signal.SIGKILL)
 
-        assert worker.wait(10) == 1
+        assert worker.wait(DEADLINE_S) == 1
     with pytest.raises(WorkerLostError, match="nursery"):
         running.get(timeout=1)
     assert {result.state for result in waiting} == {"PENDING"}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 
 PROJECT = {
     "__init__.py": "",
@@ -52,10 +52,10 @@ def test_packages_are_searched_and_the_loader_hears_of_everything(tmp_path: Path
     try:
         eventually(lambda: worker.poll() is not None or (notes.exists() and "process" in notes.read_text()))
         call = [*command, "call", "proj.orders.tasks.ship", "-a", "[7]"]
-        subprocess.run(call, cwd=tmp_path, env=clean, check=True, capture_output=True, timeout=60)
+        subprocess.run(call, cwd=tmp_path, env=clean, check=True, capture_output=True, timeout=DEADLINE_S)
         eventually(lambda: worker.poll() is not None or "after" in notes.read_text())
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(30) == 0, (tmp_path / "log").read_text()
+        assert worker.wait(DEADLINE_S) == 0, (tmp_path / "log").read_text()
     finally:
         worker.kill()
         worker.wait()

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.deadlines import eventually
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project
 
 HOOKED = ("-I", "tests.worker.hooked")
@@ -18,10 +18,10 @@ def life(project: Project) -> list[str]:
 
 def test_a_worker_tells_of_its_life_in_order(project: Project) -> None:
     with project.worker("-c", "1", *HOOKED) as worker:
-        project.proj.add.delay(1, 1).get(timeout=10)
+        project.proj.add.delay(1, 1).get(timeout=DEADLINE_S)
         node = life(project)[0].split()[1]
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(10) == 0
+        assert worker.wait(DEADLINE_S) == 0
 
     here = [line.partition(" ")[2] for line in project.lines("life") if line.startswith(f"{worker.pid} ")]
     assert here == [
@@ -39,7 +39,7 @@ def test_each_process_tells_of_its_beginning_and_end_and_has_what_worker_init_lo
     with project.worker("-c", "2", *HOOKED) as worker:
         eventually(lambda: sum("worker_process_init" in line for line in life(project)) == 2)
         worker.send_signal(signal.SIGTERM)
-        worker.wait(10)
+        worker.wait(DEADLINE_S)
 
     told = [line.split() for line in project.lines("life")]
     began = {pid: words for pid, name, *words in told if name == "worker_process_init"}
@@ -53,9 +53,9 @@ def test_each_process_tells_of_its_beginning_and_end_and_has_what_worker_init_lo
 
 def test_a_solo_worker_tells_that_its_process_begins_and_ends(project: Project) -> None:
     with project.worker("-P", "solo", *HOOKED) as worker:
-        project.proj.add.delay(1, 1).get(timeout=10)
+        project.proj.add.delay(1, 1).get(timeout=DEADLINE_S)
         worker.send_signal(signal.SIGINT)
-        assert worker.wait(10) == 1
+        assert worker.wait(DEADLINE_S) == 1
 
     told = life(project)
     assert sum("worker_process_init" in line for line in told) == 1
@@ -67,7 +67,7 @@ def test_a_receiver_that_hangs_costs_its_process_and_no_more(project: Project, m
     monkeypatch.setenv("PROJ_HANGS", "1")
 
     with project.worker("-c", "1", *HOOKED, settings={"worker_proc_alive_timeout": 0.5}):
-        assert project.proj.add.delay(1, 1).get(timeout=20) == 2
+        assert project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2
 
     assert "is starting for too long; it is killed" in project.log()
     assert len(project.lines("hung")) == 1
@@ -79,7 +79,7 @@ def test_the_stacks_of_all_threads_are_printed_on_request(project: Project) -> N
         eventually(lambda: "receiver\n====" in project.log())
         eventually(lambda: "MainThread\n====" in project.log())
 
-        assert project.proj.add.delay(1, 1).get(timeout=10) == 2
+        assert project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2
     assert "worker/loop.py" in project.log()
 
 
@@ -92,11 +92,11 @@ def test_hangup_starts_a_worker_anew_in_the_same_process(project: Project) -> No
         project.let_go("running")
         eventually(lambda: project.log().count(" ready.") == 2)
 
-        assert running.get(timeout=10) == "running"
-        assert project.proj.add.delay(2, 2).get(timeout=10) == 4
+        assert running.get(timeout=DEADLINE_S) == "running"
+        assert project.proj.add.delay(2, 2).get(timeout=DEADLINE_S) == 4
         assert worker.poll() is None
         os.kill(worker.pid, signal.SIGTERM)
-        assert worker.wait(10) == 0
+        assert worker.wait(DEADLINE_S) == 0
 
 
 def test_hangups_that_come_while_a_worker_restarts_do_not_kill_it(project: Project) -> None:
@@ -110,4 +110,4 @@ def test_hangups_that_come_while_a_worker_restarts_do_not_kill_it(project: Proje
         eventually(hang_up)
 
         assert worker.poll() is None
-        assert project.proj.add.delay(2, 2).get(timeout=20) == 4
+        assert project.proj.add.delay(2, 2).get(timeout=DEADLINE_S) == 4

@@ -7,7 +7,7 @@ from shop import add, app, fail, later, parent, spawn
 
 def told(call):
     """Everything that is known of it once it is ready."""
-    call.get(timeout=60, propagate=False)
+    call.get(timeout=120, propagate=False)
     value = call.result
     error = [type(value).__name__, list(value.args)] if isinstance(value, Exception) else None
     return {
@@ -32,16 +32,16 @@ seen = {
 unknown = app.AsyncResult("unknown")
 seen["unknown"] = [unknown.state, unknown.result, app.backend.get_state("unknown")]
 gone = add.delay(3, 4)
-gone.get(timeout=60)
+gone.get(timeout=120)
 gone.forget()
 seen["forgotten"] = app.AsyncResult(gone.id).state
 app.backend.mark_as_done("by hand", 42)
 app.backend.store_result("progress", {"done": 3}, "PROGRESS")
-seen["by hand"] = [app.AsyncResult("by hand").get(timeout=60), app.AsyncResult("progress").info]
-seen["waited for"] = app.backend.wait_for("by hand", timeout=60)["result"]
+seen["by hand"] = [app.AsyncResult("by hand").get(timeout=120), app.AsyncResult("progress").info]
+seen["waited for"] = app.backend.wait_for("by hand", timeout=120)["result"]
 if "Whole" not in app.conf.result_backend:
     calls = [add.delay(1, n) for n in range(3)]
     group = app.GroupResult("group", calls)
     group.save()
-    seen["group"] = app.GroupResult.restore("group").get(timeout=60)
+    seen["group"] = app.GroupResult.restore("group").get(timeout=120)
 print(json.dumps(seen))

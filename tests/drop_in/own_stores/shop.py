@@ -35,7 +35,7 @@ def later(self):
 @app.task(bind=True)
 def parent(self):
     self.update_state(state="PROGRESS", meta={"done": 1})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (state := app.backend.get_state(self.request.id)) != "PROGRESS" and time.monotonic() < deadline:
         time.sleep(0.01)
     return [state, app.backend.get_result(self.request.id)]

@@ -21,7 +21,7 @@ def call(task, *args, task_id, **options):
 
 def seen(result):
     try:
-        value = result.get(timeout=30)
+        value = result.get(timeout=120)
     except TimeoutError:
         return {"state": "never"}
     except Exception as error:

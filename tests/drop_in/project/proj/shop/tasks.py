@@ -70,7 +70,7 @@ def pack(self, parts, until):
     for done in range(parts):
         self.update_state(state="PROGRESS", meta={"done": done + 1, "of": parts})
     # The client has seen the progress once this file is there.
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             open(until).close()

@@ -10,7 +10,7 @@ from django.db import transaction
 from shop.models import Order
 from shop.tasks import add, fail, finds_open, place, stubborn
 
-SECONDS = 60
+SECONDS = 120
 
 
 class Roll(Exception):
