@@ -17,7 +17,7 @@ from tests.redis_server import own_redis, some_redis
 __all__ = ["breakable_rabbitmq", "own_rabbitmq", "own_redis", "some_rabbitmq", "some_redis"]
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
