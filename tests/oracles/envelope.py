@@ -26,15 +26,17 @@ def open_envelope(raw: bytes) -> dict[str, Any]:
     route = properties.get("delivery_info")
     route = route if isinstance(route, dict) else {}
     hard_limit, soft_limit = limits(headers.get("timelimit"))
+    eta, expires = time(headers.get("eta")), time(headers.get("expires"))
     content = body(expect(text(envelope.get("body")), str), text(properties.get("body_encoding")))
     return {
         "id": expect(text(headers.get("id")), str),
         "task": expect(text(headers.get("task")), str),
-        "eta": time(headers.get("eta")),
-        "expires": time(headers.get("expires")),
+        "eta": eta,
+        "expires": expires,
         "retries": integer(headers.get("retries")),
         "soft_limit": soft_limit,
         "hard_limit": hard_limit,
+        "is_timed": any(value is not None for value in (eta, expires, soft_limit, hard_limit)),
         "priority": integer(properties.get("priority")),
         "ignore_result": flag(headers.get("ignore_result")),
         "group": text(headers.get("group")),
