@@ -13,7 +13,7 @@ from celery_rs.errors import BackendError
 from celery_rs.wire import ChordPart, TaskResult, encode_meta
 from celery_rs.worker.pools import Clerk, Duties
 from tests.chaos.processes import children
-from tests.deadlines import DEADLINE_S
+from tests.deadlines import DEADLINE_S, eventually
 from tests.worker.process import Project
 
 RECORDS = [TaskResult(id, "SUCCESS", 0, encode_meta(id, "SUCCESS", id, now=0.0)) for id in ("a", "b")]
@@ -205,6 +205,7 @@ def test_a_worker_that_can_have_no_other_writer_gives_everything_back_and_stops(
         writer, family = int(project.lines("writers")[-1]), children()
         (nursery,) = (nursery for nursery in family[worker.pid] if writer in family[nursery])
         os.kill(nursery, signal.SIGKILL)
+        eventually(lambda: writer not in children()[nursery])  # or it would write what comes next
         project.proj.add.delay(2, 2)
 
         assert worker.wait(DEADLINE_S) == 1
