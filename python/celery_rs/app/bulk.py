@@ -72,7 +72,8 @@ def _call(app: "Celery", given: Any, options: Mapping[str, Any]) -> Call:
         if not isinstance(given, Mapping):
             raise TypeError(f"a call must be a signature or (task, args, kwargs, options), got {given!r}")
         given = Signature.from_dict(given, app=app)
-    return Call(given.known_task(), given.task, *given.merged((), options))
+    args, kwargs, merged = given.merged((), options)
+    return Call(given.known_task(), given.task, args, kwargs, merged)
 
 
 def _signed(app: "Celery", task: Any, args: Any = (), kwargs: Any = None, options: Any = None) -> Signature[Any]:
