@@ -3,6 +3,8 @@
 # the stamps are in .make/. What must be on the machine: Python 3.11 or newer, Rust, a C linker; scripts/preflight says which is missing.
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
+# Tests and benchmarks start thousands of interpreters, each of which would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
