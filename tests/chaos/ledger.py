@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-UNAWARE_S = 3.0
-"""A worker that was stopped learns what it has lost within so many seconds."""
+UNAWARE_S = 10.0
+"""A worker that was stopped learns what it has lost within so many seconds, on a slow machine too."""
 UNWRITTEN_S = 1.0
 """What had ended so shortly before the stop may not have been written."""
 
