@@ -189,8 +189,8 @@ class RedisConsumer:
             ours.setdefault(completion.tag, completion)
         happened = self._finish(ours) if ours else ours.keys()
         if len(happened) == len(batch):
-            all_of_it: list[Verdict] = ["committed"] * len(batch)
-            return all_of_it
+            verdicts: list[Verdict] = ["committed"] * len(batch)
+            return verdicts
         return [
             "committed" if completion.tag in happened and completion is ours[completion.tag] else "lost"
             for completion in batch
