@@ -10,7 +10,7 @@ from celery_rs.worker.lifecycle import Lifecycle, Phase
 from celery_rs.worker.parking import Parking
 from celery_rs.worker.policy import Policy, policy_of
 from celery_rs.worker.pools import Running
-from celery_rs.worker.runtimes import BATCH_MOST, Runtimes
+from celery_rs.worker.runtimes import BATCH_MOST, UNKNOWN_MOST, Runtimes
 from celery_rs.worker.settlement import of_end, of_loss
 from celery_rs.worker.window import MOST_ASKED, Window
 from tests.apps import make_app
@@ -215,15 +215,45 @@ def test_a_child_gets_about_five_milliseconds_of_work(runtime: float, batch: int
     assert runtimes.batch("proj.add") == batch
 
 
-def test_others_fit_into_a_batch_if_they_are_known_and_as_short() -> None:
-    runtimes = Runtimes()
-    runtimes.observe([("proj.add", 0.001)] * 20 + [("proj.mul", 0.0005)] * 20 + [("proj.slow", 0.002)] * 20)
-    batch = runtimes.batch("proj.add")
+def test_an_unknown_task_is_taken_to_be_like_others_when_they_first_ran() -> None:
+    short, long = Runtimes(), Runtimes()
+    short.observe((f"proj.short{number}", 0.001) for number in range(20))
+    long.observe((f"proj.long{number}", 0.1) for number in range(20))
+    long.observe([("proj.long0", 0.001)] * 200)
 
-    assert runtimes.fits(batch, "proj.mul")
-    assert not runtimes.fits(batch, "proj.slow")
-    assert not runtimes.fits(batch, "proj.unknown")
-    assert not runtimes.fits(1, "proj.mul")
+    assert short.batch("proj.unknown") == 5
+    assert long.batch("proj.unknown") == 1
+
+
+def test_unknown_tasks_go_a_few_at_a_time_however_short_others_were() -> None:
+    runtimes = Runtimes()
+    runtimes.observe((f"proj.noop{number}", 0.00001) for number in range(20))
+
+    assert runtimes.batch("proj.unknown") == UNKNOWN_MOST
+
+
+def test_others_may_join_a_batch_if_they_are_as_short() -> None:
+    runtimes = Runtimes()
+    runtimes.observe([("proj.add", 0.001)] * 20 + [("proj.mul", 0.0005)] * 20 + [("proj.long", 0.1)] * 20)
+    may_join = runtimes.company(runtimes.batch("proj.add"))
+
+    assert [may_join("proj.mul") for _ in range(20)] == [True] * 20
+    assert not may_join("proj.long")
+
+
+def test_slower_ones_prolong_a_batch_by_no_more_than_it_takes() -> None:
+    runtimes = Runtimes()
+    runtimes.observe([("proj.add", 0.0001)] * 20 + [("proj.slower", 0.0025)] * 20)
+    may_join = runtimes.company(runtimes.batch("proj.add"))
+
+    assert [may_join("proj.slower") for _ in range(4)] == [True, True, False, False]
+
+
+def test_a_task_that_goes_alone_has_no_company() -> None:
+    runtimes = Runtimes()
+    runtimes.observe([("proj.add", 0.001)] * 20)
+
+    assert not runtimes.company(1)("proj.add")
 
 
 def test_a_task_that_becomes_short_gets_larger_batches_again() -> None:

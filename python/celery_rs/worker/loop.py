@@ -221,8 +221,8 @@ class Loop:
             room = self.pool.room(batch=batch)
             if room <= 0:
                 return
-            # More of the same task, and others that are as short: one that is slower would hold it up.
-            entries = self.dispatcher.take(room, task, partial(self._runtimes.fits, batch))
+            # More of the same task, and others that are about as short: slower ones would hold it up.
+            entries = self.dispatcher.take(room, task, self._runtimes.company(batch))
             jobs = []
             for entry in entries:
                 if entry.has_limits:
