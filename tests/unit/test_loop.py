@@ -132,7 +132,7 @@ class World:
         return lambda: self.box.post(event)
 
     def bring(self, *deliveries: Delivery) -> Callable[[], object]:
-        return self.post(Delivered(deliveries, ()))
+        return self.post(Delivered(deliveries, (), len(deliveries)))
 
     def let_pass(self, seconds: float) -> Callable[[], object]:
         def step() -> None:
@@ -357,7 +357,7 @@ def test_what_was_lost_is_not_started(world: World) -> None:
     world.play(
         world.bring(delivery(tag="a.1.1"), delivery(tag="a.1.2")),
         world.pool.start,
-        world.post(Delivered((), ["a.1.2"])),
+        world.post(Delivered((), ["a.1.2"], 1)),
         world.pool.finish,
         world.pool.start,
     )
@@ -381,7 +381,7 @@ def test_a_rate_that_is_lifted_frees_what_waits_for_it(world: World) -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [Delivered([delivery("proj.gone", tag="a.1.1")], ()), Orphaned([delivery(tag="a.1.1")])],
+    [Delivered([delivery("proj.gone", tag="a.1.1")], (), 1), Orphaned([delivery(tag="a.1.1")])],
     ids=["a dead letter", "an orphan"],
 )
 def test_what_ends_without_a_run_counts_as_in_hand_until_it_is_settled(world: World, event: Event) -> None:

@@ -64,7 +64,7 @@ def test_an_allowance_that_knows_nothing_of_the_last_delivery_is_void(
     (one,) = received = [delivery()]
     receiver.allow(1, handled=0)
     consumer.answers.put(Received(received))
-    eventually(lambda: box.take() == [Delivered([one], ())])
+    eventually(lambda: box.take() == [Delivered([one], (), 1)])
 
     receiver.allow(9, handled=0)
     assert consumer.asked.acquire(timeout=DEADLINE_S)
@@ -81,7 +81,7 @@ def test_a_broker_that_fails_is_asked_again(receiver: Receiver, consumer: FakeCo
 
     receiver.allow(3, handled=0)
 
-    eventually(lambda: box.take() == [Delivered((), ["lost"])])
+    eventually(lambda: box.take() == [Delivered((), ["lost"], 3)])
     assert consumer.limits == [3, 3]
 
 

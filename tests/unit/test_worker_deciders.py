@@ -12,14 +12,14 @@ from celery_rs.worker.policy import Policy, policy_of
 from celery_rs.worker.pools import Running
 from celery_rs.worker.runtimes import BATCH_MOST, UNKNOWN_MOST, Runtimes
 from celery_rs.worker.settlement import of_end, of_loss
-from celery_rs.worker.window import MOST_ASKED, Window
+from celery_rs.worker.window import GATHER_S, MOST_ASKED, Window
 from tests.apps import make_app
 
 
 def test_a_new_window_is_the_free_slots() -> None:
     window = Window(slots=4, multiplier=None)
 
-    assert [window.open(in_hand) for in_hand in (0, 3, 4)] == [4, 1, 0]
+    assert [window.open(in_hand, now=0.0) for in_hand in (0, 3, 4)] == [4, 1, 0]
 
 
 def test_the_window_doubles_while_tasks_are_short() -> None:
@@ -50,7 +50,7 @@ def test_the_window_falls_back_to_the_slots_when_tasks_are_long() -> None:
 
 
 def test_an_explicit_multiplier_has_its_bounds() -> None:
-    assert Window(slots=4, multiplier=10**30).open(0) == MOST_ASKED
+    assert Window(slots=4, multiplier=10**30).open(0, now=0.0) == MOST_ASKED
 
 
 def test_an_explicit_multiplier_is_obeyed() -> None:
@@ -63,13 +63,40 @@ def test_an_explicit_multiplier_is_obeyed() -> None:
 def test_a_large_window_waits_for_a_worthwhile_batch() -> None:
     window = Window(slots=25, multiplier=4)
 
-    assert [window.open(in_hand) for in_hand in (99, 76, 75)] == [0, 0, 25]
+    assert [window.open(in_hand, now=0.0) for in_hand in (99, 76, 75)] == [0, 0, 25]
 
 
 def test_a_slot_that_has_nothing_to_do_is_worth_a_fetch_of_its_own() -> None:
     window = Window(slots=8, multiplier=None)
 
-    assert [window.open(in_hand) for in_hand in (8, 7, 6)] == [0, 1, 2]
+    assert [window.open(in_hand, now=0.0) for in_hand in (8, 7, 6)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("came", "in_hand", "opens"),
+    [
+        pytest.param(1, 1, 0, id="a lone one is being worked on"),
+        pytest.param(1, 0, 4, id="a lone one is done"),
+        pytest.param(2, 0, 0, id="several came: more will follow"),
+        pytest.param(4, 2, 2, id="as many as were asked for: there are more"),
+        pytest.param(0, 1, 3, id="nothing came"),
+    ],
+)
+def test_what_comes_one_by_one_is_let_gather(came: int, in_hand: int, opens: int) -> None:
+    window = Window(slots=4, multiplier=None)
+
+    window.received(came, asked=4, now=10.0)
+
+    assert window.open(in_hand, now=10.0) == opens
+    assert window.opens_at == (None if opens else 10.0 + GATHER_S)
+
+
+def test_gathering_has_an_end() -> None:
+    window = Window(slots=4, multiplier=None)
+    window.received(2, asked=4, now=10.0)
+
+    assert window.open(2, now=10.0 + GATHER_S) == 2
+    assert window.opens_at is None
 
 
 def test_parked_jobs_come_out_in_order_of_time_then_arrival() -> None:

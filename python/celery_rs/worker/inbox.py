@@ -15,10 +15,11 @@ from celery_rs.worker.pools import PoolEvent
 
 
 class Delivered(NamedTuple):
-    """The receiver reserved these; `lost` are tags of ours that another consumer holds by now."""
+    """Reserved by the receiver, of so many `asked` for; `lost` are tags of ours that another consumer holds by now."""
 
     deliveries: Sequence[Delivery]
     lost: Tags
+    asked: int
 
 
 class FactsLearnt(NamedTuple):

@@ -190,7 +190,7 @@ class Loop:
                 self._scale(self.autoscale, now.mono)
             self._submit()
             self._return_stalled(now.mono)
-            self._receiver.allow(self.window.open(self.dispatcher.in_hand), handled=self._handled)
+            self._receiver.allow(self.window.open(self.dispatcher.in_hand, now.mono), handled=self._handled)
         self._supervise(now.mono)
         if self.bulletin.beats(now.mono):
             self.beat()
@@ -205,6 +205,7 @@ class Loop:
             now.mono + BEGUN_AFTER_S if self.dispatcher.unbegun else None,
             now.mono + STALLED_S if self.dispatcher.ready else None,
             self.bulletin.due(),
+            self.window.opens_at,
         ]
         if len(self._deadlines):
             times.append(self._deadlines.soonest(self.pool.running()))
@@ -314,6 +315,7 @@ class Loop:
     def _on_delivered(self, event: inbox.Delivered) -> None:
         self._handled += 1
         now = _now()
+        self.window.received(len(event.deliveries), event.asked, now.mono)
         if self.autoscale is not None and event.deliveries:
             self.autoscale.received(now.mono)
         self.dispatcher.lose(event.lost)

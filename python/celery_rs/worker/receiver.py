@@ -116,7 +116,7 @@ class Receiver:
                 with self._changed:
                     self._allowed = 0
                     self._posted += 1
-                self._inbox.post(Delivered(received.deliveries, received.lost))
+                self._inbox.post(Delivered(received.deliveries, received.lost, limit))
 
     def _change_queues(self) -> None:
         """A change that fails is made again, unless it always would."""
