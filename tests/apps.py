@@ -46,7 +46,7 @@ def drain(app: Celery, queue: str = "celery") -> list[Outcome]:
     """Run all that waits in a queue, settle it, and store its results."""
     consumer = app.transport.consume([queue])
     outcomes = []
-    for delivery in consumer.receive(100, 0).deliveries:
+    for delivery in consumer.receive(10_000, 0).deliveries:
         assert isinstance(delivery.envelope, Envelope)
         work = Work.of(delivery.tag, delivery.envelope, queue, redelivered=False, announce=False, late=False)
         outcome = execute(app, work, hostname=NODE, tell=lambda record: None)

@@ -25,7 +25,7 @@ from celery_rs.config import zone
 from celery_rs.context import current_request
 from celery_rs.errors import OperationalError, Unroutable
 from celery_rs.execution import Said
-from celery_rs.results import AsyncResult
+from celery_rs.results import AsyncResult, Succession
 from celery_rs.serializers import JSON, Serializer, compression_type, serializer
 from celery_rs.signals import after_task_publish, before_task_publish
 from celery_rs.transports import Outgoing, Route, Wait
@@ -88,6 +88,7 @@ class Publisher:
         self._inherit_priority = False
         self._zone: tzinfo | None = UTC
         self._declared: set[str] = set()
+        self._called: Succession[AsyncResult[Any]] = Succession()
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -140,7 +141,11 @@ class Publisher:
 
     def result(self, message: Message) -> AsyncResult[Any]:
         """The handle of what the call will return."""
-        return AsyncResult(message.id, app=self._app, task_name=message.task, ignored=bool(message.ignore_result))
+        ignored = bool(message.ignore_result)
+        result: AsyncResult[Any] = AsyncResult(message.id, app=self._app, task_name=message.task, ignored=ignored)
+        if not ignored:
+            self._called.append(result)
+        return result
 
     def add_to_parent(self, results: Sequence[AsyncResult[Any]]) -> None:
         """Count them among the children of the task that runs here, if one does."""

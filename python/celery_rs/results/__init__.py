@@ -7,6 +7,7 @@ from celery_rs.results.group_result import GroupResult
 from celery_rs.results.joining import allow_join_result, assert_will_not_block, denied_join_result
 from celery_rs.results.promise import Promise
 from celery_rs.results.result_set import ResultSet
+from celery_rs.results.succession import Succession
 
 __all__ = [
     "AsyncResult",
@@ -15,6 +16,7 @@ __all__ = [
     "GroupResult",
     "Promise",
     "ResultSet",
+    "Succession",
     "allow_join_result",
     "assert_will_not_block",
     "denied_join_result",

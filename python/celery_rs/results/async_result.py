@@ -17,6 +17,7 @@ from celery_rs.results.awaiting import awaited, watcher
 from celery_rs.results.graph import DependencyGraph
 from celery_rs.results.joining import assert_will_not_block
 from celery_rs.results.promise import Callback, Promise
+from celery_rs.results.succession import Successive, successors
 from celery_rs.serializers import Serializer, content_types, reader, serializer
 from celery_rs.wire import Meta, TaskResult, decode_failure, decode_meta, read_meta
 
@@ -35,7 +36,7 @@ else:
 _SOON_S = 0.01
 
 
-class AsyncResult(Generic[R]):
+class AsyncResult(Successive, Generic[R]):
     """Equal to any handle of the same id, and to the id itself. `await result` is `get()` for asyncio.
 
     Everything that reads raises BackendError when the result store cannot be reached, and one clear error when
@@ -45,6 +46,8 @@ class AsyncResult(Generic[R]):
     parent: "AsyncResult[Any] | GroupResult | None" = None
     _backend: "ResultBackend | None" = None
     _promise: Promise | None = None
+    _told: bytes | None = None
+    """Its record, ready, which came with that of another."""
 
     def __init__(
         self,
@@ -204,6 +207,7 @@ class AsyncResult(Generic[R]):
                 self._wait(timeout)
         elif parents:
             _raise_first(parents)
+        self._passed()
         return cast("R", self.maybe_throw(propagate, callback))
 
     wait = get
@@ -315,7 +319,7 @@ class AsyncResult(Generic[R]):
 
     def forget(self) -> None:
         """Delete the result, and those of its parents."""
-        self._ready = None
+        self._ready = self._told = None
         self.backend.forget([self.id])
         if self.parent is not None:
             self.parent.forget()
@@ -352,14 +356,30 @@ class AsyncResult(Generic[R]):
     def _meta(self) -> Meta | None:
         if self._ready is not None:
             return self._ready
+        if self._told is not None:
+            return self._keep(self._told)
         record = self.backend.fetch([self.id]).get(self.id)
         return None if record is None else self._keep(record.meta)
 
     def _wait(self, timeout: float | None) -> None:
+        if self._ahead and self._told is None:
+            self._read_ahead()
+        if self._told is not None:
+            self._keep(self._told)
+            return
         for record in self.backend.watch([self.id], timeout):
             self._keep(record.meta)
             return
         raise errors.TimeoutError(f"task {self.id} was not ready after {timeout} s")
+
+    def _read_ahead(self) -> None:
+        """What there is by now for this one and those that are likely to be asked for next, in one trip."""
+        asked = {result.id: result for result in (self, *successors(self)) if result._told is None}
+        records = self.backend.fetch(list(asked))
+        for task_id, record in records.items():
+            if record.state in states.READY_STATES:
+                asked[task_id]._told = record.meta
+        self._learn(0 if self._told is None else sum(len(record.meta) for record in records.values()))
 
     def _wait_and_look(
         self,
@@ -400,6 +420,7 @@ class AsyncResult(Generic[R]):
             ) from None
         if meta.status in states.READY_STATES:
             self._ready = meta
+            self._told = None
             if self._promise is not None:
                 self._promise(self)
         return meta
