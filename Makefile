@@ -87,7 +87,7 @@ wheel: .make/group-build ## an installable wheel in dist/
 bench: .make/extension ## throughput and latency beside Celery, some five minutes (ARGS="..." asks something else)
 	@$(PY) -m bench $(if $(ARGS),$(ARGS),--plan quick)
 
-bench-report: .make/extension .make/group-bench ## every scenario, everybody, half an hour: docs/benchmarks (a run that was cut off goes on)
+bench-report: .make/extension .make/group-bench ## every scenario, everybody, 45 minutes: docs/benchmarks (a run that was cut off goes on)
 	@$(PY) -m bench --plan report --resume .make/bench-report.json --into docs/benchmarks $(ARGS)
 	@rm .make/bench-report.json
 

@@ -118,6 +118,6 @@ _ALL = tuple(Entry(scenario, tuple(CONTESTANTS)) for scenario in SCENARIOS)
 
 PLANS: dict[str, Plan] = {
     "quick": Plan("celery-rs beside Celery, on Redis and without a server", 5, _QUICK),
-    "report": Plan("every scenario, everybody once, the nearest peers three times", 28, _REPORT),
+    "report": Plan("every scenario, everybody once, the nearest peers three times", 50, _REPORT),
     "all": Plan("every scenario, everybody three times, ten seconds for each stretch of work", 480, _ALL),
 }

@@ -227,7 +227,13 @@ def get_many(results: Sequence[Any], until: float) -> Iterator[Any]:
         left = until - time.perf_counter()
         if left <= 0:
             return
-        yield each.get(timeout=left)
+        try:
+            value = each.get(timeout=left)
+        except Exception:  # everybody's own, when the time is over
+            if time.perf_counter() < until:
+                raise
+            return
+        yield value
 
 
 def _send(call: Callable[[int], Call], calls: int, limit: float) -> dict[str, Any]:
