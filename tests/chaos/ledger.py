@@ -91,6 +91,15 @@ class Journal:
             )
         }
 
+    def story(self, id: str) -> str:
+        """What is known of a task's runs, for people."""
+        return f"{id}: " + "; ".join(
+            f"process {run.pid} began it at {run.started:.3f}, "
+            f"{'did not end it' if run.ended is None else f'ended it at {run.ended:.3f}'}, "
+            f"was killed at {self.killed.get(run.pid)}, stopped {self.stops.get(run.pid, [])}"
+            for run in self.runs[id]
+        )
+
     def _undisturbed(self, run: Run) -> bool:
         return not any(
             run.started < resumed + UNAWARE_S and (run.ended is None or run.ended > stopped - UNWRITTEN_S)
@@ -114,6 +123,8 @@ class Ledger:
     unexplained: Collection[str]
     risen: Collection[str]
     unfollowed: Collection[str]
+    stories: Collection[str] = ()
+    """Of those that are unexplained or have risen."""
 
     @property
     def balanced(self) -> bool:
@@ -125,7 +136,7 @@ class Ledger:
             f"+ dead {self.dead} + queued {self.queued}; lost {len(self.lost)}; "
             f"ran again {self.repeated}, unexplained {len(self.unexplained)}; risen {len(self.risen)}; "
             f"unfollowed {len(self.unfollowed)}; processes killed {self.kills}"
-        )
+        ) + "".join(f"\n{story}" for story in self.stories)
 
 
 def balance(
@@ -142,6 +153,7 @@ def balance(
             places[whereabouts[id]].add(id)
         else:
             lost.append(id)
+    unexplained, risen = journal.unexplained(), journal.risen()
     return Ledger(
         enqueued=len(enqueued),
         finished=sum(id in finished for id in enqueued),
@@ -152,7 +164,8 @@ def balance(
         repeated=len(journal.repeated()),
         kills=len(journal.killed),
         lost=lost,
-        unexplained=journal.unexplained(),
-        risen=journal.risen(),
+        unexplained=unexplained,
+        risen=risen,
         unfollowed=unfollowed,
+        stories=[journal.story(id) for id in sorted(unexplained | risen)],
     )

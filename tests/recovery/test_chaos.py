@@ -16,7 +16,7 @@ def test_nothing_is_lost_while_workers_and_children_are_killed(tmp_path: Path) -
 
     print(ledger)
     assert not ledger.lost
-    assert not ledger.unexplained
+    assert not ledger.unexplained, ledger
     assert ledger.queued == 0
     assert ledger.kills > 20
 
@@ -89,3 +89,12 @@ def test_the_ledger_explains_a_second_run_only_by_a_death_after_the_first_began(
 
     assert not explained.unexplained()
     assert unexplained.unexplained() == {"a"}
+
+
+def test_the_ledger_tells_the_story_of_what_it_cannot_explain() -> None:
+    ledger = balance(["a"], Journal.read(["start a 1 1.0", "end a 1 2.0", "start a 2 3.0", "kill 2 9 5.0"]), {})
+
+    assert str(ledger).endswith(
+        "\na: process 1 began it at 1.000, ended it at 2.000, was killed at None, stopped []; "
+        "process 2 began it at 3.000, did not end it, was killed at 5.0, stopped []"
+    )
