@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -22,7 +23,7 @@ from celery_rs._core import amqp_headers
 from celery_rs.transports import Consumer, Recovered, Whereabouts
 from celery_rs.transports.amqp import AmqpConsumer, AmqpOptions, AmqpTransport
 from celery_rs.transports.amqp import Server as AmqpServer
-from celery_rs.transports.amqp.ladder import LADDERS, LEVELS, QUORUM
+from celery_rs.transports.amqp.ladder import LADDERS, QUORUM, Ladder
 from celery_rs.transports.amqp.past import BEGUN, FALLEN
 from celery_rs.transports.amqp.session import Session
 from celery_rs.transports.amqp.topology import DEAD, ORPHANS
@@ -100,8 +101,7 @@ class RabbitWorld:
 
     def _in_a_queue(self, task_id: str) -> Whereabouts | None:
         with self._channel() as channel:
-            waiting = [level for level in _all_levels() if self._is_there(level.rsplit(".", 1)[0] + ".0")]
-            for queue in (*QUEUES, DEAD, *waiting):
+            for queue in (*QUEUES, DEAD, *self._waiting_in(*LADDERS)):
                 if task_id in self._look_through(channel, queue):
                     state = "dead" if queue == DEAD else "ready" if queue in QUEUES else "delayed"
                     return Whereabouts(queue, state, None, None, 0, 0)  # type: ignore[arg-type]  # three of its words
@@ -139,7 +139,7 @@ class RabbitWorld:
     def pass_time(self, seconds: float) -> None:
         """What is due then has come down its ladder, however busy the machine is."""
         time.sleep(seconds)
-        levels = [level for level in _all_levels() if self._is_there(level.rsplit(".", 1)[0] + ".0")]
+        levels = self._waiting_in(*LADDERS)
         until = time.monotonic() + _DESCENT_S
         while time.monotonic() < until and not all(map(self._is_empty, levels)):
             time.sleep(0.05)
@@ -181,6 +181,14 @@ class RabbitWorld:
         self._wait(lambda: self._is_empty(ORPHANS))
         by.hear()
         return by.recover()
+
+    def _waiting_in(self, *ladders: Ladder) -> list[str]:
+        """The queues in which messages wait; ladders are declared from below, as high as somebody needed."""
+        there: list[str] = []
+        for ladder in ladders:
+            for level in takewhile(lambda queues: self._is_there(queues[0]), map(ladder.queues, range(ladder.levels))):
+                there += level
+        return there
 
     def _is_empty(self, queue: str) -> bool:
         return not self._is_there(queue) or self._asked(queue).message_count == 0
@@ -228,11 +236,10 @@ class RabbitWorld:
         rabbitmq_vhosts.done_with(self.vhost)
 
     def _give_up_files(self) -> None:
-        """A ladder of quorum queues takes 84 of perhaps 900 files, until its virtual host is deleted."""
-        if self._is_there(f"{QUORUM.name}.0"):
-            with self._channel() as channel:
-                for n in range(LEVELS):
-                    channel.queue_delete(f"{QUORUM.name}.{n}")
+        """A ladder of quorum queues takes up to 84 of perhaps 900 files, until its virtual host is deleted."""
+        with self._channel() as channel:
+            for queue in self._waiting_in(QUORUM):
+                channel.queue_delete(queue)
 
 
 class QuorumWorld(RabbitWorld):
@@ -317,8 +324,3 @@ class WatchedConsumer(AmqpConsumer):
 
 def _id(properties: bytes) -> object:
     return amqp_headers(properties).get("id")
-
-
-def _all_levels() -> list[str]:
-    """The names of all queues in which messages wait."""
-    return [f"{ladder.name}.{n}" for ladder in LADDERS for n in range(LEVELS)]

@@ -109,9 +109,8 @@ class Sender:
         """None if it is due, or its queue's name is too long for the ladder: then it waits at a worker."""
         if ticks <= 0:
             return None
-        key = ladder.key(ticks, queue)
         chosen = ladder.QUORUM if topology.is_quorum(self._known.queue(queue)) else ladder.CLASSIC
-        return None if key is None else Route(chosen.top, key)
+        return chosen.entry(ticks, queue)
 
     @staticmethod
     def _letter(outgoing: Outgoing, why: str) -> Publish:

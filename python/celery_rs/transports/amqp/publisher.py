@@ -19,7 +19,7 @@ from celery_rs._core import amqp_changed, amqp_content
 from celery_rs.errors import OperationalError, Unroutable
 from celery_rs.transports.amqp import native_delay, topology
 from celery_rs.transports.amqp.errors import NOT_FOUND, LinkLost, Refused
-from celery_rs.transports.amqp.ladder import CLASSIC, QUORUM, Ladder
+from celery_rs.transports.amqp.ladder import LADDERS, Ladder
 from celery_rs.transports.amqp.link import Channel, Item, Link
 from celery_rs.transports.amqp.past import BEGUN
 from celery_rs.transports.amqp.server import Server
@@ -441,9 +441,9 @@ class Publisher:
 
     def _prepare(self, publish: Publish, until: float) -> None:
         exchange, target = publish.route.exchange, publish.target
-        for ladder in (CLASSIC, QUORUM):
-            if exchange == ladder.top and target is not None:
-                self._prepare_ladder(ladder, target, until)
+        for ladder in LADDERS:
+            if target is not None and (level := ladder.level_of(exchange)) is not None:
+                self._prepare_ladder(ladder, level, target, until)
                 return
         if exchange == native_delay.TOP:
             queues = [self._known.queue(name) for name in self._known.names()]
@@ -462,10 +462,13 @@ class Publisher:
         if not (queue.is_fleeting or queue.exclusive):
             self._declare(topology.queue_of(queue), until)
 
-    def _prepare_ladder(self, ladder: Ladder, target: str, until: float) -> None:
-        if ladder.name not in self._ensured:
-            self._declare([*topology.own_queues(), *ladder.declarations()], until)
-            self._ensured.add(ladder.name)
+    def _prepare_ladder(self, ladder: Ladder, level: int, target: str, until: float) -> None:
+        """No higher than it is entered: few messages wait for long."""
+        missing = [n for n in range(level + 1) if (ladder.name, n) not in self._ensured]
+        if missing:
+            levels = [method for n in missing for method in ladder.level(n)]
+            self._declare([*topology.own_queues(), *ladder.foot(), *levels], until)
+            self._ensured.update((ladder.name, n) for n in missing)
         self._declare([*topology.queue_of(self._known.queue(target)), ladder.binding(target)], until)
 
     def _prepare_exchange(self, route: Route, until: float) -> None:
