@@ -24,6 +24,7 @@ from celery_rs.worker.pools.child import SOFT_LIMIT_SIGNAL, Child, Duties
 from celery_rs.worker.pools.nursery import Death, Nursery
 from celery_rs.worker.pools.respawn import Respawn
 from celery_rs.worker.pools.seat import LONG_JOB_S, Seat
+from celery_rs.worker.pools.shares import shares
 
 LEAVE_WITHIN_S = 5.0
 """A child without work that does not end within this time of being told to is killed."""
@@ -32,6 +33,8 @@ HIDDEN_FOR_S = 0.005
 """Outcomes that wait in a child's page while its next job runs are fetched after that time."""
 SPARE_SLOTS = 32
 """By how many children a pool can grow at the least."""
+SOON_DONE = 1 / 8
+"""So much of a batch, 0.6 ms of work, is not worth the wake-up of another child."""
 
 logger = logging.getLogger(__name__)
 
@@ -162,16 +165,14 @@ class PreforkPool:
         return 0 if self._broken else sum(seat.room(batch, now) for seat in self._used)
 
     def submit(self, jobs: Sequence[Job], *, batch: int) -> None:
-        """Idle children first, and evenly: with little to do nothing waits for its neighbour."""
+        """Idle children first, and evenly, so that nothing waits for its neighbour; what is soon done goes to one."""
         now = monotonic()
         seats = () if self._broken else self._used
         takers = [(seat, room) for seat in seats if (room := seat.room(batch, now)) > 0]
         takers.sort(key=lambda taker: len(taker[0].jobs))
+        rooms = [room for _, room in takers]
         start = 0
-        for position, (seat, room) in enumerate(takers):
-            share = min(room, math.ceil((len(jobs) - start) / (len(takers) - position)))
-            if not share:
-                break
+        for (seat, _), share in zip(takers, shares(len(jobs), rooms, int(batch * SOON_DONE)), strict=False):
             self._hand_over(seat, jobs[start : start + share], batch)
             start += share
         self._post_returned(jobs[start:])  # more than there was room for
