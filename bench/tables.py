@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 
 from bench.report import Figure, Report, Section, Summary
 
-_HEADLINES = {
+HEADLINES = (
     ("delay", "rate"),
     ("delay", "cpu"),
     ("bulk", "rate"),
@@ -17,7 +18,7 @@ _HEADLINES = {
     ("round_trip", "busy_p99"),
     ("start", "first"),
     ("idle", "pss"),
-}
+)
 """Section and figure of what is told first."""
 
 
@@ -59,10 +60,10 @@ def markdown(report: Report, charts: Sequence[str] = (), groups: Mapping[str, Se
         "## Where celery-rs is not the best",
         _losses(report),
         "## Machine",
-        _table([["", ""], *([name, said] for name, said in report.machine.items())]),
+        table([["", ""], *([name, said] for name, said in report.machine.items())]),
         "## Contestants",
         "What a figure is worth depends on what is promised for it.",
-        _table(
+        table(
             [
                 ["", "versions", "durability", "acknowledgement", "besides"],
                 *(
@@ -78,7 +79,7 @@ def markdown(report: Report, charts: Sequence[str] = (), groups: Mapping[str, Se
         blocks += [f"## {section.name}", f"{question}\n\n{conditions(section)}."]
         if section.name in charts:
             blocks.append(f"![{section.name}](charts/{section.name}.svg)")
-        blocks.append(_table(cells(section)))
+        blocks.append(table(cells(section)))
         if remarks := section.remarks():
             blocks.append("\n".join(f"- {remark}" for remark in remarks))
     return "\n\n".join(blocks) + "\n"
@@ -92,7 +93,7 @@ def in_short(report: Report, group: Sequence[str]) -> list[list[str]]:
     for section in report.sections:
         for figure in section.figures:
             mine = section.summary(ours, figure)
-            if (section.name, figure.key) not in _HEADLINES or mine is None or not mine.median:
+            if (section.name, figure.key) not in HEADLINES or mine is None or not mine.median:
                 continue
             peers = [(seen, name) for name in others if name not in celery and (seen := section.summary(name, figure))]
             best = (max if figure.better == "higher" else min)(peers, key=lambda peer: peer[0].median, default=None)
@@ -181,25 +182,28 @@ def _in_short(report: Report, groups: Mapping[str, Sequence[str]] | None) -> lis
     for title, group in (groups or {}).items():
         rows = in_short(report, group)
         if len(rows) > 1:
-            blocks += [f"### {title}", _table(rows)]
+            blocks += [f"### {title}", table(rows)]
     if not blocks:
         return []
     return ["## In short", "Medians; in brackets, how many times better celery-rs is (below 1: worse).", *blocks]
 
 
+def times_better(mine: Summary, theirs: Summary, figure: Figure) -> float:
+    """How many times; below 1, it is worse."""
+    better, worse = (mine, theirs) if figure.better == "higher" else (theirs, mine)
+    return better.median / worse.median if worse.median else inf
+
+
 def _beside(mine: Summary, theirs: Summary, figure: Figure) -> str:
     """Their median, and how many times better ours is."""
-    better, worse = (mine, theirs) if figure.better == "higher" else (theirs, mine)
-    return (
-        f"{number(theirs.median)} ({_ratio(better.median / worse.median)} ×)" if worse.median else number(theirs.median)
-    )
+    return f"{number(theirs.median)} ({ratio(times_better(mine, theirs, figure))} ×)"
 
 
 def _losses(report: Report) -> str:
     rows = [[where, name, figure, ", ".join(others)] for where, name, figure, others in losses(report)]
     if not rows:
         return "Nobody has a better median in what is charted below."
-    return _table([["", "", "median", "better medians"], *rows])
+    return table([["", "", "median", "better medians"], *rows])
 
 
 def _cell(summary: Summary | None, base: Summary | None) -> str:
@@ -209,11 +213,12 @@ def _cell(summary: Summary | None, base: Summary | None) -> str:
     if summary.low != summary.high:
         said += f" ({number(summary.low)}–{number(summary.high)})"
     if base is not None and base.median > 0 and summary.median > 0:
-        said += f" ×{_ratio(summary.median / base.median)}"
+        said += f" ×{ratio(summary.median / base.median)}"
     return said
 
 
-def _ratio(value: float) -> str:
+def ratio(value: float) -> str:
+    """Two digits, or whole."""
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
@@ -221,7 +226,9 @@ def _versions(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{what} {version}" for what, version in versions.items())
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Head and rows, in Markdown."""
+
     def lines() -> Iterator[str]:
         for at, row in enumerate(rows):
             yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
