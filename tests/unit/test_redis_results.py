@@ -108,11 +108,21 @@ def wait_for(holds: Any) -> None:
         time.sleep(0.005)  # the server gives no event
 
 
-def test_nobody_who_waits_leaves_no_subscription(some_redis: OwnRedis) -> None:
-    backend = opened(some_redis, options={"global_keyprefix": "leaves-none"})
+def test_who_waits_no_more_leaves_its_subscription_until_the_next_wait(some_redis: OwnRedis) -> None:
+    backend = opened(some_redis, options={"global_keyprefix": "leaves-one"})
     backend.store([record("a")])
-
     assert [one.task_id for one in backend.watch(["a", "b"], 0.05)] == ["a"]
+
+    assert list(backend.watch(["c"], 0.05)) == []
+
+    assert [channel.rpartition(b"-")[2] for channel in channels(backend)] == [b"c"]
+    backend.close()
+
+
+def test_not_many_subscriptions_are_left(some_redis: OwnRedis) -> None:
+    backend = opened(some_redis, options={"global_keyprefix": "leaves-few"})
+
+    assert list(backend.watch([f"task-{number}" for number in range(500)], 0.05)) == []
 
     wait_for(lambda: channels(backend) == [])
     backend.close()

@@ -26,6 +26,8 @@ SILENT_S = 10.0
 _MOST_BROKEN = 5
 _AT_ONCE = 1000
 _MANY = 10_000
+_STALE_MOST = 64
+"""So many subscriptions may outlive who waited."""
 
 News = tuple[bytes, bytes]
 """Key and record."""
@@ -100,10 +102,8 @@ class Ear:
                     if not waits:
                         del self._waits[key]
                         self._stale.add(key)
-            if self._stale and self._link is not None and self._pushes:
-                stale = list(self._stale)
-                self._stale.clear()
-                self._link.try_send(packed(_chunks(b"UNSUBSCRIBE", stale)))
+            if len(self._stale) > _STALE_MOST and self._link is not None:
+                self._link.try_send(packed(self._no_longer()))
 
     # Waiting
 
@@ -215,12 +215,18 @@ class Ear:
     # Asking and telling; under the lock
 
     def _ask(self, link: Link, fresh: Sequence[bytes], keys: Collection[bytes], wait: Wait | None) -> None:
-        commands = _chunks(b"SUBSCRIBE", fresh) if self._pushes else []
         self._stale.difference_update(fresh)
+        commands = [*self._no_longer(), *_chunks(b"SUBSCRIBE", fresh)] if self._pushes else []
         for question in _chunks(b"MGET", list(keys)):
             commands.append(question)
             self._asked.append((wait, question[1:]))  # type: ignore[arg-type]  # nothing but keys
         link.try_send(packed(commands))
+
+    def _no_longer(self) -> list[Command]:
+        """The end of subscriptions; sent with the next question, since a packet of its own would wake the server."""
+        stale = list(self._stale) if self._pushes else []
+        self._stale.clear()
+        return _chunks(b"UNSUBSCRIBE", stale)
 
     def _look(self, link: Link) -> None:
         """Ask again for all that is awaited."""
