@@ -1,5 +1,7 @@
 """The gate: where a delivery goes, and that it is always in exactly one place."""
 
+import pytest
+
 from celery_rs import _core
 from celery_rs.transports import Features
 from celery_rs.worker.dispatcher import NEAR_S, PARKED_MOST, Caps, Dispatcher, Moment
@@ -141,13 +143,62 @@ def test_what_does_not_fit_into_the_parking_is_deferred_and_pays_its_token_once(
     dispatcher = make(rate="100/s")
     dispatcher.admit([delivery() for _ in range(PARKED_MOST + 1)], NOW)
     overflow = delivery(id="overflow")
-    rulings = dispatcher.admit([overflow], NOW)
-    (due,) = rulings.deferred.values()
+    dispatcher.admit([overflow], NOW)
 
-    back = dispatcher.admit([overflow._replace(tag="test.2.1")], Moment(due + 0.01, NOW.mono + due - NOW.wall + 0.01))
+    back = dispatcher.admit([overflow._replace(tag="test.2.1")], later(PARKED_MOST / 100 + 0.02))
 
     assert not back.deferred
     assert dispatcher.ready == 2
+
+
+def test_what_is_deferred_for_its_token_comes_back_before_its_turn_and_waits_for_that_here() -> None:
+    dispatcher = make(rate="100/s")
+    dispatcher.admit([delivery() for _ in range(PARKED_MOST + 1)], NOW)
+    far = delivery(id="far")
+    (due,) = dispatcher.admit([far], NOW).deferred.values()
+    back = later(due - NOW.wall)
+    dispatcher.release(back)
+
+    assert not dispatcher.admit([far._replace(tag="test.2.1")], back).deferred
+
+    dispatcher.release(later(10.005))
+    assert dispatcher.parked == 1
+    dispatcher.release(later(10.015))
+    assert dispatcher.parked == 0
+
+
+def test_places_that_become_free_are_kept_for_those_whose_turn_is_next() -> None:
+    dispatcher = make(rate="100/s")
+    dispatcher.admit([delivery() for _ in range(2 * PARKED_MOST)], NOW)
+    dispatcher.release(later(5))
+
+    late = dispatcher.admit([delivery(id="late")], later(5))
+
+    assert (dispatcher.parked, len(late.deferred)) == (PARKED_MOST // 2, 1)
+
+
+def test_a_fast_limit_lets_no_more_in_than_may_be_parked_instead_of_sending_them_around() -> None:
+    dispatcher = make(rate="1000/s")
+
+    rulings = dispatcher.admit([delivery() for _ in range(PARKED_MOST + 201)], NOW)
+
+    assert (dispatcher.parked, dispatcher.in_hand, rulings.deferred) == (PARKED_MOST + 200, 201, {})
+    dispatcher.release(later(0.2005))
+    assert dispatcher.in_hand == dispatcher.ready
+
+
+def test_a_crowd_whose_limit_becomes_slow_is_deferred_with_its_tokens() -> None:
+    dispatcher = make(rate="1000/s")
+    crowd = [delivery(id=f"id-{number}") for number in range(PARKED_MOST + 2)]
+    dispatcher.admit(crowd, NOW)
+
+    dispatcher.rate_changed("proj.add", 1000.0, 100.0, NOW.mono)
+    rulings = dispatcher.release(NOW)
+    dispatcher.settled(rulings.deferred)
+
+    assert list(rulings.deferred) == [crowd[-1].tag]
+    assert rulings.deferred[crowd[-1].tag] == pytest.approx(NOW.wall + (PARKED_MOST + 1) / 100, rel=0, abs=0.01)
+    assert (dispatcher.parked, dispatcher.in_hand) == (PARKED_MOST, 1)
 
 
 def test_a_faster_rate_brings_parked_jobs_forward() -> None:

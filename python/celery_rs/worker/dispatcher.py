@@ -4,7 +4,8 @@
     revoked, or expired                                     → recorded as revoked
     ETA beyond a few seconds                                → back to the broker's delayed store
     ETA within seconds                                      → parked
-    no token of its rate limit                              → parked, or deferred when too many are
+    no token of its rate limit for seconds                  → parked, or deferred if too many are
+    no token for less than that                             → parked; if too many are, they count as in hand
     otherwise                                               → ready, by urgency, then age
 
 A parked job passes the same gate again when it is due, so each rule exists once. Every delivery is in exactly
@@ -24,9 +25,9 @@ from celery_rs.worker.policy import Policy
 from celery_rs.worker.revokes import Match, Revokes
 
 NEAR_S = 3.0
-"""An ETA within this many seconds is waited for here."""
+"""An ETA or a token within this many seconds is waited for here."""
 PARKED_MOST = 1000
-"""More parked jobs than this are deferred to the broker instead."""
+"""More parked jobs than this are deferred to the broker instead, or no more are received until some have gone."""
 BOOKED_MOST = 100_000
 """Jobs that left with their token taken: the number that is remembered."""
 DEFER_MOST_S = 300.0
@@ -138,6 +139,7 @@ class Dispatcher:
         self._caps = caps
         self.revokes = revokes or Revokes()
         self._revoked: list[Revoked] = []  # found outside the gate; `release` tells of them
+        self._displaced: list[tuple[float, Entry]] = []  # from the parking, and until when
         self._ready: dict[int, deque[Entry]] = {}
         self._ready_count = 0
         self._parking: Parking[Entry] = Parking()
@@ -170,8 +172,9 @@ class Dispatcher:
 
     @property
     def in_hand(self) -> int:
-        """What counts against the window: all but the parked."""
-        return self._ready_count + len(self._out) + len(self._unsettled)
+        """What counts against the window: all but the parked, unless too many are."""
+        crowd = max(0, len(self._parking) - PARKED_MOST)
+        return self._ready_count + len(self._out) + len(self._unsettled) + crowd
 
     def parked_until(self) -> float | None:
         return self._parking.soonest()
@@ -217,6 +220,9 @@ class Dispatcher:
         rulings = Rulings()
         if self._revoked:
             rulings.revoked, self._revoked = self._revoked, []
+        for due, entry in self._displaced:
+            self._defer(entry, now.wall + min(due - now.mono, DEFER_MOST_S), rulings)
+        self._displaced.clear()
         for entry in self._parking.due(now.mono):
             self._gate(entry, now, rulings)
         if now.wall >= self._first_expiry:
@@ -290,18 +296,21 @@ class Dispatcher:
     def _affords(self, entry: Entry, now: Moment, rulings: Rulings) -> bool:
         """Whether the entry has its token; otherwise it has been parked or deferred."""
         task = entry.task
-        if entry.paid or not self._limiter.rate(task):
+        if entry.paid or not (rate := self._limiter.rate(task)):
             return True
         booked = self._booked.pop(_call(entry), None)
         due = booked[1] if booked is not None else self._limiter.book(task, now.mono)
         entry.paid = True
         if due <= now.mono:
             return True
-        if len(self._parking) < PARKED_MOST:
+        wait, near = due - now.mono, PARKED_MOST / rate
+        if wait <= NEAR_S or (wait <= near and len(self._parking) < PARKED_MOST):
             self._parking.hold(entry, until=due, lane=task)
             return False
         self._remember_token(entry, due)
-        self._defer(entry, now.wall + min(due - now.mono, DEFER_MOST_S), rulings)
+        # Back before its turn, and near enough to find a place: no broker is exact to the token.
+        away = wait - near / 2 if wait > near else wait
+        self._defer(entry, now.wall + min(away, DEFER_MOST_S), rulings)
         return False
 
     def _remember_token(self, entry: Entry, due: float) -> None:
@@ -452,6 +461,11 @@ class Dispatcher:
         """Tokens already booked for `task` come at the new rate (tokens per second; 0 = no limit)."""
         factor = old / new if old and new else 0.0
         self._parking.rescale(task, factor, now)
+        if factor > 1:  # a crowd that was to be gone within seconds
+            for due, entry in self._parking.shrink(PARKED_MOST):
+                if entry.paid:
+                    self._remember_token(entry, due)
+                self._displaced.append((due, entry))
         for call, (booked_for, due) in self._booked.items():
             if booked_for == task and due > now:
                 self._booked[call] = (task, now + (due - now) * factor)

@@ -1,6 +1,6 @@
 """Jobs that wait in the worker: for an ETA that is seconds away, or for a token of their rate limit (pure).
 
-Parked jobs do not count as in hand, so a limited task cannot starve its queue; the number parked is bounded
+Parked jobs do not count as in hand, so a slow limit cannot starve its queue; the number parked is bounded
 by the dispatcher. Times are monotonic seconds.
 """
 
@@ -48,6 +48,12 @@ class Parking(Generic[J]):
             for until, arrival, held, job in self._heap
         ]
         heapify(self._heap)
+
+    def shrink(self, most: int) -> list[tuple[float, J]]:
+        """Take out those whose time comes last, but for `most`; returns them with their times."""
+        kept = sorted(self._heap, key=lambda slot: slot[:2])
+        self._heap, gone = kept[:most], kept[most:]
+        return [(until, job) for until, _, _, job in gone]
 
     def drop(self, unwanted: Callable[[J], bool]) -> list[J]:
         """Take these out for good; returns them."""
