@@ -139,3 +139,25 @@ def test_the_way_back_takes_what_was_moved_to_a_consumer_that_nobody_knows(own_r
     assert own_redis.call("LLEN", "some.queue") == 1
     assert own_redis.call("KEYS", "celery-rs.*") == []
     transport.close()
+
+
+def test_the_server_is_asked_to_tell_of_lists_again_only_when_it_has_told(own_redis: OwnRedis) -> None:
+    transport = RedisTransport.open(own_redis.url, {})
+    waiting = Waiting(transport.server, transport.keys, "consumer", block_s=10.0)
+
+    def has_asked(times: int) -> bool:
+        return b"cmdstat_exists:calls=%d," % times in own_redis.call("INFO", "commandstats")
+
+    waiting.wait(["a", "b"], 0.0, [])
+    waiting.wait(["b", "a"], 0.0, [])
+    assert has_asked(1)
+
+    transport.publish([call("urgent", "a", priority=9)])
+    waiting.wait(["a", "b"], DEADLINE_S, [])
+    assert has_asked(1)
+    waiting.wait(["a", "b"], DEADLINE_S, [])
+    assert has_asked(2)
+
+    waiting.disarm()
+    waiting.end()
+    transport.close()

@@ -8,7 +8,7 @@ where it cannot, they are looked at once a second, as is everything else, in cas
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from hiredis import PushNotification, ReplyError
 
@@ -23,7 +23,7 @@ LOOK_S = 1.0
 ARMED_MOST = 8
 """For so many queues a connection of their own."""
 DEAD_S = 5.0
-"""A connection whose BLMOVE has not answered so long after its end is dead."""
+"""A connection whose BLMOVE has not answered so long after its end is dead; one that only tells is asked so often."""
 
 
 class Waiting:
@@ -45,6 +45,8 @@ class Waiting:
         self._block_s = block_s
         self._refused_at = float("-inf")
         self._watching: Link | None = None
+        self._watched: Set[bytes] = frozenset()
+        """Lists that were empty, and of which the server will tell: it does so once, and has not yet."""
         self._cannot_watch = False
         self._cannot_arm = False
         self._bell = Bell()
@@ -185,17 +187,22 @@ class Waiting:
 
     def _watch(self, queues: Sequence[str], armed: Sequence[str]) -> int | None:
         """The file to wait for until the other lists change; −1 when one of them is not empty, None without any."""
-        lists = [key for queue in queues for key in self._keys.steps(queue)[1 if queue in armed else 0 :]]
+        lists = {key for queue in queues for key in self._keys.steps(queue)[1 if queue in armed else 0 :]}
         if not lists or self._cannot_watch:
             return None
         try:
             link = self._watching
             if link is None:
                 link = self._watching = self._server.connect()
+                self._watched = frozenset()
                 link.call(b"HELLO", 3)
                 link.call(b"CLIENT", b"TRACKING", b"ON")
-            link.post(b"EXISTS", *lists)
-            return -1 if self._hear(link, answered=True) else link.fileno()
+            if lists != self._watched or link.silent_for() > DEAD_S:
+                link.post(b"EXISTS", *lists)
+                if self._hear(link, answered=True) or link.waiting() is not False:
+                    return -1
+                self._watched = lists
+            return link.fileno()
         except Refused:
             self._cannot_watch = True
             if self._watching is not None:
@@ -207,6 +214,7 @@ class Waiting:
 
     def _hear(self, link: Link, *, answered: bool = False) -> bool:
         """Read what the server tells; with `answered` up to the answer, whether any list has something."""
+        self._watched = frozenset()
         try:
             while isinstance(said := link.answer(), PushNotification):
                 if not answered:
