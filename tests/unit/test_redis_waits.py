@@ -161,3 +161,26 @@ def test_the_server_is_asked_to_tell_of_lists_again_only_when_it_has_told(own_re
     waiting.disarm()
     waiting.end()
     transport.close()
+
+
+def test_who_has_found_a_single_message_waits_for_the_next_before_it_looks(
+    own_redis: OwnRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celery_rs.transports.redis.consumer.LONE_S", DEADLINE_S)
+    transport = RedisTransport.open(own_redis.url, {})
+    consumer = transport.consume(["a"])
+    transport.publish([call("one", "a")])
+    assert ids(consumer.receive(10, 0).deliveries) == ["one"]
+
+    own_redis.call("CONFIG", "RESETSTAT")
+    received: list[Received] = []
+    waits = threading.Thread(target=lambda: received.append(consumer.receive(10, DEADLINE_S)))
+    waits.start()
+    eventually(lambda: b"cmd=blmove" in own_redis.call("CLIENT", "LIST"))
+    assert b"cmdstat_evalsha" not in own_redis.call("INFO", "commandstats")
+
+    transport.publish([call("two", "a")])
+    waits.join(DEADLINE_S)
+    assert [ids(each.deliveries) for each in received] == [["two"]]
+    consumer.close()
+    transport.close()

@@ -36,6 +36,9 @@ from celery_rs.transports.redis.skew import Skew
 from celery_rs.transports.redis.waiting import LOOK_S, Waiting
 from celery_rs.wire import ChordPart, TaskResult
 
+LONE_S = 0.05
+"""Who has just found a single message waits for the next one before it looks: where calls are made one at a time."""
+
 REJECTED = Burial("rejected", "the task refused its message")
 
 
@@ -69,6 +72,8 @@ class RedisConsumer:
         self._leases = Leases(self._procedures, self._ledger, overdue, lease_s)
         self._results = ResultKeys()
         self._facts = 0
+        self._lone_at = -math.inf
+        """When a look brought a single message."""
         self._receiving = threading.Lock()
         self._leases.join(self._listening.told())
         self._waiting = Waiting(server, keys, self.name, block_s=lease_s)
@@ -94,15 +99,22 @@ class RedisConsumer:
             return received
 
     def _received(self, limit: int, deadline: float) -> Received:
-        rung = False
+        seldom = time.monotonic() - self._lone_at < LONE_S
+        rung = limit > 0 and seldom and self._wait(limit, deadline)
         while True:
             self._listening.hear()
             received, due = self._reserve(limit)
-            left = deadline - time.monotonic()
-            if received.deliveries or received.lost or received.facts != self._facts or rung or left <= 0:
+            now = time.monotonic()
+            if received.deliveries or received.lost or received.facts != self._facts or rung or now >= deadline:
+                if len(received.deliveries) == 1 < limit:
+                    self._lone_at = now
                 return received
-            queues = self._listening.order() if limit else []
-            rung = self._waiting.wait(queues, left if due is None else min(left, due), self._listening.files())
+            rung = self._wait(limit, deadline if due is None else min(deadline, now + due))
+
+    def _wait(self, limit: int, until: float) -> bool:
+        """Until a look may be worth it; whether that is because of a `wake`."""
+        queues = self._listening.order() if limit else []
+        return self._waiting.wait(queues, until - time.monotonic(), self._listening.files())
 
     def _reserve(self, limit: int) -> tuple[Received, float | None]:
         """One look, and seconds until the next delayed message is due, where nothing has come."""
