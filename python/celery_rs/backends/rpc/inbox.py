@@ -185,7 +185,7 @@ class Inbox:
 
     def _hand_on(self, waiter: Waiter[TaskResult]) -> None:
         self._turns.hand_on(waiter)
-        if self._turns.reader is None:
+        if self._turns.reader is None and not self._unread.is_set():
             self._unread.set()
 
     # Reading; whose turn it is

@@ -217,7 +217,7 @@ class AmqpConsumer:
         return list(ours)
 
     def _await_return(self, tags: Tags) -> None:
-        self._hand.await_return(tags, self._server.words())
+        self._hand.await_return(tags, self._server.words)
 
     def renew(self) -> Tags:
         """A worker that wants no messages now needs its connection for what it has begun."""

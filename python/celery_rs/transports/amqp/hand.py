@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pika import frame, spec
 
@@ -213,10 +213,10 @@ class Hand:
         with self.lock:
             return [tag for tag in tags if tag not in self.held and tag not in self._away]
 
-    def await_return(self, tags: Iterable[Tag], words: str) -> None:
+    def await_return(self, tags: Iterable[Tag], words: Callable[[], str]) -> None:
         """Whether what has begun is still ours is not known before its copy is back.
 
-        Raises LinkLost, `words` being what the broker is called.
+        Raises LinkLost, `words` being what the broker is called: to say so takes longer than all the rest.
         """
         if self._away.isdisjoint(tags):
             return
@@ -228,7 +228,7 @@ class Hand:
             away = self._away.intersection(tags)
             if away and time.monotonic() < self._back_by:
                 raise LinkLost(
-                    f"{words}: lost the connection over {len(away)} message(s) that had begun; "
+                    f"{words()}: lost the connection over {len(away)} message(s) that had begun; "
                     "waiting for it to return them"
                 )
             self._away -= away

@@ -269,7 +269,8 @@ class Publisher:
     # The tracker
 
     def _track(self) -> None:
-        self._tracked.set()
+        if not self._tracked.is_set():
+            self._tracked.set()
         if self._tracker is None:
             self._tracker = threading.Thread(target=self._run, name="amqp-confirms", daemon=True)
             self._tracker.start()
