@@ -359,6 +359,18 @@ def test_what_is_lost_while_parked_is_forgotten() -> None:
     assert [entry.tag for entry in dispatcher.take(9, "proj.add")] == ["a.1.2"]
 
 
+def test_what_is_lost_while_parked_for_its_token_has_it_when_it_comes_again() -> None:
+    dispatcher = make(rate="1/h")
+    waiting = delivery(id="waiting", tag="a.1.2")
+    dispatcher.admit([delivery(tag="a.1.1"), waiting], NOW)
+
+    dispatcher.lose(["a.1.2"])
+    dispatcher.admit([waiting._replace(tag="a.2.1")], later(1800.0))
+    dispatcher.release(later(3600.01))
+
+    assert [entry.tag for entry in dispatcher.take(9, "proj.add")] == ["a.1.1", "a.2.1"]
+
+
 def test_what_was_lost_before_it_started_does_not_start_when_the_pool_returns_it() -> None:
     dispatcher = make()
     dispatcher.admit([delivery(id="x", tag="a.1.1")], NOW)

@@ -288,7 +288,8 @@ class Dispatcher:
         def is_revoked(entry: Entry) -> bool:
             return self.revokes.match(entry.envelope, wall) is not None
 
-        for entry in (*self._drop_ready(is_revoked), *self._parking.drop(is_revoked)):
+        parked = [entry for _, entry in self._parking.drop(is_revoked)]
+        for entry in (*self._drop_ready(is_revoked), *parked):
             match = self.revokes.match(entry.envelope, wall)
             if match is not None:
                 self._revoked.append(self._revoke(entry, match))
@@ -408,13 +409,19 @@ class Dispatcher:
         self._unsettled.update(tags)
 
     def lose(self, tags: Iterable[Tag]) -> None:
-        """Somebody else holds these now: forget what has not started; what runs may be adopted, or commits nothing."""
+        """Somebody else holds these now: forget what has not started; what runs may be adopted, or commits nothing.
+
+        A broker may also take back what has waited here for long: when it comes again it has its token.
+        """
         lost = set(tags)
         if not lost:
             return
         self._lost.update({entry.tag: entry for entry in self._out.values() if entry.tag in lost})
-        self._drop_ready(lambda entry: entry.tag in lost)
-        self._parking.drop(lambda entry: entry.tag in lost)
+        ready = self._drop_ready(lambda entry: entry.tag in lost)
+        parked = self._parking.drop(lambda entry: entry.tag in lost)
+        for due, entry in (*((-math.inf, entry) for entry in ready), *parked):
+            if entry.paid:
+                self._remember_token(entry, due)
 
     def _drop_ready(self, unwanted: Callable[[Entry], bool]) -> list[Entry]:
         dropped: list[Entry] = []

@@ -55,14 +55,14 @@ class Parking(Generic[J]):
         self._heap, gone = kept[:most], kept[most:]
         return [(until, job) for until, _, _, job in gone]
 
-    def drop(self, unwanted: Callable[[J], bool]) -> list[J]:
-        """Take these out for good; returns them."""
-        dropped = [job for job in self if unwanted(job)]
+    def drop(self, unwanted: Callable[[J], bool]) -> list[tuple[float, J]]:
+        """Take these out for good; returns them with their times, soonest first."""
+        dropped = sorted((slot for slot in self._heap if unwanted(slot[3])), key=lambda slot: slot[:2])
         if dropped:
-            gone = set(map(id, dropped))
-            self._heap = [slot for slot in self._heap if id(slot[3]) not in gone]
+            gone = {arrival for _, arrival, _, _ in dropped}
+            self._heap = [slot for slot in self._heap if slot[1] not in gone]
             heapify(self._heap)
-        return dropped
+        return [(until, job) for until, _, _, job in dropped]
 
     def clear(self) -> list[J]:
         """Take everything out, soonest first."""
