@@ -33,6 +33,8 @@ ENDS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 0, signal.SIGQUIT: 1}
 END_WITHIN_S = 20.0
 STOPPED_S = 4.0
 DRAIN_S = 120.0
+ENOUGH = 10
+"""On a slow machine it goes on until so many processes have been killed."""
 CELERY = Path(__file__).parents[2] / ".venv-celery" / "bin" / "python"
 
 
@@ -227,12 +229,14 @@ class _Monkey:
         self._plan = plan
         self._workers = workers
         self._chance = random.Random(plan.seed)
+        self._killed = 0
 
     def rage(self, until: float, *, meddle: Callable[[], object] = lambda: None) -> None:
         begin = time.monotonic()
         round_s = min(16.0 + self._plan.stopped_s, until - begin)
         next_kill, next_stop = begin + round_s * 0.3, begin + round_s * 0.6
-        while (now := time.monotonic()) < until:
+        at_the_latest = until + DRAIN_S
+        while (now := time.monotonic()) < (until if self._killed >= ENOUGH else at_the_latest):
             time.sleep(self._chance.uniform(0.05, 0.4))  # the monkey's own pace
             if now >= next_kill:
                 next_kill += round_s
@@ -296,5 +300,6 @@ class _Monkey:
         self._record(pid)
 
     def _record(self, *pids: int, as_: str = "kill") -> None:
+        self._killed += len(pids) if as_ == "kill" else 0
         with self._plan.journal.open("a") as journal:
             journal.writelines(f"\n{as_} {pid} {os.getpid()} {time.monotonic():.6f}\n" for pid in pids)

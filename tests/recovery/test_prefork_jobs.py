@@ -102,14 +102,14 @@ def test_one_at_a_time_means_nothing_queues_behind_a_running_job() -> None:
     assert left == (1, 8)
 
 
-def test_a_few_jobs_are_spread_over_the_children() -> None:
+def test_jobs_are_spread_over_the_children() -> None:
     def run(work: Work, tell: Tell) -> Outcome:
         return success(work, str(os.getpid()))
 
     with prefork(run, 2) as driver:
         children(driver, 2)
-        driver.pool.submit([job(str(n)) for n in range(4)], batch=32)
-        driver.until(lambda: len(driver.finished()) == 4)
+        driver.pool.submit([job(str(n)) for n in range(8)], batch=32)
+        driver.until(lambda: len(driver.finished()) == 8)
 
     assert len({outcome.text for outcome in driver.outcomes()}) == 2
 
