@@ -1,4 +1,4 @@
-"""What an idle worker holds in memory: the parent and each child, on each broker, by the modules they have loaded.
+"""What a worker holds in memory: the parent and each child, on each broker, by the modules that an idle one has loaded.
 
 Every module of the parent is in every child as well, and a library that opens a connection can weigh as much as all the
 rest. What is asserted is what gets loaded, not how much that is.
@@ -30,7 +30,7 @@ ELSEWHERE = {
     "amqp": {"hiredis", "sqlite3"},
 }
 APP = """
-import os, sys
+import gc, os, sys
 from celery_rs import Celery
 from celery_rs.signals import worker_ready
 
@@ -39,7 +39,7 @@ app = Celery("proj", broker=os.environ["BROKER"])
 
 def tell(who):
     with open(f"{who}.part", "w") as file:
-        file.write("\\n".join(sys.modules))
+        file.write("\\n".join([str(gc.get_freeze_count()), *sys.modules]))
     os.rename(f"{who}.part", who)
 
 
@@ -89,7 +89,9 @@ def test_an_idle_worker_has_loaded_nothing_that_it_does_not_need(broker: tuple[s
         worker.wait(DEADLINE_S)
 
     for who in ("parent", "child"):
-        assert unneeded(kind, (tmp_path / who).read_text().split()) == set(), f"in the {who}"
+        frozen, *loaded = (tmp_path / who).read_text().split()
+        assert unneeded(kind, loaded) == set(), f"in the {who}"
+        assert int(frozen) > len(loaded), f"the collector would make a copy of what the {who} shares"
 
 
 def unneeded(kind: str, loaded: list[str]) -> set[str]:

@@ -8,6 +8,7 @@ from celery_rs.errors import OperationalError
 from celery_rs.transports import Burial, Completion, Outgoing, Route
 from celery_rs.transports.faults import Faults
 from celery_rs.transports.sqlite import Database, SqliteTransport
+from celery_rs.transports.sqlite.messages import PROMOTED_MOST
 from celery_rs.transports.sqlite.upkeep import Upkeep
 from celery_rs.wire import TaskResult
 from tests.conformance.calls import call, ids
@@ -307,3 +308,22 @@ def test_burying_stores_the_record_in_the_same_step(transport, consumer):
 
     assert transport.database.read("SELECT task_id, state FROM results") == [("a", "FAILURE")]
     assert [letter.reason for letter in transport.dead.page().letters] == ["unknown-task"]
+
+
+def test_of_much_that_is_due_the_first_thousand_go_to_the_queue_at_once(path):
+    now = [1_000_000.0]
+    transport = SqliteTransport(Database(path, clock=lambda: now[0]))
+    last = PROMOTED_MOST + 4
+    transport.publish([call(f"{number}", not_before=now[0] + last - number) for number in range(last)])
+    consumer = transport.consume(["q"])
+    now[0] += last
+
+    first = consumer.receive(2, 0).deliveries
+    waiting = transport.database.read("SELECT task_id FROM messages WHERE state = 3 ORDER BY due")
+    rest = consumer.receive(2 * last, 0).deliveries
+
+    assert ids(first) == [f"{last - 1}", f"{last - 2}"]
+    assert waiting == [("3",), ("2",), ("1",), ("0",)]
+    assert ids(rest) == [f"{number}" for number in reversed(range(last - 2))]
+    consumer.close()
+    transport.close()

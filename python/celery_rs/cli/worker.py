@@ -1,5 +1,6 @@
 """`celery-rs worker`: check what was asked for, say what will run, run it."""
 
+import gc
 import logging
 import os
 import sys
@@ -235,6 +236,8 @@ def worker(
         if not ctx.obj.quiet and not launch_of(ctx).is_detached:
             _greet(app, running)
         held.enter_context(log.of_what_is_printed())
+        # What the collector looks at it writes to, and so makes its own copy of every page shared with the children.
+        gc.freeze()
         code = running.run(
             ready=lambda: _say_ready(ctx, running, daemon),
             unconnected=lambda error: _say_unconnected(ctx, running, error),

@@ -20,6 +20,8 @@ logger = logging.getLogger("celery.transport.sqlite")
 
 ONCE_S = 86_400.0
 """How long a message with the same `once` is refused."""
+PROMOTED_MOST = 1000
+"""How many of a queue go there at once when they are due: nobody else can write meanwhile, and 1,000 take 50 ms."""
 
 Hold = tuple[int, int]
 """`(id, epoch)`: a held row, as its holder knows it."""
@@ -187,19 +189,16 @@ def claim(tx: Transaction, queues: Sequence[str], limit: int, holder: int, epoch
     return list(map(Reserved._make, rows))
 
 
+_DUE = "SELECT due, id FROM messages WHERE state = 3 AND queue = ? AND due <= ? ORDER BY due LIMIT ?"
+
+
 def promote(tx: Transaction, queues: Sequence[str], now: float) -> None:
-    """What is due goes to the end of its queue, in the order in which it was due."""
+    """What is due goes to the end of its queue, in the order in which it was due: the first of it, if it is much."""
     due: list[tuple[float, int]] = []
     for queue in queues:
-        due += tx.execute(
-            "SELECT due, id FROM messages WHERE state = 3 AND queue = ? AND due <= ?", (queue, now)
-        ).fetchall()
+        due += tx.execute(_DUE, (queue, now, PROMOTED_MOST)).fetchall()
     if due:
-        _move_to_end(tx, [id for _, id in sorted(due)])
-        tx.executemany(
-            "UPDATE messages SET state = 0, due = NULL WHERE state = 3 AND queue = ? AND due <= ?",
-            [(queue, now) for queue in queues],
-        )
+        _move_to_end(tx, [id for _, id in sorted(due)], "state = 0, due = NULL")
 
 
 def next_due(tx: Transaction, queues: Sequence[str]) -> float | None:
@@ -212,9 +211,11 @@ def next_due(tx: Transaction, queues: Sequence[str]) -> float | None:
     return min(times, default=None)
 
 
-def _move_to_end(tx: Transaction, ids: Sequence[int]) -> None:
+def _move_to_end(tx: Transaction, ids: Sequence[int], changes: str = "") -> None:
+    """Also make these changes: one UPDATE of a row costs half of what two do."""
     ((last,),) = tx.execute("SELECT max(id) FROM messages").fetchall()
-    tx.executemany("UPDATE messages SET id = ? WHERE id = ?", [(last + 1 + n, id) for n, id in enumerate(ids)])
+    assignments = ", ".join(filter(None, ("id = ?", changes)))
+    tx.executemany(f"UPDATE messages SET {assignments} WHERE id = ?", [(last + 1 + n, id) for n, id in enumerate(ids)])
 
 
 # Held
