@@ -53,7 +53,8 @@ def drained_batch(*, stored: bool) -> Callable[[], bytes]:
 
 def text_of(report: bytes) -> str:
     """The repr of the result that a report tells."""
-    return rebuild(decode_report(report).value).text
+    _, kind, _, value = decode_report(report)
+    return rebuild(kind, "", value).text
 
 
 def _jobs() -> list[Job]:

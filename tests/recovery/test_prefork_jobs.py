@@ -28,6 +28,18 @@ def test_jobs_run_in_children_and_their_outcomes_come_back() -> None:
     assert {int(outcome.text) for outcome in driver.outcomes()} <= set(pids)
 
 
+def test_a_process_that_a_task_forked_and_did_not_end_tells_nothing() -> None:
+    def run(work: Work, tell: Tell) -> Outcome:
+        if work.task == "forks" and (copy := os.fork()):
+            return success(work, str(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])))
+        return success(work)
+
+    with prefork(run) as driver:
+        driver.run([job("1", "forks"), job("2")])
+
+    assert [(outcome.tag, outcome.text) for outcome in driver.outcomes()] == [("1", "1"), ("2", "")]
+
+
 def test_an_outcome_crosses_with_everything_in_it() -> None:
     message = Message("next", "id-2", b"body", "tag-2", stamped_headers=["a"], headers=b"{}")
     everything = Outcome(

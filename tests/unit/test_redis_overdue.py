@@ -125,6 +125,19 @@ def test_what_ours_hold_is_theirs_however_old_it_is(world, consumer):
     assert list(consumer.finish([Completion(delivery.tag)])) == ["committed"]
 
 
+def test_of_a_batch_that_is_finished_only_what_others_took_is_lost(world, consumer):
+    world.transport().publish([call("held"), call("begun"), call("taken")])
+    held, begun, taken = (delivery.tag for delivery in consumer.receive(3, 0).deliveries)
+    consumer.begin([begun])
+    world.call(b"ZREM", f"{world.prefix}unacked_index", f"crs.{taken}")
+    world.call(b"HDEL", f"{world.prefix}unacked", f"crs.{taken}")
+
+    verdicts = consumer.finish([Completion(tag) for tag in (taken, begun, held)])
+
+    assert list(verdicts) == ["lost", "committed", "committed"]
+    assert left(world) == (0, 0)
+
+
 def test_a_time_without_a_record_is_forgotten(world, consumer):
     put(world, "acknowledged", None, AGES_AGO_S)
 

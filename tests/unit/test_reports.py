@@ -7,7 +7,7 @@ import pytest
 from celery_rs.execution import Outcome
 from celery_rs.transports import Outgoing, Route
 from celery_rs.wire import ChordPart, Message, TaskResult
-from celery_rs.worker.pools.reports import FINISHED, decode_report, encode_report, flatten, rebuild
+from celery_rs.worker.pools.reports import FINISHED, decode_report, encode_report, ending, rebuild
 
 
 class Text(str):
@@ -19,7 +19,9 @@ class Level(enum.IntEnum):
 
 
 def crossed(outcome: Outcome) -> Outcome:
-    return rebuild(decode_report(encode_report(1, FINISHED, 1, flatten(outcome))).value)
+    kind, value = ending(outcome)
+    _, kind, _, value = decode_report(encode_report(1, kind, 1, value))
+    return rebuild(kind, outcome.tag, value)
 
 
 def test_an_outcome_is_the_same_on_the_other_side() -> None:
@@ -32,6 +34,13 @@ def test_an_outcome_is_the_same_on_the_other_side() -> None:
         followups=[Outgoing(Message("task", "id", b"body", "dt", stamps=b"{}"), Route("", "q"), 1.0, "once", None)],
         part=ChordPart("group", "id", 3, "RETRY", b"part"),
     )
+
+    assert crossed(outcome) == outcome
+
+
+@pytest.mark.parametrize("record", [None, TaskResult("id", "SUCCESS", 0, b"meta")])
+def test_a_success_is_the_same_on_the_other_side(record: TaskResult | None) -> None:
+    outcome = Outcome("tag", "success", "SUCCESS", 0.5, "4", record=record)
 
     assert crossed(outcome) == outcome
 

@@ -29,41 +29,25 @@ def execute(app: AppLike, work: Work, *, hostname: str, tell: Tell) -> Outcome:
     terms = terms_of(app)
     try:
         request = Request.open(work, hostname, tell)
-        task = find(app, work.task)
+        task = app.tasks[work.task]
         read_body(terms, request, work)
     except _REFUSED as error:
         return _refused(terms, work, error)
     return carry_out(Run(app, terms, task, request, work.id, work.tag))
 
 
-def find(app: AppLike, name: str) -> Any:
-    """Raises NotRegistered."""
-    task = app.tasks.get(name)
-    if task is None:
-        raise NotRegistered(name)
-    return task
-
-
 def read_body(terms: Terms, request: Request, work: Work) -> None:
     """Put the arguments into the request. Raises what makes the message one that cannot be run."""
     raw = work.body if work.compression is None else decompress(work.body, work.compression)
     body = reader(work.content_type, terms.accepted, work.content_encoding).loads(raw)
-    if not _is_call(body):
-        raise InvalidTaskError(f"expected a body [args, kwargs, options], got {preview(body, 80)}")
-    args, request.kwargs, embed = body
-    request.args = args if type(args) is list else list(args)
+    match body:
+        case [list() | tuple() as args, dict() as kwargs, dict() | None as embed]:
+            request.args = args if type(args) is list else list(args)
+            request.kwargs = kwargs
+        case _:
+            raise InvalidTaskError(f"expected a body [args, kwargs, options], got {preview(body, 80)}")
     if embed and any(embed.values()):
         _read_embed(request, embed)
-
-
-def _is_call(body: Any) -> bool:
-    return (
-        isinstance(body, (list, tuple))
-        and len(body) == 3
-        and isinstance(body[0], (list, tuple))
-        and isinstance(body[1], dict)
-        and (body[2] is None or isinstance(body[2], dict))
-    )
 
 
 def _read_embed(request: Request, embed: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from celery_rs import context
 from celery_rs.context import AppLike
 from celery_rs.errors import CeleryError, Retry
-from celery_rs.execution.executor import find, read_body
+from celery_rs.execution.executor import read_body
 from celery_rs.execution.request import Request
 from celery_rs.execution.run import Run, failed, retried
 from celery_rs.execution.said import Said
@@ -43,7 +43,7 @@ def _tell(app: AppLike, work: Work, hostname: str, hook: str, step: Callable[[Ru
     try:
         terms = terms_of(app)
         request = Request.open(work, hostname, _nobody)
-        task = find(app, work.task)
+        task = app.tasks[work.task]
         if not reader(work.content_type, terms.accepted).safe:
             log.warning(
                 "%s of task %s[%s] is not called: only the processes that run tasks read %s",

@@ -83,22 +83,23 @@ class Request(_Attributes):
     override_max_retries: int | None = None
     """What `retry(max_retries=...)` said in this run, for an autoretry that comes after it."""
 
+    _tell: "Tell | None" = None
+    _work: Work | None = None
+    _unread = False
+    _properties: dict[str, Any] | None = None
+    _user_headers: dict[str, Any] | None = None
+    _entered = False
+
     def __init__(self, **values: Any) -> None:
         self.children: list[AsyncResult[Any]] = []
         self.followups: list[Outgoing] = []
-        self._tell: Tell | None = None
-        self._work: Work | None = None
-        self._unread = False
-        self._properties: dict[str, Any] | None = None
-        self._user_headers: dict[str, Any] | None = None
-        self._entered = False
         if values:
             _attributes(self).update(values)
 
     @classmethod
     def open(cls, work: Work, hostname: str, tell: Tell) -> "Request":
         """The request of a delivery, its body not read yet. Raises ContentError when the headers are no object."""
-        _, task, id, headers, _, _, _, _, _, _, _, _, retries, root_id, parent_id, group, ignore_result, _ = work
+        headers, id, root_id = work.headers, work.id, work.root_id
         if headers and not headers.startswith(b"{"):
             raise ContentError(f"expected message headers as a JSON object, got {headers[:80]!r}")
         request = cls()
@@ -108,12 +109,12 @@ class Request(_Attributes):
         request.hostname = hostname
         request.called_directly = request.is_eager = False
         request.id = id
-        request.task = task
-        request.retries = retries
+        request.task = work.task
+        request.retries = work.retries
         request.root_id = id if root_id is None else root_id
-        request.parent_id = parent_id
-        request.group = group
-        request.ignore_result = ignore_result
+        request.parent_id = work.parent_id
+        request.group = work.group
+        request.ignore_result = work.ignore_result
         request.callbacks = request.errbacks = None
         return request
 
@@ -247,7 +248,9 @@ class Request(_Attributes):
         return f"<Request: task={self.task!r} id={self.id!r} retries={self.retries}>"
 
 
-_UNSAID = {name: value for name, value in vars(Request).items() if name in Request.__annotations__}
+_UNSAID = {
+    name: value for name, value in vars(Request).items() if name in Request.__annotations__ and not name.startswith("_")
+}
 """What attributes are where neither the run nor its message says anything. The class itself has none of them, so that
 Python asks `__getattr__` for what the message may say."""
 for _name in _UNSAID:
@@ -265,7 +268,9 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 _RESERVED = (
     frozenset(
-        name for name, value in vars(Request).items() if callable(value) or isinstance(value, property | classmethod)
+        name
+        for name, value in vars(Request).items()
+        if name.startswith("_") or callable(value) or isinstance(value, property | classmethod)
     )
     | {"args", "kwargs", "callbacks", "errbacks", "chain", "chord", "is_eager", "override_max_retries"}
     | vars(Request()).keys()

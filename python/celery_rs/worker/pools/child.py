@@ -25,14 +25,13 @@ from celery_rs.execution import Outcome, Said, Tell, Work
 from celery_rs.wire import TaskResult
 from celery_rs.worker.pools.pipe import CHUNK, DOORBELL, Frames, decode_jobs, frame
 from celery_rs.worker.pools.reports import (
-    FINISHED,
     HEAVY,
     PROGRESS,
     READY,
     SAID,
     STARTED,
     encode_report,
-    flatten,
+    ending,
 )
 
 RING_AFTER_S = 0.002
@@ -82,7 +81,7 @@ class Child:
         self._pipe = pipe
         self._page = page
         self._duties = duties
-        self._pid = os.getpid()
+        self._is_copy = False
         self._reports = 0
         self._unheard_since = 0.0  # 0.0: the parent knows of every report
         self._writing = threading.Lock()  # a task's own threads may report progress
@@ -91,6 +90,7 @@ class Child:
         self._heavy = False
 
     def serve(self) -> None:
+        os.register_at_fork(after_in_child=self._on_fork)
         signal.signal(SOFT_LIMIT_SIGNAL, self._on_soft_limit)
         for enter in self._duties.enter:
             enter(self._index)
@@ -102,6 +102,10 @@ class Child:
             self._leave(1)
             raise
         self._leave(0)
+
+    def _on_fork(self) -> None:
+        """In a process that a task has forked. Asking for the pid after each task would cost a system call."""
+        self._is_copy = True
 
     def _leave(self, exit_code: int) -> None:
         for leave in self._duties.leave:
@@ -128,9 +132,10 @@ class Child:
                 self._report(STARTED, job, now)
                 self._ring()
             outcome = run(work, partial(self._tell, job))
-            if os.getpid() != self._pid:
+            if self._is_copy:
                 _end_copy(work)
-            self._report(FINISHED, job, flatten(outcome))
+            kind, value = ending(outcome)
+            self._report(kind, job, value)
             page.finish(job)
             if most_memory is not None and (needed := memory_needed()) > most_memory:
                 self._heavy = True

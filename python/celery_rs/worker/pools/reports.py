@@ -5,8 +5,9 @@ for it, or finds it full, travels as a frame. The number puts the two ways back 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
+from celery_rs import states
 from celery_rs.execution import Outcome
 from celery_rs.transports import Outgoing, Route
 from celery_rs.wire import ChordPart, Message, TaskResult
@@ -19,25 +20,25 @@ STARTED = 1
 PROGRESS = 2
 """`value` is a record to store now."""
 FINISHED = 3
-"""`value` is the outcome, flattened."""
+"""`value` is the outcome, flattened; the parent knows its tag."""
 HEAVY = 4
 """The child takes no more jobs: `value` is the memory it needs, in KiB."""
 
 SAID = 5
 """`value` is an event of the task's own."""
 
+DONE = 6
+"""A success from which nothing follows, as nearly all are: `value` is its runtime, its text and its record."""
 
-class Report(NamedTuple):
-    """`job` is the number that the parent gave to the job."""
 
-    number: int
-    kind: int
-    job: int
-    value: Any = None
+ENDS = (DONE, FINISHED)
+
+Report = tuple[int, int, int, Any]
+"""Its number, its kind, the number that the parent gave to the job, a value. Plain, for there are many."""
 
 
 def encode_report(number: int, kind: int, job: int, value: Any = None) -> bytes:
-    """The fields of a `Report`."""
+    """A `Report` as bytes."""
     try:
         return encode((number, kind, job, value))
     except ValueError:  # a text or number of a user's own type: rare, so only looked for now
@@ -46,29 +47,34 @@ def encode_report(number: int, kind: int, job: int, value: Any = None) -> bytes:
 
 def decode_report(payload: bytes) -> Report:
     """Raises ValueError, EOFError or TypeError when the payload was damaged."""
-    return Report._make(cast("tuple[int, int, int, Any]", decode(payload)))
+    return cast(Report, decode(payload))
 
 
-def flatten(outcome: Outcome) -> tuple[Any, ...]:
-    """An outcome without our types: `marshal` writes exact tuples only."""
-    tag, end, state, runtime, text, traceback, record, followups, part, expected = outcome
-    return (
-        tag,
+def ending(outcome: Outcome) -> tuple[int, Any]:
+    """Kind and value of the report that tells it: without our types, for `marshal` writes exact tuples only."""
+    _, end, state, runtime, text, traceback, record, followups, part, expected = outcome
+    told = record if record is None else tuple(record)
+    if end == "success" and not followups and part is None:
+        return DONE, (runtime, text, told)
+    return FINISHED, (
         end,
         state,
         runtime,
         text,
         traceback,
-        record if record is None else tuple(record),
-        [_flatten_outgoing(outgoing) for outgoing in followups] if followups else (),
+        told,
+        [_flatten_outgoing(outgoing) for outgoing in followups],
         part if part is None else tuple(part),
         expected,
     )
 
 
-def rebuild(flat: Sequence[Any]) -> Outcome:
-    """The inverse of `flatten`. Raises TypeError or ValueError when it is none."""
-    tag, end, state, runtime, text, traceback, record, followups, part, expected = flat
+def rebuild(kind: int, tag: str, value: Sequence[Any]) -> Outcome:
+    """The outcome of the job with this tag, from its report. Raises TypeError or ValueError when it is none."""
+    if kind == DONE:
+        runtime, text, record = value
+        return Outcome(tag, "success", states.SUCCESS, runtime, text, None, _rebuild_record(record))
+    end, state, runtime, text, traceback, record, followups, part, expected = value
     return Outcome(
         tag,
         end,
@@ -76,11 +82,15 @@ def rebuild(flat: Sequence[Any]) -> Outcome:
         runtime,
         text,
         traceback,
-        record if record is None else TaskResult._make(record),
-        [_rebuild_outgoing(outgoing) for outgoing in followups] if followups else (),
+        _rebuild_record(record),
+        [_rebuild_outgoing(outgoing) for outgoing in followups],
         part if part is None else ChordPart._make(part),
         expected,
     )
+
+
+def _rebuild_record(flat: Sequence[Any] | None) -> TaskResult | None:
+    return flat if flat is None else TaskResult._make(flat)
 
 
 def _flatten_outgoing(outgoing: Outgoing) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from celery_rs.execution import Outcome, Said
 from celery_rs.wire import TaskResult
 from celery_rs.worker.pools.base import Announced, Finished, Job, Lost, PoolEvent, Progress, Returned, Running, Started
 from celery_rs.worker.pools.pipe import CHUNK, Frames, encode_jobs, frame
-from celery_rs.worker.pools.reports import FINISHED, HEAVY, READY, SAID, STARTED, Report, decode_report, rebuild
+from celery_rs.worker.pools.reports import ENDS, HEAVY, READY, SAID, STARTED, Report, decode_report, rebuild
 
 AT_ONCE_S = 1.0
 """A child that dies this soon after its birth, with nothing started, counts as stillborn."""
@@ -197,8 +197,8 @@ class Seat:
         outcomes: list[Outcome] = []
         try:
             for _, kind, number, value in self._reports():
-                if kind == FINISHED and number in self.jobs:
-                    outcomes.append(rebuild(value))
+                if kind in ENDS and number in self.jobs:
+                    outcomes.append(rebuild(kind, self.jobs[number].tag, value))
                     del self.jobs[number]
                     self.finished += 1
                 elif kind == READY:
@@ -237,8 +237,9 @@ class Seat:
             payloads = [*self._receive(), *self._page.drain()]
             for payload in payloads:
                 report = decode_report(payload)
-                if report.number != self._next_report:
-                    self._early[report.number] = report
+                number = report[0]
+                if number != self._next_report:
+                    self._early[number] = report
                     continue
                 self._next_report += 1
                 yield report
