@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from celery_rs._core import DecodeError, Envelope, open_envelopes
 from celery_rs.errors import OperationalError
 from celery_rs.transports.redis import RedisOptions, RedisTransport, Script, Server
 from celery_rs.transports.redis.keys import record_end
@@ -56,6 +57,29 @@ def test_a_request_that_arrives_after_its_repair_is_repaired_too(own_redis: OwnR
     consumer.renew()
 
     assert ids(consumer.receive(10, 0.0).deliveries) == ["one"]
+    consumer.close()
+    transport.close()
+
+
+def test_what_is_being_received_while_a_look_for_the_dead_gets_no_reply_is_still_held(
+    own_redis: OwnRedis, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = RedisTransport.open(proxy.url, {})
+    consumer = transport.consume(["q"])
+    transport.publish([call("one")])
+    consumer.recover()  # so that the server knows the script
+
+    def look_in_vain(raws: list[bytes]) -> list[Envelope | DecodeError]:
+        proxy.swallow(Script.SWEEP.sha)
+        with pytest.raises(OperationalError):
+            consumer.recover()
+        proxy.swallow(None)
+        return open_envelopes(raws)
+
+    monkeypatch.setattr("celery_rs.transports.redis.consumer.open_envelopes", look_in_vain)
+    tags = [each.tag for each in consumer.receive(10, 0.0).deliveries]
+
+    assert consumer.holds(tags) == tags
     consumer.close()
     transport.close()
 

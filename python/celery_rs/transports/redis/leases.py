@@ -92,7 +92,6 @@ class Leases:
                     raise refused  # else the next round says so: what was taken over must be told of first
                 return Recovered(reclaimed + restored + taken.returned, taken.orphans)
             except LinkLost:
-                self._ledger.new_epoch()
                 self._link = None
                 raise
 
@@ -172,7 +171,14 @@ class Leases:
             self._link = None
 
     def _take_over(self, link: Link, dead: Mapping[bytes, bytes]) -> Recovered:
-        """From each of the dead, if its lease still ended when the sweep saw it end."""
+        """From each of the dead, if its lease still ended when the sweep saw it end. `noting` is held."""
+        try:
+            return self._taken_over(link, dead)
+        except LinkLost:
+            self._ledger.new_epoch()
+            raise
+
+    def _taken_over(self, link: Link, dead: Mapping[bytes, bytes]) -> Recovered:
         begun = self.unknown(link, begun=True) if self._ledger.orphans_are_lost else []
         returned = 0
         for name, ended in dead.items():

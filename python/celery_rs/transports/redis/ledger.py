@@ -53,7 +53,7 @@ class Ledger:
         return f"{self.name}.{self.epoch}.{number}"
 
     def new_epoch(self) -> None:
-        """A reply was lost: what it has made ours we do not know of."""
+        """A reply was lost: what it has made ours we do not know of. `noting` is held, for tags tell their epoch."""
         self.epoch += 1
         self.lose()
 
