@@ -12,7 +12,7 @@ from celery_rs.errors import ImproperlyConfigured, NotSupported, OperationalErro
 from celery_rs.transports import Features, QueueRefused, Received
 from celery_rs.wire import Queue as WireQueue
 from celery_rs.worker.inbox import Delivered, Inbox, ThreadDied
-from celery_rs.worker.receiver import Receiver
+from celery_rs.worker.receiver import PORTION, Receiver
 from celery_rs.worker.reconnect import Patience, Rising, Tries
 from tests.deadlines import DEADLINE_S, eventually
 from tests.messages import delivery
@@ -73,6 +73,26 @@ def test_an_allowance_that_knows_nothing_of_the_last_delivery_is_void(
     receiver.allow(2, handled=1)
     assert consumer.asked.acquire(timeout=DEADLINE_S)
     assert consumer.limits == [1, 2]
+
+
+def test_what_is_allowed_comes_in_portions(receiver: Receiver, consumer: FakeConsumer, box: Inbox) -> None:
+    receiver.allow(2 * PORTION + 1, handled=0)
+    for _ in range(2):
+        consumer.answers.put(Received([delivery()] * PORTION))
+
+    assert all(consumer.asked.acquire(timeout=DEADLINE_S) for _ in range(3))
+    assert consumer.limits == [PORTION, PORTION, 1]
+
+
+def test_where_less_came_than_was_asked_for_the_loop_says_how_much_more(
+    receiver: Receiver, consumer: FakeConsumer, box: Inbox
+) -> None:
+    receiver.allow(3, handled=0)
+    consumer.answers.put(Received([delivery()]))
+    eventually(lambda: len(box.take()) == 1)
+
+    assert consumer.asked.acquire(timeout=DEADLINE_S)
+    assert not consumer.asked.acquire(timeout=0.05)  # the thread had time to ask
 
 
 def test_a_broker_that_fails_is_asked_again(receiver: Receiver, consumer: FakeConsumer, box: Inbox) -> None:

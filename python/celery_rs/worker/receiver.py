@@ -21,6 +21,8 @@ from celery_rs.worker.threads import thread
 
 logger = logging.getLogger("celery.worker.consumer")
 
+PORTION = 512
+"""More than this comes in several receptions, so that the first is worked on while the next is on its way."""
 WAIT_S = 5.0
 """The longest single wait in the broker."""
 STOP_S = 5.0
@@ -106,17 +108,20 @@ class Receiver:
                 self._change_queues()
                 if not limit:
                     continue
-                received = self._consumer.receive(limit, WAIT_S)
+                asked = min(limit, PORTION)
+                received = self._consumer.receive(asked, WAIT_S)
             except OperationalError as error:
                 self._pause(self._tries.failed(error))
                 continue
             self._tries.worked()
             self._learn(received.facts)
             if received.deliveries or received.lost:
+                count = len(received.deliveries)
                 with self._changed:
-                    self._allowed = 0
+                    # Nothing of it has been counted against the allowance, whenever that was given.
+                    self._allowed = max(0, self._allowed - count) if count == asked else 0
                     self._posted += 1
-                self._inbox.post(Delivered(received.deliveries, received.lost, limit))
+                self._inbox.post(Delivered(received.deliveries, received.lost, asked))
 
     def _change_queues(self) -> None:
         """A change that fails is made again, unless it always would."""

@@ -16,7 +16,7 @@ SHORT_S = 0.005
 """A queue of tasks is short while the 90th percentile of its runtimes stays below this."""
 AHEAD_S = 0.1
 """How much work may be reserved ahead, in seconds of all slots."""
-MOST = 1024
+MOST = 2048
 MOST_ASKED = 1_000_000
 """More than this is not received at once, whatever the multiplier says."""
 GATHER_S = 0.001
