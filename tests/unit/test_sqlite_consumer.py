@@ -40,6 +40,20 @@ def consumer(transport):
     consumer.close()
 
 
+@pytest.mark.parametrize("queues", [1, 3, 100, 1_000])
+def test_what_is_urgent_then_what_is_old_comes_first_however_many_queues_there_are(transport, queues):
+    names = [f"q{number}" for number in range(queues)]
+    sent = [(f"id-{number}", 5 * (number % 7 == 0)) for number in range(50)]
+    transport.publish([call(id, names[7 * n % queues], priority=priority) for n, (id, priority) in enumerate(sent)])
+    consumer = transport.consume(names)
+
+    received = ids(consumer.receive(30, 0.0).deliveries)
+    received += ids(consumer.receive(30, 0.0).deliveries)
+
+    assert received == [id for id, _ in sorted(sent, key=lambda each: -each[1])]
+    consumer.close()
+
+
 WORKER = """
 t = open_transport(url, {})
 consumer = t.consume(["q"])

@@ -8,6 +8,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 from celery_rs.errors import CeleryError, Unroutable
@@ -157,58 +159,57 @@ def wake_idle(tx: Transaction, queue: str, count: int = 1) -> None:
 
 # Out of the queues
 
-_CLAIM = """
-UPDATE messages SET state = 1, holder = ?, epoch = ?, deliveries = deliveries + 1
-WHERE id IN ({chosen})
-RETURNING id, priority, queue, redelivered, crashes, deliveries, envelope
-"""
-_CHOSEN = "SELECT id FROM messages WHERE state = 0 AND queue = ? ORDER BY priority DESC, id LIMIT ?"
-# Each queue's first few by its own index, then the first of those: a long queue is not sorted for a short answer.
-_FIRST = (
-    "SELECT * FROM (SELECT id, priority FROM messages WHERE state = 0 AND queue = ? ORDER BY priority DESC, id LIMIT ?)"
-)
+_READY = "SELECT id, priority FROM messages WHERE state = 0 AND queue = ?"
+_URGENT_FIRST = " ORDER BY priority DESC, id LIMIT ?"
+_DUE = "SELECT due, id FROM messages WHERE state = 3 AND queue = ? AND due <= ?"
+_SOONEST = " ORDER BY due, id LIMIT ?"
+_MERGED_MOST = 400
+"""SQLite joins no more than 500 SELECTs."""
+
+
+def _first(select: str, order: str, each: Sequence[tuple[object, ...]], limit: int) -> tuple[str, list[object]]:
+    """The first few of all queues, of which `each` has what is asked about one: the statement, and its parameters."""
+    groups = [each[first : first + _MERGED_MOST] for first in range(0, len(each), _MERGED_MOST)]
+    parameters = [*chain.from_iterable((*chain.from_iterable(group), limit) for group in groups)]
+    return _merged(select, order, tuple(map(len, groups))), parameters + [limit] * (len(groups) > 1)
 
 
 @lru_cache
-def _claim(queues: int) -> str:
-    if queues == 1:
-        return _CLAIM.format(chosen=_CHOSEN)
-    union = " UNION ALL ".join([_FIRST] * queues)
-    return _CLAIM.format(chosen=f"SELECT id FROM ({union}) ORDER BY priority DESC, id LIMIT ?")
+def _merged(select: str, order: str, groups: Sequence[int]) -> str:
+    """SQLite merges what each queue's index gives in order, and reads no more than it takes."""
+    merged = [f"{' UNION ALL '.join([select] * queues)}{order}" for queues in groups]
+    return merged[0] if len(groups) == 1 else " UNION ALL ".join(f"SELECT * FROM ({each})" for each in merged) + order
+
+
+_CLAIM = """
+UPDATE messages SET state = 1, holder = ?, epoch = ?, deliveries = deliveries + 1
+WHERE id IN (SELECT id FROM ({chosen}))
+RETURNING id, priority, queue, redelivered, crashes, deliveries, envelope
+"""
 
 
 def claim(tx: Transaction, queues: Sequence[str], limit: int, holder: int, epoch: int) -> list[Reserved]:
     """Reserve up to `limit` messages, by priority, then place."""
-    parameters: list[object] = [holder, epoch]
-    for queue in queues:
-        parameters += (queue, limit)
-    if len(queues) > 1:
-        parameters.append(limit)
-    rows = tx.execute(_claim(len(queues)), parameters).fetchall()
+    chosen, asked = _first(_READY, _URGENT_FIRST, [(queue,) for queue in queues], limit)
+    rows = tx.execute(_CLAIM.format(chosen=chosen), [holder, epoch, *asked]).fetchall()
     rows.sort(key=lambda row: (-row[1], row[0]))
     return list(map(Reserved._make, rows))
 
 
-_DUE = "SELECT due, id FROM messages WHERE state = 3 AND queue = ? AND due <= ? ORDER BY due LIMIT ?"
-
-
 def promote(tx: Transaction, queues: Sequence[str], now: float) -> None:
     """What is due goes to the end of its queue, in the order in which it was due: the first of it, if it is much."""
-    due: list[tuple[float, int]] = []
-    for queue in queues:
-        due += tx.execute(_DUE, (queue, now, PROMOTED_MOST)).fetchall()
+    if not queues:
+        return
+    due = tx.execute(*_first(_DUE, _SOONEST, [(queue, now) for queue in queues], PROMOTED_MOST)).fetchall()
     if due:
-        _move_to_end(tx, [id for _, id in sorted(due)], "state = 0, due = NULL")
+        _move_to_end(tx, [id for _, id in due], "state = 0, due = NULL")
 
 
 def next_due(tx: Transaction, queues: Sequence[str]) -> float | None:
-    times = [
-        due
-        for queue in queues
-        for (due,) in tx.execute("SELECT min(due) FROM messages WHERE state = 3 AND queue = ?", (queue,)).fetchall()
-        if due is not None
-    ]
-    return min(times, default=None)
+    if not queues:
+        return None
+    soonest = tx.execute(*_first(_DUE, _SOONEST, [(queue, inf) for queue in queues], 1)).fetchone()
+    return None if soonest is None else soonest[0]
 
 
 def _move_to_end(tx: Transaction, ids: Sequence[int], changes: str = "") -> None:
