@@ -59,23 +59,30 @@ def _drain(stage: Stage, tasks: int, *options: str, **work: object) -> Measured:
     calls = stage.client("spread", calls=tasks, **work)["calls"]
     with stage.worker(*options) as worker:
         first = stage.first(worker)
-        cpu = worker.cpu()
+        cpu, broker = worker.cpu(), stage.broker_cpu()
         last = stage.wait(worker, lambda seen: seen.tasks >= calls, limit)
         spent = stage.settled_cpu(worker) - cpu
+        broker_spent = stage.broker_cpu() - broker
         if last.tasks < 2 or last.first is None or last.last is None:
             raise ContestantError(f"only one task ran within {limit:g} s: {worker.last_words()}")
     rate = (last.tasks - 1) / ((last.last - last.first) / 1e9)
     notes = [f"only {calls:,} were enqueued within {limit:g} s"] if calls < tasks else []
     if last.tasks < calls:
         notes.append(f"cut short after {limit:g} s")
-    return Measured({"rate": rate, "cpu": spent / max(1, last.tasks - first.tasks) * 1e6}, tuple(notes))
+    ran = max(1, last.tasks - first.tasks)
+    costs = {"cpu": spent / ran * 1e6, **stage.broker_figure(broker_spent, ran)}
+    return Measured({"rate": rate, **costs}, tuple(notes))
 
 
 def _scenario(
     name: str, axis: str, tasks: int, points: Sequence[int], run: Callable[[Stage], Measured], needs: frozenset[str]
 ) -> Scenario:
     rates = (Figure(f"rate@{point}", f"{point:,}", "/s", "higher", at=point) for point in points)
-    costs = (Figure(f"cpu@{point}", f"CPU at {point:,}", "us/task", "lower") for point in points)
+    costs = [
+        Figure(f"{key}@{point}", f"{what} CPU at {point:,}", "us/task", "lower")
+        for key, what in (("cpu", "worker"), ("broker", "broker"))
+        for point in points
+    ]
     return Scenario(
         name=name,
         question=f"does a worker (2 processes) drain no-op tasks as fast with more {axis}?",
