@@ -8,9 +8,10 @@ import pytest
 
 from celery_rs.backends.memory import MemoryBackend
 from celery_rs.errors import BackendError, OperationalError
-from celery_rs.transports import Completion, Consumer, Tag
+from celery_rs.transports import Completion, Consumer, Tag, Verdict
 from celery_rs.transports.memory import MemoryTransport
 from celery_rs.wire import TaskResult
+from celery_rs.worker import settle
 from celery_rs.worker.completer import Begin, Completer, GiveBack, Progress
 from celery_rs.worker.inbox import Event, Inbox, Settled
 from tests.conformance.calls import call
@@ -89,7 +90,29 @@ def test_what_gathered_is_one_write_and_what_was_lost_is_named(world: World) -> 
 
     world.completer.start()
 
-    assert world.settled() == Settled([mine, lost], [lost])
+    assert world.settled() == Settled([mine, lost], [lost], awaited=False)
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict", "awaited"),
+    [
+        pytest.param({"record": record("a")}, "committed", True, id="somebody may wait for its result"),
+        pytest.param({"record": record("a")}, "unheard", False, id="nobody listened"),
+        pytest.param({}, "committed", False, id="it has no result"),
+        pytest.param({"followups": [call("next")]}, "committed", True, id="the next one of a chain waits"),
+        pytest.param({"record": record("a")}, "lost", False, id="nothing came of it"),
+    ],
+)
+def test_the_loop_is_told_whether_anybody_may_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any], verdict: Verdict, awaited: bool
+) -> None:
+    (tag,) = world.held("a")
+    monkeypatch.setattr(settle, "finish", lambda batch, **_: [verdict] * len(batch))
+    world.completer.start()
+
+    world.completer.order(Completion(tag, **parts))
+
+    assert world.settled().awaited is awaited
 
 
 def test_a_write_that_fails_is_repeated_until_it_works(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

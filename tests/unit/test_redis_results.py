@@ -261,6 +261,25 @@ def test_the_broker_does_not_store_what_its_scripts_cannot_read(some_redis: OwnR
     backend.close()
 
 
+def test_a_finish_says_whether_anybody_listens(some_redis: OwnRedis) -> None:
+    backend = opened(some_redis)
+    transport = open_transport(f"redis://127.0.0.1:{some_redis.port}/{backend.server.place.db}", {})
+    consumer = transport.consume(["q"])
+    assert consumer.commits(backend)
+    transport.publish([call("waited-for"), call("b"), call("c")])
+    waited_for, *others = [delivery.tag for delivery in consumer.receive(3, 0).deliveries]
+    listener = threading.Thread(target=lambda: list(backend.watch(["waited-for"], DEADLINE_S)))
+    listener.start()
+    wait_for(lambda: len(channels(backend)) == 1)
+
+    assert consumer.finish([Completion(tag, record=record(tag)) for tag in others]) == ["unheard"] * 2
+    assert consumer.finish([Completion(waited_for, record=record("waited-for"))]) == ["committed"]
+    listener.join(DEADLINE_S)
+    consumer.close()
+    transport.close()
+    backend.close()
+
+
 def test_a_finish_does_not_set_back_what_another_setting_has_written(some_redis: OwnRedis) -> None:
     packed = ResultCodec(compression="gzip")
     backend = opened(some_redis)

@@ -6,13 +6,14 @@ import pytest
 
 from celery_rs.transports.backoff import Backoff
 from celery_rs.worker.deadlines import Deadlines
+from celery_rs.worker.gathering import AWAITED_S, UNAWAITED_S
 from celery_rs.worker.lifecycle import Lifecycle, Phase
 from celery_rs.worker.parking import Parking
 from celery_rs.worker.policy import Policy, policy_of
 from celery_rs.worker.pools import Running
 from celery_rs.worker.runtimes import BATCH_MOST, UNKNOWN_MOST, Runtimes
 from celery_rs.worker.settlement import of_end, of_loss
-from celery_rs.worker.window import GATHER_S, MOST_ASKED, Window
+from celery_rs.worker.window import MOST_ASKED, Window
 from tests.apps import make_app
 
 
@@ -85,17 +86,21 @@ def test_a_slot_that_has_nothing_to_do_is_worth_a_fetch_of_its_own() -> None:
 def test_what_comes_one_by_one_is_let_gather(came: int, in_hand: int, opens: int) -> None:
     window = Window(slots=4, multiplier=None)
 
-    window.received(came, asked=4, now=10.0)
+    window.gathering.received(came, asked=4, now=10.0)
 
     assert window.open(in_hand, now=10.0) == opens
-    assert window.opens_at == (None if opens else 10.0 + GATHER_S)
+    assert window.opens_at == (None if opens else 10.0 + AWAITED_S)
 
 
-def test_gathering_has_an_end() -> None:
+@pytest.mark.parametrize(("awaited", "seconds"), [(True, AWAITED_S), (False, UNAWAITED_S)])
+def test_it_gathers_longer_where_nobody_waits(awaited: bool, seconds: float) -> None:
     window = Window(slots=4, multiplier=None)
-    window.received(2, asked=4, now=10.0)
+    window.gathering.awaited = awaited
+    window.gathering.received(2, asked=4, now=10.0)
 
-    assert window.open(2, now=10.0 + GATHER_S) == 2
+    assert window.open(0, now=10.0) == 0
+    assert window.opens_at == 10.0 + seconds
+    assert window.open(2, now=10.0 + seconds) == 2
     assert window.opens_at is None
 
 

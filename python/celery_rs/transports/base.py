@@ -74,7 +74,8 @@ class Completion(NamedTuple):
     part: ChordPart | None = None
 
 
-Verdict = Literal["committed", "lost"]
+Verdict = Literal["committed", "unheard", "lost"]
+"""`unheard` is `committed`, of a record for which nobody listened; a broker need not tell the two apart."""
 
 
 class Burial(NamedTuple):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from celery_rs.backends import ResultWriter
 from celery_rs.errors import BackendError, OperationalError
-from celery_rs.transports import Backoff, Burial, Completion, Consumer, Tag, Transport
+from celery_rs.transports import Backoff, Burial, Completion, Consumer, Tag, Transport, Verdict
 from celery_rs.wire import Exchange, TaskResult
 from celery_rs.worker import settle
 from celery_rs.worker.inbox import Inbox, Settled
@@ -182,7 +182,7 @@ class Completer:
             logger.warning(
                 "%d finished task(s) are held by another worker by now; their results were dropped", len(lost)
             )
-        self._inbox.post(Settled(tags, lost))
+        self._inbox.post(Settled(tags, lost, _awaited(completions, verdicts)))
 
     def _answer(self, reply: Reply) -> None:
         self._transport.announce(reply.exchange, reply.routing_key, [reply.seal()])
@@ -199,3 +199,11 @@ class Completer:
                 if self._giving_up.wait(delay):
                     self._gave_up = True
                     logger.error("worker: gave up on what is left to write; the broker still holds its messages")
+
+
+def _awaited(completions: Sequence[Completion], verdicts: Sequence[Verdict]) -> bool:
+    """Whether anybody may wait for what came of any: who calls, or the next one of a chain."""
+    return any(
+        verdict == "committed" and (completion.record is not None or completion.followups or completion.part)
+        for completion, verdict in zip(completions, verdicts, strict=True)
+    )

@@ -41,10 +41,14 @@ class Orphaned(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """The completer is through with these tags; `lost` are those that were no longer ours."""
+    """The completer is through with these tags; `lost` are those that were no longer ours.
+
+    `awaited` unless it is known that nobody waits for what came of them.
+    """
 
     tags: Tags
     lost: Tags
+    awaited: bool = True
 
 
 class Asked(NamedTuple):

@@ -315,7 +315,7 @@ class Loop:
     def _on_delivered(self, event: inbox.Delivered) -> None:
         self._handled += 1
         now = _now()
-        self.window.received(len(event.deliveries), event.asked, now.mono)
+        self.window.gathering.received(len(event.deliveries), event.asked, now.mono)
         if self.autoscale is not None and event.deliveries:
             self.autoscale.received(now.mono)
         self.dispatcher.lose(event.lost)
@@ -383,6 +383,7 @@ class Loop:
 
     def _on_settled(self, event: inbox.Settled) -> None:
         self.dispatcher.settled(event.tags)
+        self.window.gathering.awaited = event.awaited
 
     def _on_finished(self, event: Finished) -> None:
         ended = [(self._end(outcome.tag), outcome) for outcome in event.outcomes]

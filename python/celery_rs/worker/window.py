@@ -3,14 +3,12 @@
 A worker starts with one message for each free slot. While tasks prove short it reserves ahead, twice as much
 each time, up to what its slots can do in a tenth of a second; as soon as they are not short it holds no more
 than it can run. An explicit prefetch multiplier is obeyed instead.
-
-Where messages come one by one while there is work, they are let gather for a moment: each alone would cost as many
-wake-ups of threads, children and broker as a hundred do together.
 """
 
 from collections import deque
 from collections.abc import Iterable
-from math import inf
+
+from celery_rs.worker.gathering import Gathering
 
 SHORT_S = 0.005
 """A queue of tasks is short while the 90th percentile of its runtimes stays below this."""
@@ -19,8 +17,6 @@ AHEAD_S = 0.1
 MOST = 2048
 MOST_ASKED = 1_000_000
 """More than this is not received at once, whatever the multiplier says."""
-GATHER_S = 0.001
-"""How long messages gather, from one reception on, where the broker had no more and what it gave is not done yet."""
 _REMEMBERED = 128
 
 
@@ -32,9 +28,7 @@ class Window:
         self.multiplier = multiplier
         self._runtimes: deque[float] = deque(maxlen=_REMEMBERED)
         self._size = slots
-        self._gathers_until = -inf
-        self._streaming = False
-        """Whether several came at once: then more are likely to follow."""
+        self.gathering = Gathering()
         self.opens_at: float | None = None
         """When, by the monotonic clock alone, it will open; None where it does not wait for that."""
 
@@ -64,18 +58,12 @@ class Window:
         """What was reserved ahead could not start: hold no more than can run until tasks prove short again."""
         self._size = self.slots
 
-    def received(self, count: int, asked: int, now: float) -> None:
-        """So many came at `now`; where more had been asked for, there are no more for the moment."""
-        if 0 < count < asked:
-            self._gathers_until = now + GATHER_S
-            self._streaming = count > 1
-
     def open(self, in_hand: int, now: float) -> int:
         """How many more to receive now; 0 until a worthwhile batch fits, unless a slot has nothing to do."""
-        gathering = now < self._gathers_until and (in_hand > 0 or self._streaming)
-        self.opens_at = self._gathers_until if gathering else None
-        if gathering:
+        if self.gathering.goes_on(in_hand, now):
+            self.opens_at = self.gathering.until
             return 0
+        self.opens_at = None
         free = self.size - in_hand
         return free if free >= max(1, self.size // 4) or 0 <= in_hand < min(self.slots, self.size) else 0
 

@@ -199,17 +199,20 @@ class RedisConsumer:
         ours: dict[Tag, Completion] = {}
         for completion in self._ledger.held(batch):
             ours.setdefault(completion.tag, completion)
-        happened = self._finish(ours) if ours else ours.keys()
+        verdict: Verdict = "committed"
+        happened, verdict = self._finish(ours) if ours else (ours.keys(), verdict)
         if len(happened) == len(batch):
-            verdicts: list[Verdict] = ["committed"] * len(batch)
-            return verdicts
+            return [verdict] * len(batch)
         return [
             "committed" if completion.tag in happened and completion is ours[completion.tag] else "lost"
             for completion in batch
         ]
 
-    def _finish(self, ours: Mapping[Tag, Completion]) -> Set[Tag]:
-        """Those that were still held. What was written once without an answer, and is held no more, has happened."""
+    def _finish(self, ours: Mapping[Tag, Completion]) -> tuple[Set[Tag], Verdict]:
+        """Those that were still held, and what is to be said of them.
+
+        What was written once without an answer, and is held no more, has happened.
+        """
         ledger = self._ledger
         with self._server.borrowed() as link:
             parts = self._parts(link, ours)
@@ -225,11 +228,11 @@ class RedisConsumer:
             self._wake_for(each.not_before for completion in ours.values() for each in completion.followups)
         if b"0" in reply:
             verdicts = zip(ours, reply.decode(), strict=True)
-            happened: Set[Tag] = {tag for tag, verdict in verdicts if verdict == "1" or tag in ledger.unsure}
+            happened: Set[Tag] = {tag for tag, verdict in verdicts if verdict != "0" or tag in ledger.unsure}
         else:
             happened = ours.keys()
         ledger.let_go(ours)
-        return happened
+        return happened, "committed" if reply.strip(b"2") else "unheard"
 
     def _parts(self, link: Link, ours: Mapping[Tag, Completion]) -> list[Argument]:
         """All but the tags, as `lua/finish.lua` reads it; nothing where the messages are only settled."""

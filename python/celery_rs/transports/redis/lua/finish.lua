@@ -6,7 +6,7 @@
 --       'r', key and record of a success at the first attempt: what nearly all are
 --       '*', a dead letter or '', number of follow-ups, the follow-ups (publishing.lua),
 --            '1' and a record (results.lua) or '0', '1' and a chord part (results.lua) or '0'
--- ->    for each '1' or '0': whether it happened
+-- ->    for each '1' or '0': whether it happened; '2' where it did and nobody listened for its record
 even_when_full()
 local visibility, kept, count = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 -- Whether all that follows can be written, for nothing is undone.
@@ -65,7 +65,10 @@ for i = 1, count do
   if not kind then break end  -- nothing but tags
   local happens = verdicts[i] == '1'
   if kind == 'r' then
-    if happens then store(ARGV[at + 1], ARGV[at + 2], 'SUCCESS', '0', kept, true) end
+    if happens then
+      local _, listeners = store(ARGV[at + 1], ARGV[at + 2], 'SUCCESS', '0', kept, true)
+      if listeners == 0 then verdicts[i] = '2' end
+    end
     at = at + 3
   elseif kind == '-' then
     at = at + 1

@@ -30,7 +30,8 @@ local function put(key, record, kept, ...)
 end
 
 -- Store one record: its key, itself, state, attempt, milliseconds it is kept (0: for ever).
--- -> '1' written, '0' not, '?' nothing was done since the record that is there cannot be read in here
+-- -> '1' written, and to how many it was told; '0' not; '?' nothing was done since the record that is there cannot be
+--    read in here
 -- `blind` writes over such a record if the new one is ready. A key that holds no record at all is written over.
 local function store(key, record, state, attempt, kept, blind)
   if not put(key, record, kept, 'NX') then
@@ -42,8 +43,7 @@ local function store(key, record, state, attempt, kept, blind)
     end
     put(key, record, kept)
   end
-  redis.call('PUBLISH', key, record)
-  return '1'
+  return '1', redis.call('PUBLISH', key, record)
 end
 
 -- The same, read from ARGV at `at`.
