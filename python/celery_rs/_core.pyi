@@ -13,6 +13,7 @@ __all__ = [
     "FrameReader",
     "NotJson",
     "PoolPage",
+    "RELEASE",
     "RateLimiter",
     "RouteTable",
     "SpinWait",
@@ -37,6 +38,9 @@ __all__ = [
     "write_json",
     "write_timestamp",
 ]
+
+RELEASE: str
+"""The version of this build, such as `1.2.3`."""
 
 class DecodeError(ValueError):
     """An envelope that cannot be read. `reason` says where and why, in one line; `raw` is what came."""

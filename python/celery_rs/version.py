@@ -1,8 +1,9 @@
 """Which version this is, in the shapes that programs written for Celery compare."""
 
 import re
-from importlib.metadata import version
 from typing import NamedTuple
+
+from celery_rs._core import RELEASE
 
 
 class version_info_t(NamedTuple):  # noqa: N801  (Celery's name)
@@ -23,7 +24,7 @@ def version_info_of(text: str) -> version_info_t:
     return version_info_t(major, minor, micro, text[numbers.end() :] if numbers else text, "")
 
 
-__version__ = version("celery-rs")
+__version__ = RELEASE
 VERSION = version_info = version_info_of(__version__)
 SERIES = f"{VERSION.major}.{VERSION.minor}"
 VERSION_BANNER = f"{__version__} ({SERIES})"

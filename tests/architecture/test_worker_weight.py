@@ -20,8 +20,8 @@ from tests.redis_server import OwnRedis, own_redis
 __all__ = ["own_redis"]  # a fixture
 
 NEVER = {
-    "celery", "django", "email.mime", "gevent", "http", "hypothesis", "kombu", "logging.config", "pydantic", "pymongo",
-    "pytest", "redis", "sqlalchemy", "unittest", "xml", "yaml",
+    "celery", "django", "email", "gevent", "http", "hypothesis", "importlib.metadata", "kombu", "logging.config",
+    "pydantic", "pymongo", "pytest", "redis", "sqlalchemy", "unittest", "xml", "yaml",
 }  # fmt: skip
 ELSEWHERE = {
     "sqlite": {"asyncio", "concurrent", "hiredis", "pika", "ssl"},

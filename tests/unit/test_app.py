@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from datetime import datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def test_every_public_name_is_there() -> None:
     for name in celery_rs.__all__:
         assert getattr(celery_rs, name) is not None
     assert set(celery_rs.__all__) <= set(dir(celery_rs))
-    assert celery_rs.__version__[0].isdigit()
+    assert celery_rs.__version__ == version("celery-rs")
     with pytest.raises(AttributeError, match="has no attribute 'Celry'"):
         _ = importlib.import_module("celery_rs").Celry
 

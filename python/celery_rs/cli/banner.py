@@ -3,11 +3,11 @@
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from importlib.metadata import version
 from itertools import zip_longest
 
 import click
 
+from celery_rs._core import RELEASE
 from celery_rs.app import Celery, Loader
 from celery_rs.wire import Queue
 
@@ -41,7 +41,7 @@ def banner(
     """The banner, coloured; `click.echo` takes the colours away where nobody sees them. `autoscale`: (most, least)."""
     size = str(concurrency) if autoscale is None else f"{{min={autoscale[1]}, max={autoscale[0]}}}"
     facts = [
-        f"{node} v{version('celery-rs')}",
+        f"{node} v{RELEASE}",
         "",
         f"{platform.platform()} {now:%Y-%m-%d %H:%M:%S}",
         "",

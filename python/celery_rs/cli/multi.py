@@ -3,10 +3,10 @@
 import shlex
 import signal
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 
 import click
 
+from celery_rs._core import RELEASE
 from celery_rs.cli.daemon_command import global_words
 from celery_rs.cli.multi_nodes import WorkerNode, wait_until_gone, worker_nodes
 from celery_rs.cli.multi_words import Words, nodes_of, read
@@ -100,7 +100,7 @@ class _Call:
         if not words.names:
             raise ValueError("expected nodes, by count or by name, got none; see `celery-rs multi help`")
         if not self.is_quiet and "--nosplash" not in words.own:
-            self._title = click.style(f"celery-rs multi v{version('celery-rs')}", fg="cyan", bold=True)
+            self._title = click.style(f"celery-rs multi v{RELEASE}", fg="cyan", bold=True)
         else:
             self._title = ""
 

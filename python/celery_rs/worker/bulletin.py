@@ -8,11 +8,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from celery_rs import signals
-from celery_rs._core import DecodeError, Envelope
+from celery_rs._core import RELEASE, DecodeError, Envelope
 from celery_rs.events import Emitter
 from celery_rs.execution import Outcome, Said
 from celery_rs.wire import iso
@@ -20,7 +19,7 @@ from celery_rs.worker.dispatcher import Entry
 from celery_rs.worker.heart import Heart
 from celery_rs.worker.notices import Notices
 
-SOFTWARE: Mapping[str, str] = {"sw_ident": "celery-rs", "sw_ver": version("celery-rs"), "sw_sys": os.uname().sysname}
+SOFTWARE: Mapping[str, str] = {"sw_ident": "celery-rs", "sw_ver": RELEASE, "sw_sys": os.uname().sysname}
 
 
 class Load(NamedTuple):

@@ -26,6 +26,10 @@ use pyo3::prelude::*;
 /// The extension module `celery_rs._core`.
 #[pymodule(gil_used = false)]
 mod _core {
+    /// Of the workspace, as maturin writes it into the package.
+    #[pymodule_export]
+    const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
     #[pymodule_export]
     use super::amqp::{
         amqp_changed, amqp_content, amqp_headers, amqp_of_envelope, amqp_publishes, open_amqp, FrameReader,
