@@ -79,7 +79,7 @@ def test_a_completion_is_written_and_reported(world: World) -> None:
 
     world.completer.order(Completion(tag, record=record("a")))
 
-    assert world.settled() == Settled([tag], [])
+    assert world.settled() == Settled([tag], [], awaited=True)
     assert world.backend.fetch(["a"])["a"].state == "SUCCESS"
 
 
@@ -124,7 +124,7 @@ def test_a_write_that_fails_is_repeated_until_it_works(world: World, monkeypatch
     world.completer.order(Completion(tag, record=record("a")))
 
     assert failed.wait(DEADLINE_S)
-    assert world.settled() == Settled([tag], [])
+    assert world.settled() == Settled([tag], [], awaited=True)
 
 
 def test_a_store_that_fails_is_asked_again_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

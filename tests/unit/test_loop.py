@@ -89,6 +89,7 @@ class World:
         self.pool = FakePool(self, blocks=blocks)
         self.orders: list[Any] = []
         self.allowed: list[int] = []
+        self.waits: list[float | None] = []
         self.receives = True
         self.window = Window(self.pool.size, None)
         self._steps: list[Callable[[], object]] = []
@@ -159,6 +160,7 @@ class World:
 
     def wait(self, timeout: float | None) -> None:
         assert self._steps, "the loop did not end"
+        self.waits.append(timeout)
         self._steps.pop(0)()
 
     def order(self, *orders: Any) -> None:
@@ -546,3 +548,14 @@ def test_a_hard_limit_is_enforced_once(world: World) -> None:
     )
 
     assert world.pool.interrupted == [("a.1.1", "hard")]
+
+
+def test_a_worker_that_stops_while_messages_gather_waits_for_its_tasks_asleep(world: World) -> None:
+    world.play(
+        world.post(Delivered((delivery(), delivery()), (), 4)),
+        world.pool.start,
+        world.post(Signalled(signal.SIGTERM)),
+        world.let_pass(1.0),
+    )
+
+    assert 0.0 not in world.waits

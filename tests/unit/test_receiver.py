@@ -84,6 +84,21 @@ def test_what_is_allowed_comes_in_portions(receiver: Receiver, consumer: FakeCon
     assert consumer.limits == [PORTION, PORTION, 1]
 
 
+def test_what_still_comes_may_be_lowered_by_who_does_not_know_what_came(
+    receiver: Receiver, consumer: FakeConsumer, box: Inbox
+) -> None:
+    receiver.allow(3 * PORTION, handled=0)
+    assert consumer.asked.acquire(timeout=DEADLINE_S)
+    consumer.answers.put(Received([delivery()] * PORTION))
+    assert consumer.asked.acquire(timeout=DEADLINE_S)  # the first portion is not dealt with, the second on its way
+
+    receiver.allow(PORTION + 3, handled=0)
+    consumer.answers.put(Received([delivery()] * PORTION))
+
+    assert consumer.asked.acquire(timeout=DEADLINE_S)
+    assert consumer.limits == [PORTION, PORTION, 3]
+
+
 def test_where_less_came_than_was_asked_for_the_loop_says_how_much_more(
     receiver: Receiver, consumer: FakeConsumer, box: Inbox
 ) -> None:

@@ -324,7 +324,22 @@ def test_burying_stores_the_record_in_the_same_step(transport, consumer):
     assert [letter.reason for letter in transport.dead.page().letters] == ["unknown-task"]
 
 
-def test_of_much_that_is_due_the_first_thousand_go_to_the_queue_at_once(path):
+def test_what_is_due_goes_in_its_order_also_over_many_queues(path):
+    now = [1_000_000.0]
+    transport = SqliteTransport(Database(path, clock=lambda: now[0]))
+    names = [f"q{number}" for number in range(500)]
+    transport.publish([call(f"{n}", names[7 * n % 500], not_before=now[0] + 50 - n % 25) for n in range(50)])
+    consumer = transport.consume(names)
+    now[0] += 50
+
+    received = ids(consumer.receive(50, 0).deliveries)
+
+    assert received == [f"{n}" for n in sorted(range(50), key=lambda n: (-(n % 25), n))]
+    consumer.close()
+    transport.close()
+
+
+def test_of_much_that_is_due_the_first_go_to_the_queue_at_once(path):
     now = [1_000_000.0]
     transport = SqliteTransport(Database(path, clock=lambda: now[0]))
     last = PROMOTED_MOST + 4

@@ -92,13 +92,21 @@ def test_what_comes_one_by_one_is_let_gather(came: int, in_hand: int, opens: int
     assert window.opens_at == (None if opens else 10.0 + AWAITED_S)
 
 
-@pytest.mark.parametrize(("awaited", "seconds"), [(True, AWAITED_S), (False, UNAWAITED_S)])
-def test_it_gathers_longer_where_nobody_waits(awaited: bool, seconds: float) -> None:
-    window = Window(slots=4, multiplier=None)
+@pytest.mark.parametrize(
+    ("came", "awaited", "pushed", "seconds"),
+    [
+        pytest.param(2, True, False, AWAITED_S, id="somebody waits"),
+        pytest.param(2, False, False, UNAWAITED_S, id="nobody waits"),
+        pytest.param(1, False, False, AWAITED_S, id="a lone one"),
+        pytest.param(2, False, True, AWAITED_S, id="there may be more"),
+    ],
+)
+def test_several_gather_longer_where_nobody_waits(came: int, awaited: bool, pushed: bool, seconds: float) -> None:
+    window = Window(slots=4, multiplier=None, pushed=pushed)
     window.gathering.awaited = awaited
-    window.gathering.received(2, asked=4, now=10.0)
+    window.gathering.received(came, asked=4, now=10.0)
 
-    assert window.open(0, now=10.0) == 0
+    assert window.open(1, now=10.0) == 0
     assert window.opens_at == 10.0 + seconds
     assert window.open(2, now=10.0 + seconds) == 2
     assert window.opens_at is None

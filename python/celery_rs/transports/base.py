@@ -183,6 +183,9 @@ class Features:
     browse: bool
     once: bool
     ages: bool
+    pushes: bool = False
+    """Whether messages are on their way before they are asked for: fewer than asked for does not mean that there are no
+    more."""
     lowest_first: tuple[int, ...] = ()
     """Where low priorities are served first: the steps that they are rounded down to, from 0 up."""
 

@@ -43,12 +43,12 @@ class Orphaned(NamedTuple):
 class Settled(NamedTuple):
     """The completer is through with these tags; `lost` are those that were no longer ours.
 
-    `awaited` unless it is known that nobody waits for what came of them.
+    `awaited` is false where nobody waits for what came of them, None where that says nothing.
     """
 
     tags: Tags
     lost: Tags
-    awaited: bool = True
+    awaited: bool | None = None
 
 
 class Asked(NamedTuple):

@@ -205,7 +205,7 @@ class Loop:
             now.mono + BEGUN_AFTER_S if self.dispatcher.unbegun else None,
             now.mono + STALLED_S if self.dispatcher.ready else None,
             self.bulletin.due(),
-            self.window.opens_at,
+            self.window.opens_at if self.lifecycle.phase < Phase.DRAINING else None,
         ]
         if len(self._deadlines):
             times.append(self._deadlines.soonest(self.pool.running()))
@@ -383,7 +383,8 @@ class Loop:
 
     def _on_settled(self, event: inbox.Settled) -> None:
         self.dispatcher.settled(event.tags)
-        self.window.gathering.awaited = event.awaited
+        if event.awaited is not None:
+            self.window.gathering.awaited = event.awaited
 
     def _on_finished(self, event: Finished) -> None:
         ended = [(self._end(outcome.tag), outcome) for outcome in event.outcomes]

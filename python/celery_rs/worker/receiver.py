@@ -10,6 +10,7 @@ import reprlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from celery_rs.errors import ImproperlyConfigured, NotSupported, OperationalError
@@ -22,7 +23,10 @@ from celery_rs.worker.threads import thread
 logger = logging.getLogger("celery.worker.consumer")
 
 PORTION = 512
-"""More than this comes in several receptions, so that the first is worked on while the next is on its way."""
+"""More than this comes in several receptions, so that the first is worked on while the next is on its way.
+
+A broker that pushes does that by itself, and is told all that is allowed.
+"""
 WAIT_S = 5.0
 """The longest single wait in the broker."""
 STOP_S = 5.0
@@ -43,6 +47,7 @@ class Receiver:
         self._inbox = inbox
         self._tries = tries
         self._transport = transport
+        self._portion = inf if transport is not None and transport.features.pushes else PORTION
         self._facts = -1 if transport is not None and transport.features.facts else None
         self._changes: deque[_Change] = deque()
         self._allowed = 0
@@ -57,14 +62,17 @@ class Receiver:
     def allow(self, limit: int, *, handled: int) -> None:
         """Up to `limit` more messages may be received; replaces the last allowance.
 
-        `handled` is how many `Delivered` the loop has dealt with: one that knows nothing of the last delivery is void.
+        `handled` is how many `Delivered` the loop has dealt with: one that knows nothing of the last delivery can but
+        lower it.
         """
-        if limit == self._allowed or handled != self._posted:
+        if limit == self._allowed:
             return
         with self._changed:
             if handled == self._posted:
                 self._allowed = limit
                 self._changed.notify()
+            else:
+                self._allowed = min(self._allowed, limit)
 
     def listen(
         self,
@@ -108,7 +116,7 @@ class Receiver:
                 self._change_queues()
                 if not limit:
                     continue
-                asked = min(limit, PORTION)
+                asked = int(min(limit, self._portion))
                 received = self._consumer.receive(asked, WAIT_S)
             except OperationalError as error:
                 self._pause(self._tries.failed(error))

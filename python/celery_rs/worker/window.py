@@ -23,12 +23,13 @@ _REMEMBERED = 128
 class Window:
     """`slots` jobs can run at once; `multiplier` is `worker_prefetch_multiplier` (None: adaptive, 0: no limit)."""
 
-    def __init__(self, slots: int, multiplier: int | None) -> None:
+    def __init__(self, slots: int, multiplier: int | None, *, pushed: bool = False) -> None:
+        """`pushed` is `Features.pushes` of the broker."""
         self.slots = slots
         self.multiplier = multiplier
         self._runtimes: deque[float] = deque(maxlen=_REMEMBERED)
         self._size = slots
-        self.gathering = Gathering()
+        self.gathering = Gathering(pushed=pushed)
         self.opens_at: float | None = None
         """When, by the monotonic clock alone, it will open; None where it does not wait for that."""
 

@@ -336,4 +336,4 @@ class Worker:
         only_free = conf["worker_disable_prefetch"] if options.disable_prefetch is None else options.disable_prefetch
         given = options.prefetch_multiplier
         multiplier = conf["worker_prefetch_multiplier"] if given is None else given
-        return Window(slots, 1 if only_free else multiplier)
+        return Window(slots, 1 if only_free else multiplier, pushed=self.app.read_transport.features.pushes)

@@ -26,7 +26,7 @@ use pyo3::prelude::*;
 /// The extension module `celery_rs._core`.
 #[pymodule(gil_used = false)]
 mod _core {
-    /// Of the workspace, as maturin writes it into the package.
+    /// Of the workspace. Python spells a pre-release of it in a way of its own.
     #[pymodule_export]
     const RELEASE: &str = env!("CARGO_PKG_VERSION");
 

@@ -40,7 +40,7 @@ _DECLARE_S = 10.0
 class AmqpTransport:
     """See `transports.base.Transport`. Connections are opened on first use."""
 
-    features = Features(delays=True, facts=True, browse=False, once=False, ages=False)
+    features = Features(delays=True, facts=True, browse=False, once=False, ages=False, pushes=True)
 
     def __init__(
         self, server: Server, *, faults: Faults | None = None, queue_of: Callable[[str], Queue] = Queue

@@ -199,8 +199,9 @@ class RedisConsumer:
         ours: dict[Tag, Completion] = {}
         for completion in self._ledger.held(batch):
             ours.setdefault(completion.tag, completion)
-        verdict: Verdict = "committed"
-        happened, verdict = self._finish(ours) if ours else (ours.keys(), verdict)
+        if not ours:
+            return ["lost"] * len(batch)
+        happened, verdict = self._finish(ours)
         if len(happened) == len(batch):
             return [verdict] * len(batch)
         return [

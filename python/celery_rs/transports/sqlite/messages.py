@@ -23,7 +23,7 @@ logger = logging.getLogger("celery.transport.sqlite")
 ONCE_S = 86_400.0
 """How long a message with the same `once` is refused."""
 PROMOTED_MOST = 10_000
-"""How many of a queue go there at once when they are due: nobody else can write meanwhile, but rows share pages."""
+"""How many go to their queues at once when they are due: nobody else can write meanwhile, but rows share pages."""
 
 Hold = tuple[int, int]
 """`(id, epoch)`: a held row, as its holder knows it."""

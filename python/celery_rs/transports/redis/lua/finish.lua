@@ -6,7 +6,7 @@
 --       'r', key and record of a success at the first attempt: what nearly all are
 --       '*', a dead letter or '', number of follow-ups, the follow-ups (publishing.lua),
 --            '1' and a record (results.lua) or '0', '1' and a chord part (results.lua) or '0'
--- ->    for each '1' or '0': whether it happened; '2' where it did and nobody listened for its record
+-- ->    for each '1' or '0': whether it happened; '2' where it did and nobody listened, if there was anything to hear
 even_when_full()
 local visibility, kept, count = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 -- Whether all that follows can be written, for nothing is undone.
@@ -71,6 +71,7 @@ for i = 1, count do
     end
     at = at + 3
   elseif kind == '-' then
+    if happens then verdicts[i] = '2' end
     at = at + 1
   else
     if happens and ARGV[at + 1] ~= '' then bury_letter(ARGV[at + 1]) end
