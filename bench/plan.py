@@ -106,8 +106,8 @@ _REPORT = (
     Entry("eta_storm", _MAIN, repeat=1, effort=_effort(100_000, limit=5.0)),
     Entry("memory_held", _PAIRS, repeat=1, effort=_effort(20_000, limit=5.0)),
     Entry("memory_after", _PAIRS, repeat=1, effort=_effort(200_000, limit=8.0)),
-    Entry("scale_queues", _OURS, repeat=1, effort=_effort(30_000, limit=10.0)),
-    Entry("scale_names", _OURS, repeat=1, effort=_effort(30_000, limit=10.0)),
+    Entry("scale_queues", _OURS, effort=_effort(30_000, limit=10.0)),
+    Entry("scale_names", _OURS, effort=_effort(30_000, limit=10.0)),
     Entry("scale_queued", _OURS, repeat=1, effort=_effort(1_000_000, limit=40.0)),
 )
 _QUICK = tuple(

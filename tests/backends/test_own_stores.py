@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from celery_rs import Celery
-from celery_rs.backends.own import finding
 from celery_rs.backends.own.adapter import TRIES, OwnBackend
 from celery_rs.errors import BackendError, ImproperlyConfigured, NotSupported
 from celery_rs.errors import TimeoutError as OurTimeoutError
@@ -57,7 +56,7 @@ def test_an_entry_point_names_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     def entry_points(group: str, name: str) -> list[EntryPoint]:
         return [EntryPoint(name, f"{HERE}:Dict", group)] if (group, name) == ("celery.result_backends", "mine") else []
 
-    monkeypatch.setattr(finding, "entry_points", entry_points)
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
 
     for url, told in (("mine", None), ("mine://host", "mine://host"), ("mine+own://host", "own://host")):
         with closing(make_app(result_backend=url)) as app:
