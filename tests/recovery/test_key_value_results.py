@@ -63,6 +63,7 @@ def test_a_memcached_that_is_killed_and_started_again_during_tasks(project: Proj
             ids = send(project, 2000)
             eventually(lambda: len(stored.fetch(ids)) > 100)
             server.kill()
+            ids += send(project, 200)  # those before may all be through
             eventually(lambda: "cannot reach result store cache+memcached" in project.log())
             server.start()
             later = send(project, 200)
@@ -70,5 +71,5 @@ def test_a_memcached_that_is_killed_and_started_again_during_tasks(project: Proj
             come(project, later)
             eventually(lambda: project.column("id") == [])
             lost = set(ids) - stored.fetch(ids).keys()
-            assert len(lost) < 2000, "what was written after the restart is there"
+            assert len(lost) < len(ids), "what was written after the restart is there"
         stored.close()

@@ -199,11 +199,12 @@ class RedisConsumer:
         ours: dict[Tag, Completion] = {}
         for completion in self._ledger.held(batch):
             ours.setdefault(completion.tag, completion)
-        if not ours:
-            return ["lost"] * len(batch)
-        happened, verdict = self._finish(ours)
+        happened: Set[Tag] = ours.keys()
+        verdict: Verdict = "committed"
+        if ours:
+            happened, verdict = self._finish(ours)
         if len(happened) == len(batch):
-            return [verdict] * len(batch)
+            return [verdict for _ in batch]
         return [
             "committed" if completion.tag in happened and completion is ours[completion.tag] else "lost"
             for completion in batch
