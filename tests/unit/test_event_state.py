@@ -20,6 +20,7 @@ LIFE = [
     told("task-sent", 1, hostname="gen1@h", name="proj.add", args="(2, 2)", queue="celery"),
     told("task-received", 2, name="proj.add", args="(2, 2)", kwargs="{}", retries=0),
     told("task-started", 3),
+    told("task-progress", 3.5),
     told("task-succeeded", 4, result="4", runtime=0.5),
 ]
 
@@ -33,11 +34,11 @@ def test_a_task_goes_through_its_life() -> None:
         seen.append(state.tasks["id-1"].state)
 
     task = state.tasks["id-1"]
-    assert seen == [states.PENDING, states.RECEIVED, states.STARTED, states.SUCCESS]
+    assert seen == [states.PENDING, states.RECEIVED, states.STARTED, "PROGRESS", states.SUCCESS]
     assert (task.sent, task.received, task.started, task.succeeded) == (1, 2, 3, 4)
     assert (task.client, task.hostname, task.queue) == ("gen1@h", "w1@h", "celery")
     assert task.info() == {"args": "(2, 2)", "kwargs": "{}", "retries": 0, "result": "4", "runtime": 0.5}
-    assert (task.ready, state.task_count, state.event_count) == (True, 1, 4)
+    assert (task.ready, state.task_count, state.event_count) == (True, 1, 5)
 
 
 @given(st.permutations(LIFE))

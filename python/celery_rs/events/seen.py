@@ -123,10 +123,9 @@ class SeenTask:
         at = float(at) if isinstance(at, int | float) else 0.0
         if what in TASK_STATES:
             setattr(self, what, at)
-            if self._goes_on_to(TASK_STATES[what], at):
-                self.state = TASK_STATES[what]
-        else:
-            self.state = what.upper()
+        state = TASK_STATES.get(what, what.upper())
+        if self._goes_on_to(state, at):
+            self.state = state
         if at >= self.timestamp:
             self.timestamp = at
             clock = event.get("clock")
