@@ -75,11 +75,12 @@ def test_a_receiver_that_hangs_costs_its_process_and_no_more(project: Project, m
 
 def test_the_stacks_of_all_threads_are_printed_on_request(project: Project) -> None:
     with project.worker("-c", "1") as worker:
+        assert project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2  # by then its loop runs
         worker.send_signal(signal.SIGUSR1)
         eventually(lambda: "receiver\n====" in project.log())
         eventually(lambda: "MainThread\n====" in project.log())
 
-        assert project.proj.add.delay(1, 1).get(timeout=DEADLINE_S) == 2
+        assert project.proj.add.delay(2, 2).get(timeout=DEADLINE_S) == 4
     assert "worker/loop.py" in project.log()
 
 
