@@ -3,6 +3,8 @@
 Deliveries come and are finished, given back or kept for long in any order; some are named twice, some were never there.
 """
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -18,17 +20,20 @@ class ChannelMachine(RuleBasedStateMachine):
         self.outstanding = Outstanding()
         self.unacknowledged: set[int] = set()
         """The broker's."""
+        self.queues: dict[int, str] = {}
+        """Where each delivery came from."""
         self.needed: set[int] = set()
         """What the consumer still works on, or keeps for later."""
         self.delivered = 0
 
-    @rule(many=st.integers(1, 8))
-    def deliver(self, many: int) -> None:
+    @rule(many=st.integers(1, 8), queue=st.sampled_from(["one", "two", "three"]))
+    def deliver(self, many: int, queue: str) -> None:
         for _ in range(many):
             self.delivered += 1
             self.unacknowledged.add(self.delivered)
             self.needed.add(self.delivered)
-            self.outstanding.add(self.delivered)
+            self.queues[self.delivered] = queue
+            self.outstanding.add(self.delivered, queue)
 
     @precondition(lambda self: self.needed)
     @rule(picks=st.lists(st.integers(0, 30), min_size=1, max_size=10))
@@ -93,6 +98,11 @@ class ChannelMachine(RuleBasedStateMachine):
         assert len(self.outstanding) == len(self.needed)
         assert all(tag in self.outstanding for tag in self.needed)
 
+    @invariant()
+    def no_queue_has_more_unacknowledged_than_is_said(self) -> None:
+        of_each = Counter(self.queues[tag] for tag in self.unacknowledged)
+        assert self.outstanding.most_of_a_queue() == max(of_each.values(), default=0)
+
 
 ChannelMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
 test_no_order_of_ends_acknowledges_what_is_not_finished = ChannelMachine.TestCase
@@ -102,6 +112,6 @@ test_no_order_of_ends_acknowledges_what_is_not_finished = ChannelMachine.TestCas
 def test_what_ends_in_order_is_acknowledged_at_once(many: int) -> None:
     outstanding = Outstanding()
     for tag in range(1, many + 1):
-        outstanding.add(tag)
+        outstanding.add(tag, "q")
 
     assert outstanding.settle(range(1, many + 1)) == [Ack(many, multiple=many > 1)]

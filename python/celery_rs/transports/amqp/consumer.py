@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pika import spec
 
@@ -30,6 +30,8 @@ _REFRESHED_S = 1.0
 """So long what a quorum queue has taken back too often is waited for."""
 _UNWANTED_S = 1.0
 """What nobody has asked for so long goes back."""
+_STARVED_S = 0.05
+"""After so long without a message, a queue that could push more shall do so."""
 _BACK_S = 10.0
 """So long after a connection was made anew what had begun under the last one is waited for; or half a heartbeat, since
 the broker may notice later than we that the last one is dead."""
@@ -86,7 +88,7 @@ class AmqpConsumer:
             return self._received(session, limit)
 
     def _await(self, session: Session, limit: int, timeout: float) -> None:
-        in_hand = len(self._hand)
+        wanted = len(self._hand) + limit
         session.check()
         session.asked_at = time.monotonic()
         until = session.asked_at + timeout
@@ -105,11 +107,27 @@ class AmqpConsumer:
             )
 
         while True:
-            session.want(in_hand + limit, self._queues)
+            session.want(wanted, self._queues)
+            shares = limit and session.prefetch < wanted
+            if shares and (self._is_one_sided(session, wanted) or self._starves(session, something, until)):
+                session.want(wanted, self._queues, of_each=True)
             session.link.wait(something, max(0.0, until - time.monotonic()))
             session.check()
             if not session.cancelled:
                 return
+
+    def _is_one_sided(self, session: Session, wanted: int) -> bool:
+        """Whether few queues give most of what comes, and their share is less than they could give."""
+        hand = self._hand
+        if len(hand) * 2 >= wanted or hand.most_of_a_queue() * 2 < session.prefetch:
+            return False
+        return session.is_one_sided
+
+    def _starves(self, session: Session, something: Callable[[], object], until: float) -> bool:
+        """Whether nothing comes for a while, and what is in hand of a queue may be why it pushes no more."""
+        session.link.wait(lambda: something() or session.is_settled, until - time.monotonic())
+        patience = min(_STARVED_S, until - time.monotonic())
+        return not session.link.wait(something, patience) and self._hand.most_of_a_queue() >= session.prefetch
 
     def _received(self, session: Session, limit: int) -> Received:
         self._rung = False
@@ -248,7 +266,7 @@ class AmqpConsumer:
         try:
             if time.monotonic() - session.asked_at < _UNWANTED_S:
                 return
-            session.want(max(len(self._hand), 1), self._queues)
+            session.want(1, self._queues)
             unwanted = dict(self._hand.take(session, len(session.arrived)))
         finally:
             self._receiving.release()

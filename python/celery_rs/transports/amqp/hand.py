@@ -82,6 +82,11 @@ class Hand:
         """How many messages of others' queues are not settled."""
         return len(self._work)
 
+    def most_of_a_queue(self) -> int:
+        """How many of these came from one queue, of that with the most."""
+        with self.lock:
+            return self._work.most_of_a_queue()
+
     @property
     def has_news(self) -> bool:
         """Whether something is lost or adopted that nobody has been told of."""
@@ -140,7 +145,7 @@ class Hand:
                 queue, (_, _, _, number, redelivered, exchange, routing_key, properties, body) = arrived.popleft()
                 past = past_of(queue, exchange, routing_key, properties)
                 taken.append((f"{before}{number}", Held(number, past, body, redelivered=redelivered)))
-                work.add(number)
+                work.add(number, queue)
             self.held.update(taken)
         return taken
 
@@ -175,7 +180,7 @@ class Hand:
             queue, item = session.own_arrived.popleft()
             number = item[3]
             past = past_of(queue, item[5], item[6], item[7])
-            self._own.add(number)
+            self._own.add(number, queue)
             held = Held(None, past, item[8], redelivered=True)
             held.copies = [number]
             held.copied_at = time.monotonic()

@@ -4,6 +4,7 @@
 beyond the first tag that is still needed is acknowledged one by one.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -16,10 +17,10 @@ class Ack(NamedTuple):
 
 
 class Outstanding:
-    """The delivery tags of one channel that are not settled, in the order of their delivery."""
+    """The delivery tags of one channel that are not settled, in the order of their delivery, and their queues."""
 
     def __init__(self) -> None:
-        self._tags: dict[int, None] = {}
+        self._tags: dict[int, str] = {}
         self._highest = 0
 
     def __len__(self) -> int:
@@ -28,9 +29,13 @@ class Outstanding:
     def __contains__(self, delivery_tag: int) -> bool:
         return delivery_tag in self._tags
 
-    def add(self, delivery_tag: int) -> None:
+    def most_of_a_queue(self) -> int:
+        """How many of one queue there are, of that with the most."""
+        return max(Counter(self._tags.values()).values(), default=0)
+
+    def add(self, delivery_tag: int, queue: str) -> None:
         """Tags of a channel only rise."""
-        self._tags[delivery_tag] = None
+        self._tags[delivery_tag] = queue
         self._highest = max(self._highest, delivery_tag)
 
     def settle(self, delivery_tags: Iterable[int]) -> list[Ack]:

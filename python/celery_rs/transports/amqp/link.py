@@ -315,6 +315,8 @@ class Channel:
         self._calling = threading.Lock()
         self.answers: deque[Any] = deque()
         """What came for who calls, and was not asked for by `call` (the handshake)."""
+        self.unawaited = 0
+        """How many answers are still to come that nobody waits for."""
         link.attach(self)
 
     def post(self, *methods: Any) -> None:
@@ -337,6 +339,15 @@ class Channel:
                 words = f"{self.link.place.words()} did not answer within {deadline:.0f} seconds"
                 self.link.fail(LinkLost(words))
             return list(self.answers)
+
+    def ask(self, *methods: Any, answers: int) -> None:
+        """Send methods of which so many are answered, and wait for none of them. Raises LinkLost.
+
+        A channel answers in order, so that those are the next that come.
+        """
+        with self._calling:
+            self.unawaited += answers
+            self.post(*methods)
 
     def close(self) -> None:
         """End it, if it still lives: the broker takes back what is not acknowledged."""
@@ -382,6 +393,8 @@ class Channel:
             case spec.Basic.Cancel():
                 if self.on_item is not None:
                     self.on_item(("cancelled", self.number, method.consumer_tag))
+            case _ if self.unawaited:
+                self.unawaited -= 1
             case _:
                 self.answers.append(method)
 
