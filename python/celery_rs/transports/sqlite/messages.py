@@ -181,17 +181,20 @@ def _merged(select: str, order: str, groups: Sequence[int]) -> str:
     return merged[0] if len(groups) == 1 else " UNION ALL ".join(f"SELECT * FROM ({each})" for each in merged) + order
 
 
+# A statement of its own: SQLite looks through all open cursors at each change, and a merge has one for each queue.
 _CLAIM = """
 UPDATE messages SET state = 1, holder = ?, epoch = ?, deliveries = deliveries + 1
-WHERE id IN (SELECT id FROM ({chosen}))
+WHERE id IN (SELECT value FROM json_each(?))
 RETURNING id, priority, queue, redelivered, crashes, deliveries, envelope
 """
 
 
 def claim(tx: Transaction, queues: Sequence[str], limit: int, holder: int, epoch: int) -> list[Reserved]:
     """Reserve up to `limit` messages, by priority, then place."""
-    chosen, asked = _first(_READY, _URGENT_FIRST, [(queue,) for queue in queues], limit)
-    rows = tx.execute(_CLAIM.format(chosen=chosen), [holder, epoch, *asked]).fetchall()
+    ready = tx.execute(*_first(_READY, _URGENT_FIRST, [(queue,) for queue in queues], limit)).fetchall()
+    if not ready:
+        return []
+    rows = tx.execute(_CLAIM, (holder, epoch, str([id for id, _ in ready]))).fetchall()
     rows.sort(key=lambda row: (-row[1], row[0]))
     return list(map(Reserved._make, rows))
 
