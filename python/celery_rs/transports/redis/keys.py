@@ -71,12 +71,12 @@ class Keys:
 
     def queue(self, queue: str, priority: int = 0) -> bytes:
         """The list of a queue for messages of this priority."""
-        step = self.step(priority)
-        key = self._queues.get((queue, step))
+        key = self._queues.get((queue, priority))
         if key is None:
             if len(self._queues) > 4096:
                 self._queues.clear()
-            key = self._queues[queue, step] = self.name(f"{queue}{self._options.sep}{step}" if step else queue)
+            step = self.step(priority)
+            key = self._queues[queue, priority] = self.name(f"{queue}{self._options.sep}{step}" if step else queue)
         return key
 
     def steps(self, queue: str) -> list[bytes]:
