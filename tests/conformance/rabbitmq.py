@@ -135,6 +135,11 @@ class RabbitWorld:
     def unwrapped(self, raw: bytes) -> bytes:
         return base64.b64decode(json.loads(raw)["body"])
 
+    def delete(self, queue: str) -> None:
+        """As an operator does, consumers or not."""
+        with self._channel() as channel:
+            channel.queue_delete(queue)
+
     def now(self) -> float:
         return time.time()
 

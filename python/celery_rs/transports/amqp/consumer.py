@@ -3,11 +3,12 @@
 The broker notices the end of a connection and takes back what was not acknowledged, so a lease is the connection.
 """
 
+import math
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pika import spec
 
@@ -22,6 +23,7 @@ from celery_rs.transports.amqp.hand import Hand, opened
 from celery_rs.transports.amqp.outgoing import Sender
 from celery_rs.transports.amqp.server import Server
 from celery_rs.transports.amqp.session import FACTS_CHANNEL, Session
+from celery_rs.transports.amqp.shares import FULL_S
 from celery_rs.transports.amqp.topology import Topology
 from celery_rs.transports.base import Burial, Completion, Received, Recovered, Tag, Tags, Verdict
 from celery_rs.transports.faults import Faults
@@ -30,8 +32,6 @@ _REFRESHED_S = 1.0
 """So long what a quorum queue has taken back too often is waited for."""
 _UNWANTED_S = 1.0
 """What nobody has asked for so long goes back."""
-_STARVED_S = 0.05
-"""After so long without a message, a queue that could push more shall do so."""
 _BACK_S = 10.0
 """So long after a connection was made anew what had begun under the last one is waited for; or half a heartbeat, since
 the broker may notice later than we that the last one is dead."""
@@ -90,8 +90,10 @@ class AmqpConsumer:
     def _await(self, session: Session, limit: int, timeout: float) -> None:
         wanted = len(self._hand) + limit
         session.check()
-        session.asked_at = time.monotonic()
-        until = session.asked_at + timeout
+        now = time.monotonic()
+        if limit:
+            session.asked_at = now
+        until = now + timeout
         log = self._facts.log
 
         def something() -> bool:
@@ -108,26 +110,28 @@ class AmqpConsumer:
 
         while True:
             session.want(wanted, self._queues)
-            shares = limit and session.prefetch < wanted
-            if shares and (self._is_one_sided(session, wanted) or self._starves(session, something, until)):
-                session.want(wanted, self._queues, of_each=True)
-            session.link.wait(something, max(0.0, until - time.monotonic()))
+            look_again = self._widen(session, wanted) if limit else math.inf
+            came = session.link.wait(something, max(0.0, min(until, look_again) - time.monotonic()))
             session.check()
-            if not session.cancelled:
+            if not session.cancelled and (came or time.monotonic() >= until):
                 return
 
-    def _is_one_sided(self, session: Session, wanted: int) -> bool:
-        """Whether few queues give most of what comes, and their share is less than they could give."""
-        hand = self._hand
-        if len(hand) * 2 >= wanted or hand.most_of_a_queue() * 2 < session.prefetch:
-            return False
-        return session.is_one_sided
-
-    def _starves(self, session: Session, something: Callable[[], object], until: float) -> bool:
-        """Whether nothing comes for a while, and what is in hand of a queue may be why it pushes no more."""
-        session.link.wait(lambda: something() or session.is_settled, until - time.monotonic())
-        patience = min(_STARVED_S, until - time.monotonic())
-        return not session.link.wait(something, patience) and self._hand.most_of_a_queue() >= session.prefetch
+    def _widen(self, session: Session, wanted: int) -> float:
+        """Let each queue push all that is wanted, where its share is too small; tells when to look again."""
+        now = time.monotonic()
+        if session.prefetch >= wanted:
+            return math.inf
+        if not session.is_settled:
+            return now + FULL_S
+        hand, shares = self._hand, session.shares
+        has_little = len(hand) * 2 < wanted
+        lacks = has_little or not session.arrived
+        too_long_at = shares.look(hand.queues_with(session.prefetch) if lacks else frozenset(), now)
+        is_alone_busy = has_little and shares.are_one_sided and hand.queues_with(session.prefetch // 2)
+        if not is_alone_busy and now < too_long_at:
+            return too_long_at
+        session.want(wanted, self._queues, of_each=True)
+        return math.inf
 
     def _received(self, session: Session, limit: int) -> Received:
         self._rung = False

@@ -82,10 +82,10 @@ class Hand:
         """How many messages of others' queues are not settled."""
         return len(self._work)
 
-    def most_of_a_queue(self) -> int:
-        """How many of these came from one queue, of that with the most."""
+    def queues_with(self, number: int) -> set[str]:
+        """The queues of which so many messages are not settled, or more."""
         with self.lock:
-            return self._work.most_of_a_queue()
+            return self._work.queues_with(number)
 
     @property
     def has_news(self) -> bool:

@@ -29,9 +29,9 @@ class Outstanding:
     def __contains__(self, delivery_tag: int) -> bool:
         return delivery_tag in self._tags
 
-    def most_of_a_queue(self) -> int:
-        """How many of one queue there are, of that with the most."""
-        return max(Counter(self._tags.values()).values(), default=0)
+    def queues_with(self, number: int) -> set[str]:
+        """Those of which so many are not settled, or more."""
+        return {queue for queue, count in Counter(self._tags.values()).items() if count >= number}
 
     def add(self, delivery_tag: int, queue: str) -> None:
         """Tags of a channel only rise."""

@@ -314,7 +314,7 @@ class Channel:
         self.closed: Refused | None = None
         self._calling = threading.Lock()
         self.answers: deque[Any] = deque()
-        """What came for who calls, and was not asked for by `call` (the handshake)."""
+        """What came for who calls; in the handshake, also what the broker asks."""
         self.unawaited = 0
         """How many answers are still to come that nobody waits for."""
         link.attach(self)
@@ -341,13 +341,15 @@ class Channel:
             return list(self.answers)
 
     def ask(self, *methods: Any, answers: int) -> None:
-        """Send methods of which so many are answered, and wait for none of them. Raises LinkLost.
+        """Send methods of which so many are answered, and wait for none of them. Raises LinkLost, Refused.
 
         A channel answers in order, so that those are the next that come.
         """
+        data = b"".join(_marshalled(self.number, method) for method in methods)
         with self._calling:
+            self._check()
             self.unawaited += answers
-            self.post(*methods)
+            self.link.send(data)
 
     def close(self) -> None:
         """End it, if it still lives: the broker takes back what is not acknowledged."""

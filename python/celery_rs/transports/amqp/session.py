@@ -5,9 +5,8 @@ subscription on the same channel, where what was delivered before stays valid. T
 is each queue's own: of many queues each gets its share, and more of it once the others have nothing.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 from pika import spec
@@ -15,24 +14,16 @@ from pika import spec
 from celery_rs.transports.amqp import topology
 from celery_rs.transports.amqp.begun import OwnQueues
 from celery_rs.transports.amqp.link import Item, Link
+from celery_rs.transports.amqp.shares import Shares, may_stay, prefetch_of
 from celery_rs.transports.amqp.topology import Topology
 
 _WORK = 1
 _OWN = 2
 FACTS_CHANNEL = 3
 _PATIENCE_S = 10.0
-_EXACT = 8
-"""Up to so many, the broker pushes exactly what is wanted; each queue of many pushes so many at least."""
-_STEP = 4
-"""Above, the number grows by this factor: a busy broker takes milliseconds to begin a subscription anew."""
-_ENOUGH = 16
-"""It falls once it is so many times what is wanted."""
-_RECENT = 512
-_FEW = 4
-"""Where so few queues gave most of the last messages, they are given the shares of the others."""
-_MOST = 0xFFFF
-"""What has room in a Basic.Qos."""
 _REMEMBERED = 10_000
+_CHANGES = 8
+"""So many tags that have ended are remembered, and for each queue so many more: messages may be on their way."""
 _ORPHANS_AT_ONCE = 100
 
 
@@ -44,22 +35,22 @@ class Session:
         self.epoch = epoch
         self.arrived: deque[tuple[str, Item]] = deque()
         """Deliveries with the queue they came from."""
-        self._recent: deque[str] = deque(maxlen=_RECENT)
-        """Where the last of them came from."""
+        self.shares = Shares()
         self.own_arrived: deque[tuple[str, Item]] = deque()
         """Copies of begun work, and orphans."""
         self.prefetch = 0
+        """How many messages each queue pushes before any is acknowledged."""
         self.asked_at = 0.0
         """When somebody asked for messages last, by the monotonic clock."""
         self._known = known
-        self._tags: dict[str, str] = {}
-        """The consumer tag of each queue that is subscribed to."""
-        self._queues: dict[str, str] = {}
-        """The queue of each consumer tag, also of those before: what was on its way comes under the tag it had."""
+        self._tag_of: dict[str, str] = {}
+        """Of each queue that is subscribed to, its consumer tag."""
+        self._queue_of: dict[str, str] = {}
+        """Also of the tags before: what was on its way comes under the tag it had."""
         self._past_tags: deque[str] = deque()
         self._subscriptions = 0
-        self.cancelled: list[str] = []
-        """Queues that were deleted under us, and are not subscribed to again yet."""
+        self.cancelled: deque[str] = deque()
+        """Tags that the broker has ended, since their queue was deleted, and that nobody has looked at yet."""
         self.work = link.channel(_WORK, _PATIENCE_S)
         self.work.on_item = self._hear_work
         self.own = link.channel(_OWN, _PATIENCE_S)
@@ -81,14 +72,11 @@ class Session:
 
     def _hear_work(self, item: Item) -> None:
         if item[0] == "deliver":
-            if (queue := self._queues.get(item[2])) is not None:
+            if (queue := self._queue_of.get(item[2])) is not None:
                 self.arrived.append((queue, item))
-                self._recent.append(queue)
+                self.shares.arrived(queue)
         elif item[0] == "cancelled":
-            queue = self._queues.get(item[2])
-            if queue is not None and self._tags.get(queue) == item[2]:
-                del self._tags[queue]
-                self.cancelled.append(queue)
+            self.cancelled.append(item[2])
 
     def _hear_own(self, item: Item) -> None:
         if item[0] == "deliver":
@@ -106,46 +94,48 @@ class Session:
     @property
     def subscribed(self) -> list[str]:
         """The queues that push."""
-        return list(self._tags)
+        return list(self._tag_of)
 
     @property
     def is_settled(self) -> bool:
-        """Whether all of them push as many as wanted."""
+        """Whether all of them push as many as they shall."""
         return not self.work.unawaited
 
-    @property
-    def is_one_sided(self) -> bool:
-        """Whether few queues have given most of what came since they push as many as now."""
-        recent = tuple(self._recent)
-        return len(recent) == _RECENT and max(Counter(recent).values()) * _FEW >= _RECENT
-
-    def want(self, number: int, queues: Sequence[str], *, of_each: bool = False) -> None:
-        """Have up to `number` messages in hand: its share of each queue, or, if wanted `of_each`, all of any queue."""
-        if self.cancelled:
-            gone, self.cancelled = self.cancelled, []
-            self.subscribe([queue for queue in gone if queue in queues])
-        wanted = prefetch_of(number, 1 if of_each else len(queues))
-        if wanted == self.prefetch or (number > _EXACT and wanted < self.prefetch < number * _ENOUGH):
+    def want(self, wanted: int, queues: Sequence[str], *, of_each: bool = False) -> None:
+        """Have up to `wanted` messages in hand: its share of each queue or, if wanted `of_each`, all of any queue."""
+        prefetch = prefetch_of(wanted, 1 if of_each else len(queues))
+        changes = prefetch not in (0, self.prefetch) and not (
+            prefetch < self.prefetch and may_stay(self.prefetch, wanted)
+        )
+        if changes:
+            self.link.pump()  # a queue that is gone by now would end the channel
+        self._subscribe_to_the_cancelled(queues)
+        if not changes:
             return
-        begun = [queue for queue in queues if queue in self._tags] if self.prefetch else queues
-        self.prefetch = wanted
-        self._recent.clear()
-        if not wanted:  # to the broker that means: without end
-            self.unsubscribe(queues)
-            return
-        qos = spec.Basic.Qos(prefetch_count=wanted)
+        known = [queue for queue in queues if queue in self._tag_of] if self.prefetch else queues
+        anew = [method for queue in known for method in self._anew(queue)]
+        self.shares.begin()
+        qos = spec.Basic.Qos(prefetch_count=prefetch)
         # The second is answered once all of them push.
-        self.work.ask(qos, *chain(*map(self._anew, begun)), qos, answers=2)
+        self.work.ask(qos, *anew, qos, answers=2)
+        self.prefetch = prefetch
 
-    def _anew(self, queue: str) -> tuple[Any, ...]:
+    def _subscribe_to_the_cancelled(self, queues: Sequence[str]) -> None:
+        gone = []
+        while self.cancelled:
+            tag = self.cancelled.popleft()
+            queue = self._queue_of.get(tag)
+            if queue is not None and self._tag_of.get(queue) == tag:
+                del self._tag_of[queue]
+                gone.append(queue)
+        self.subscribe([queue for queue in gone if queue in queues])
+
+    def _anew(self, queue: str) -> list[Any]:
         """The methods by which this queue pushes as many as now; nobody waits for their answers."""
-        before = self._tags.get(queue)
-        subscription = self._subscription(queue, nowait=True)
-        if before is None:
-            return (subscription,)
-        cancel = spec.Basic.Cancel(before, nowait=True)
-        # A queue may delete itself, and drops what must be delivered at once, while nobody is subscribed to it.
-        return (cancel, subscription) if subscription.exclusive else (subscription, cancel)
+        before = self._tag_of.get(queue)
+        methods = [*topology.again(self._known.queue(queue)), self._subscription(queue, nowait=True)]
+        # In this order: while nobody consumes from it, a queue may delete itself, and drops what must go out at once.
+        return methods if before is None else [*methods, spec.Basic.Cancel(before, nowait=True)]
 
     def subscribe(self, queues: Sequence[str]) -> None:
         """Declare these and, once it is known how many messages are wanted, have them push. Raises Refused."""
@@ -159,24 +149,21 @@ class Session:
         """Under a tag of its own."""
         self._subscriptions += 1
         tag = f"{self._subscriptions}.{self.epoch}"
-        self._queues[tag] = queue
-        if (past := self._tags.get(queue)) is not None:
-            self._leave(past)
-        self._tags[queue] = tag
-        known = self._known.queue(queue)
-        arguments = known.consumer_arguments or None
-        return spec.Basic.Consume(
-            queue=queue, consumer_tag=tag, exclusive=known.exclusive, nowait=nowait, arguments=arguments
-        )
+        self._queue_of[tag] = queue
+        if (before := self._tag_of.get(queue)) is not None:
+            self._leave(before)
+        self._tag_of[queue] = tag
+        arguments = self._known.queue(queue).consumer_arguments or None
+        return spec.Basic.Consume(queue=queue, consumer_tag=tag, nowait=nowait, arguments=arguments)
 
     def _leave(self, tag: str) -> None:
         self._past_tags.append(tag)
-        if len(self._past_tags) > _REMEMBERED:
-            del self._queues[self._past_tags.popleft()]
+        if len(self._past_tags) > _REMEMBERED + _CHANGES * len(self._tag_of):
+            del self._queue_of[self._past_tags.popleft()]
 
     def unsubscribe(self, queues: Sequence[str]) -> None:
         """What these have pushed has come when this returns."""
-        tags = [self._tags.pop(queue) for queue in queues if queue in self._tags]
+        tags = [self._tag_of.pop(queue) for queue in queues if queue in self._tag_of]
         if not tags:
             return
         for tag in tags:
@@ -187,26 +174,12 @@ class Session:
 
     def refuse(self, queues: Sequence[str]) -> None:
         """Give back what has come from these and was not taken."""
-        nacks = []
-        for _ in range(len(self.arrived)):
-            queue, item = self.arrived.popleft()
-            if queue in queues:
-                nacks.append(spec.Basic.Nack(item[3], requeue=True))
-            else:
-                self.arrived.append((queue, item))
-        if nacks:
+        came = [self.arrived.popleft() for _ in range(len(self.arrived))]
+        # Before what comes meanwhile: tags are taken in their order.
+        self.arrived.extendleft(reversed([each for each in came if each[0] not in queues]))
+        if nacks := [spec.Basic.Nack(item[3], requeue=True) for queue, item in came if queue in queues]:
             self.work.post(*nacks)
 
     def close(self) -> None:
         """What is not acknowledged goes back to its queues."""
         self.link.close()
-
-
-def prefetch_of(number: int, queues: int) -> int:
-    """How many messages each of so many queues pushes, where `number` are wanted of all together."""
-    if number <= _EXACT:
-        return number
-    prefetch = _EXACT
-    while prefetch * max(queues, 1) < number:
-        prefetch *= _STEP
-    return min(prefetch, _MOST)

@@ -66,6 +66,14 @@ def queue_of(queue: Queue) -> list[Any]:
     return [*exchanges_of(queue), declared, *bound]
 
 
+def again(queue: Queue) -> list[Any]:
+    """As `queue_of`, where it was declared before and nobody waits to hear so."""
+    methods = queue_of(queue)
+    for method in methods:
+        method.nowait = True
+    return methods
+
+
 def is_quorum(queue: Queue | None) -> bool:
     return queue is not None and queue.queue_arguments.get("x-queue-type") == "quorum"
 
