@@ -104,13 +104,8 @@ class Session:
     def want(self, wanted: int, queues: Sequence[str], *, of_each: bool = False) -> None:
         """Have up to `wanted` messages in hand: its share of each queue or, if wanted `of_each`, all of any queue."""
         prefetch = prefetch_of(wanted, 1 if of_each else len(queues))
-        changes = prefetch not in (0, self.prefetch) and not (
-            prefetch < self.prefetch and may_stay(self.prefetch, wanted)
-        )
-        if changes:
-            self.link.pump()  # a queue that is gone by now would end the channel
         self._subscribe_to_the_cancelled(queues)
-        if not changes:
+        if prefetch in (0, self.prefetch) or (prefetch < self.prefetch and may_stay(self.prefetch, wanted)):
             return
         known = [queue for queue in queues if queue in self._tag_of] if self.prefetch else queues
         anew = [method for queue in known for method in self._anew(queue)]
