@@ -55,7 +55,6 @@ class Session:
         self.work.on_item = self._hear_work
         self.own = link.channel(_OWN, _PATIENCE_S)
         self.own.on_item = self._hear_own
-        self._own_queues = {own.begun: own.begun, own.fallen: own.fallen, topology.ORPHANS: topology.ORPHANS}
         self.own.call_all([*topology.own_queues(), *own.declarations()], _PATIENCE_S)
         # Not exclusive: the broker may still believe in the connection that we have given up.
         self.own.call_all(

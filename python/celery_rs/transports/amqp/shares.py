@@ -8,7 +8,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Set
 
-EXACT = 8
+_EXACT = 8
 """Up to so many, exactly what is wanted is pushed; above, each queue's share is so many at least."""
 _STEP = 4
 """Above, the number grows by this factor: a busy broker takes milliseconds to begin a subscription anew."""
@@ -25,9 +25,9 @@ FULL_S = 0.5
 
 def prefetch_of(wanted: int, queues: int) -> int:
     """How many messages each of so many queues pushes, where `wanted` are wanted of all together."""
-    if wanted <= EXACT:
+    if wanted <= _EXACT:
         return wanted
-    prefetch = EXACT
+    prefetch = _EXACT
     while prefetch * max(queues, 1) < wanted:
         prefetch *= _STEP
     return min(prefetch, _MOST)
@@ -35,7 +35,7 @@ def prefetch_of(wanted: int, queues: int) -> int:
 
 def may_stay(prefetch: int, wanted: int) -> bool:
     """Whether queues may go on to push so many, though their share is less: to change it has its price."""
-    return wanted > EXACT and prefetch < wanted * _ENOUGH
+    return wanted > _EXACT and prefetch < wanted * _ENOUGH
 
 
 class Shares:
