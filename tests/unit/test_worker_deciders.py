@@ -13,7 +13,7 @@ from celery_rs.worker.policy import Policy, policy_of
 from celery_rs.worker.pools import Running
 from celery_rs.worker.runtimes import BATCH_MOST, UNKNOWN_MOST, Runtimes
 from celery_rs.worker.settlement import of_end, of_loss
-from celery_rs.worker.window import MOST_ASKED, Window
+from celery_rs.worker.window import MOST, MOST_ASKED, MOST_PUSHED, Window
 from tests.apps import make_app
 
 
@@ -59,6 +59,16 @@ def test_an_explicit_multiplier_is_obeyed() -> None:
     window.observe([0.0001] * 100)
 
     assert window.size == 12
+
+
+@pytest.mark.parametrize(("pushed", "most"), [(False, MOST), (True, MOST_PUSHED)])
+def test_more_is_in_hand_where_a_broker_pushes(pushed: bool, most: int) -> None:
+    window = Window(slots=1000, multiplier=None, pushed=pushed)
+
+    for _ in range(10):
+        window.observe([0.0001])
+
+    assert window.size == most
 
 
 def test_a_large_window_waits_for_a_worthwhile_batch() -> None:

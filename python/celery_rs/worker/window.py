@@ -15,6 +15,8 @@ SHORT_S = 0.005
 AHEAD_S = 0.1
 """How much work may be reserved ahead, in seconds of all slots."""
 MOST = 2048
+MOST_PUSHED = 4096
+"""Where a broker pushes: its queue's process pauses for 0.1 to 0.3 s at a time to collect garbage (performance.md)."""
 MOST_ASKED = 1_000_000
 """More than this is not received at once, whatever the multiplier says."""
 _REMEMBERED = 128
@@ -29,6 +31,7 @@ class Window:
         self.multiplier = multiplier
         self._runtimes: deque[float] = deque(maxlen=_REMEMBERED)
         self._size = slots
+        self._most = MOST_PUSHED if pushed else MOST
         self.gathering = Gathering(pushed=pushed)
         self.opens_at: float | None = None
         """When, by the monotonic clock alone, it will open; None where it does not wait for that."""
@@ -42,7 +45,7 @@ class Window:
         """The most messages in hand: ready, running or unsettled."""
         if self.multiplier is None:
             return max(self.slots, self._size)
-        return min(self.slots * self.multiplier, MOST_ASKED) or MOST
+        return min(self.slots * self.multiplier, MOST_ASKED) or self._most
 
     def observe(self, runtimes: Iterable[float]) -> None:
         """Learn from finished tasks (seconds each)."""
@@ -52,7 +55,7 @@ class Window:
         if not self._runtimes:
             return
         high = percentile_90(self._runtimes)
-        most = min(MOST, int(self.slots * AHEAD_S / max(high, 1e-6))) if high < SHORT_S else self.slots
+        most = min(self._most, int(self.slots * AHEAD_S / max(high, 1e-6))) if high < SHORT_S else self.slots
         self._size = max(self.slots, min(self._size * 2, most))
 
     def stalled(self) -> None:
