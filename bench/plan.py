@@ -108,7 +108,7 @@ _REPORT = (
     Entry("memory_after", _PAIRS, repeat=1, effort=_effort(200_000, limit=8.0)),
     Entry("scale_queues", _OURS, effort=_effort(30_000, limit=10.0)),
     Entry("scale_names", _OURS, effort=_effort(30_000, limit=10.0)),
-    Entry("scale_queued", _OURS, effort=_effort(1_000_000, limit=40.0)),
+    Entry("scale_queued", _OURS, effort=_effort(1_000_000, limit=130.0)),
 )
 _QUICK = tuple(
     Entry(scenario, ("celery-rs-redis", "celery-redis", "celery-rs-sqlite"), effort=_effort(limit=3.0))

@@ -14,7 +14,7 @@ from tests.recovery.rabbitmq_fleet import RabbitFleet
 from tests.recovery.redis_fleet import EARLY, FOLLOWED, LATE
 from tests.redis_server import OwnRedis
 
-HELD = 200
+HELD = 4_096
 
 
 @contextmanager
