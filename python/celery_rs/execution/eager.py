@@ -12,7 +12,7 @@ from celery_rs.context import AppLike, current_request
 from celery_rs.errors import Retry
 from celery_rs.execution.request import Request
 from celery_rs.execution.run import Run, carry_out
-from celery_rs.execution.terms import terms_of
+from celery_rs.execution.terms import TaskTerms, terms_of
 from celery_rs.results import EagerResult
 from celery_rs.wire import preview
 
@@ -22,7 +22,7 @@ def apply(app: AppLike, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any
     throw = said.pop("throw")
     retries = said["retries"]
     request = _request(task, args, kwargs, said)
-    run = Run(app, terms_of(app), task, request, said["id"])
+    run = Run(app, terms_of(app), TaskTerms(task), request, said["id"])
     run.stores = run.stores and bool(task.store_eager_result)
     outcome = carry_out(run)
     if outcome.record is not None:

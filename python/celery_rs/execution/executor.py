@@ -29,11 +29,11 @@ def execute(app: AppLike, work: Work, *, hostname: str, tell: Tell) -> Outcome:
     terms = terms_of(app)
     try:
         request = Request.open(work, hostname, tell)
-        task = app.tasks[work.task]
+        own = terms.of_task(app.tasks, work.task)
         read_body(terms, request, work)
     except _REFUSED as error:
         return _refused(terms, work, error)
-    return carry_out(Run(app, terms, task, request, work.id, work.tag))
+    return carry_out(Run(app, terms, own, request, work.id, work.tag))
 
 
 def read_body(terms: Terms, request: Request, work: Work) -> None:

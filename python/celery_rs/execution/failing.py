@@ -43,7 +43,7 @@ def _tell(app: AppLike, work: Work, hostname: str, hook: str, step: Callable[[Ru
     try:
         terms = terms_of(app)
         request = Request.open(work, hostname, _nobody)
-        task = app.tasks[work.task]
+        own = terms.of_task(app.tasks, work.task)
         if not reader(work.content_type, terms.accepted).safe:
             log.warning(
                 "%s of task %s[%s] is not called: only the processes that run tasks read %s",
@@ -52,7 +52,7 @@ def _tell(app: AppLike, work: Work, hostname: str, hook: str, step: Callable[[Ru
             return ()
         read_body(terms, request, work)
         with context.running(request):
-            step(Run(app, terms, task, request, work.id))
+            step(Run(app, terms, own, request, work.id))
         return request.followups
     except CeleryError:
         return ()  # the message cannot be read, or its task is not known: nobody can be told

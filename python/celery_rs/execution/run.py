@@ -18,9 +18,9 @@ from celery_rs.execution.outcome import End, Outcome
 from celery_rs.execution.records import failure_record
 from celery_rs.execution.request import Request
 from celery_rs.execution.retries import autoretry_options, wants_retry
-from celery_rs.execution.terms import Terms
+from celery_rs.execution.terms import TaskTerms, Terms
 from celery_rs.execution.traces import ExceptionInfo, printable, text_of
-from celery_rs.execution.user_code import Ended, call, is_idle
+from celery_rs.execution.user_code import Ended, call
 from celery_rs.wire import TaskResult, encode_failure, encode_meta, preview
 
 log = logging.getLogger("celery_rs.execution")
@@ -29,18 +29,19 @@ log = logging.getLogger("celery_rs.execution")
 class Run:
     """One run, as its steps need it. `state` and `retval` are its end, once that is known."""
 
-    __slots__ = ("app", "began", "id", "request", "retval", "state", "stores", "tag", "task", "terms")
+    __slots__ = ("app", "began", "id", "own", "request", "retval", "state", "stores", "tag", "task", "terms")
 
-    def __init__(self, app: AppLike, terms: Terms, task: Any, request: Request, id: str, tag: str = "") -> None:
+    def __init__(self, app: AppLike, terms: Terms, own: TaskTerms, request: Request, id: str, tag: str = "") -> None:
         self.app = app
         self.terms = terms
-        self.task = task
+        self.own = own
+        self.task = own.task
         self.request = request
         self.id = id
         self.tag = tag
         self.began = time.monotonic()
         said = request.ignore_result
-        self.stores = not (task.ignore_result if said is None else said) and terms.keeps_results
+        self.stores = not (own.ignore_result if said is None else said) and terms.keeps_results
         self.retval: Any = None
         self.state: str | None = None
 
@@ -65,7 +66,7 @@ class Run:
             value,
             now=time.time(),
             traceback=traceback,
-            children=[child.id for child in children] if children and self.task.trail else (),
+            children=[child.id for child in children] if children and self.own.trail else (),
             group_id=request.group,
             parent_id=request.parent_id,
             extended=extended,
@@ -88,9 +89,9 @@ class Run:
 
     def hook(self, name: str, *args: Any) -> None:
         """Call one of the task's hooks. What it raises is logged: the end is decided. Inline, the caller sees it."""
-        method = getattr(self.task, name)
-        if is_idle(method):
+        if name not in self.own.hooks:
             return
+        method = getattr(self.task, name)
         if self.request.is_eager:
             method(*args)
             return
@@ -104,7 +105,7 @@ def carry_out(run: Run) -> Outcome:
     with context.running(run.request):
         try:
             _begin(run)
-            return _conclude(run, _perform(run.task, run.request))
+            return _conclude(run, _perform(run.own, run.request))
         except Exception as error:
             if run.request.is_eager:
                 raise
@@ -123,22 +124,22 @@ def _begin(run: Run) -> None:
     hooks = run.app.run_hooks
     if hooks is not None and hooks.before is not None:
         hooks.before(run.id, task)
-    if task.track_started and run.stores:
+    if run.own.track_started and run.stores:
         request.tell(run.record(states.STARTED, {"pid": os.getpid(), "hostname": request.hostname}))
 
 
 # during
 
 
-def _perform(task: Any, request: Request) -> Ended:
+def _perform(own: TaskTerms, request: Request) -> Ended:
     args, kwargs, error = request.args, request.kwargs, None
-    value = None
-    if not is_idle(task.before_start):
+    task, value = own.task, None
+    if "before_start" in own.hooks:
         _, error = call(task.before_start, (request.id, args, kwargs), {})
     if error is None:
-        body = task.body
+        body = own.body
         if body is not task:
-            request.enter(task.name)
+            request.enter(own.name)
         value, error = call(body, args, kwargs)
     if error is not None and wants_retry(error, task.autoretry_for, task.dont_autoretry_for):
         return None, _autoretry(task, request, error)
@@ -190,12 +191,12 @@ def _succeeded(run: Run, value: Any) -> Outcome:
         return failed(run, error)
     run.state, run.retval = states.SUCCESS, value
     runtime = time.monotonic() - run.began
-    text = printable(preview(value, task.resultrepr_maxsize))
-    if not is_idle(task.on_success):
+    text = printable(preview(value, run.own.resultrepr_maxsize))
+    if "on_success" in run.own.hooks:
         run.hook("on_success", value, run.id, request.args, request.kwargs)
     if signals.task_success.receivers:
         signals.task_success.send(task, result=value, runtime=runtime)
-    if not is_idle(task.after_return):
+    if "after_return" in run.own.hooks:
         run.hook("after_return", states.SUCCESS, value, run.id, request.args, request.kwargs, None)
     return Outcome(run.tag, "success", states.SUCCESS, runtime, text, None, record, request.followups)
 
