@@ -284,7 +284,8 @@ class WatchedConsumer(AmqpConsumer):
     def _await(self, session: Session, limit: int, timeout: float) -> None:
         if timeout == 0:
             super()._await(session, limit, 0)
-            session.link.wait(lambda: session.is_settled, DEADLINE_S)
+            while session.link.wait(lambda: session.is_settled or session.is_behind, DEADLINE_S) and session.is_behind:
+                super()._await(session, limit, 0)
             until = time.monotonic() + _PATIENCE_S
             while self._is_left(session) and len(session.arrived) < limit and time.monotonic() < until:
                 session.link.wait(lambda: len(session.arrived) >= limit, 0.005)

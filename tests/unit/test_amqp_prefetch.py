@@ -95,6 +95,34 @@ def test_a_single_busy_queue_of_many_pushes_all_that_is_wanted(world: RabbitWorl
     assert sorted(taken) == sorted(sent)
 
 
+def test_the_last_of_many_queues_is_heard_where_few_change_at_once(world: RabbitWorld) -> None:
+    consumer = world.consume(*QUEUES)
+    world.transport().publish([call(f"{number}", QUEUES[-1]) for number in range(100)])
+
+    taken: list[str] = []
+    while len(taken) < 100:
+        deliveries = consumer.receive(4000, DEADLINE_S).deliveries
+        assert deliveries, f"only {len(taken)} came"
+        taken += ids(deliveries)
+
+    assert len(set(taken)) == 100
+
+
+def test_queues_that_are_left_while_they_change_stay_left(world: RabbitWorld) -> None:
+    consumer = world.consume(*QUEUES)
+    consumer.receive(4000, 0.0001)  # no time for more than the first of them
+    consumer.listen_to(drop=QUEUES[1:])
+    world.transport().publish([call(f"{number}", queue) for queue in QUEUES for number in range(3)])
+
+    assert len(consumer.receive(4000, DEADLINE_S).deliveries) <= 3
+    other = world.consume(*QUEUES[1:])
+    taken: list[str] = []
+    while len(taken) < 3 * (len(QUEUES) - 1) and (deliveries := other.receive(4000, DEADLINE_S).deliveries):
+        taken += ids(deliveries)
+
+    assert len(taken) == 3 * (len(QUEUES) - 1)
+
+
 def test_what_is_pushed_while_more_and_less_is_wanted_comes_once(world: RabbitWorld) -> None:
     consumer = world.consume(*QUEUES)
     publisher = world.transport()

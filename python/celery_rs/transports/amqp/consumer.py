@@ -105,6 +105,7 @@ class AmqpConsumer:
                 or self._closed
                 or session.work.closed
                 or session.cancelled
+                or session.is_behind
                 or log.version != self._version
             )
 
@@ -113,7 +114,7 @@ class AmqpConsumer:
             look_again = self._widen(session, wanted) if limit else math.inf
             came = session.link.wait(something, max(0.0, min(until, look_again) - time.monotonic()))
             session.check()
-            if not session.cancelled and (came or time.monotonic() >= until):
+            if not (session.cancelled or session.is_behind) and (came or time.monotonic() >= until):
                 return
 
     def _widen(self, session: Session, wanted: int) -> float:

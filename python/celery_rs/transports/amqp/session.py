@@ -7,6 +7,7 @@ is each queue's own: of many queues each gets its share, and more of it once the
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from pika import spec
@@ -25,6 +26,8 @@ _REMEMBERED = 10_000
 _CHANGES = 8
 """So many tags that have ended are remembered, and for each queue so many more: messages may be on their way."""
 _ORPHANS_AT_ONCE = 100
+_PUSHED_AT_ONCE = 1024
+"""A channel passes nothing on while it begins subscriptions; so many messages they may push, then it gets its turn."""
 
 
 class Session:
@@ -39,7 +42,9 @@ class Session:
         self.own_arrived: deque[tuple[str, Item]] = deque()
         """Copies of begun work, and orphans."""
         self.prefetch = 0
-        """How many messages each queue pushes before any is acknowledged."""
+        """How many messages each queue pushes before any is acknowledged, or will."""
+        self._to_change: deque[str] = deque()
+        """Queues that do not push as many yet."""
         self.asked_at = 0.0
         """When somebody asked for messages last, by the monotonic clock."""
         self._known = known
@@ -98,21 +103,40 @@ class Session:
     @property
     def is_settled(self) -> bool:
         """Whether all of them push as many as they shall."""
-        return not self.work.unawaited
+        return not (self.work.unawaited or self._to_change)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the next of them can change now: `want` again."""
+        return bool(self._to_change) and not self.work.unawaited
 
     def want(self, wanted: int, queues: Sequence[str], *, of_each: bool = False) -> None:
-        """Have up to `wanted` messages in hand: its share of each queue or, if wanted `of_each`, all of any queue."""
-        prefetch = prefetch_of(wanted, 1 if of_each else len(queues))
+        """Have up to `wanted` messages in hand: its share of each queue or, if wanted `of_each`, all of any queue.
+
+        A change goes on while `is_behind`, and the next one waits for its end: a window that doubles at each look is
+        not worth a subscription of each queue at each.
+        """
         self._subscribe_to_the_cancelled(queues)
+        if self.is_settled:
+            self._begin_to_change(prefetch_of(wanted, 1 if of_each else len(queues)), wanted, queues)
+        if self.is_behind:
+            self._change_some()
+
+    def _begin_to_change(self, prefetch: int, wanted: int, queues: Sequence[str]) -> None:
         if prefetch in (0, self.prefetch) or (prefetch < self.prefetch and may_stay(self.prefetch, wanted)):
             return
-        known = [queue for queue in queues if queue in self._tag_of] if self.prefetch else queues
-        anew = [method for queue in known for method in self._anew(queue)]
+        self._to_change.extend([queue for queue in queues if queue in self._tag_of] if self.prefetch else queues)
         self.shares.begin()
-        qos = spec.Basic.Qos(prefetch_count=prefetch)
-        # The second is answered once all of them push.
-        self.work.ask(qos, *anew, qos, answers=2)
         self.prefetch = prefetch
+
+    def _change_some(self) -> None:
+        some = list(islice(self._to_change, max(1, _PUSHED_AT_ONCE // self.prefetch)))
+        anew = [method for queue in some for method in self._anew(queue)]
+        qos = spec.Basic.Qos(prefetch_count=self.prefetch)
+        # The second is answered once these push.
+        self.work.ask(qos, *anew, qos, answers=2)
+        for _ in some:
+            self._to_change.popleft()
 
     def _subscribe_to_the_cancelled(self, queues: Sequence[str]) -> None:
         gone = []
@@ -157,6 +181,7 @@ class Session:
 
     def unsubscribe(self, queues: Sequence[str]) -> None:
         """What these have pushed has come when this returns."""
+        self._to_change = deque(queue for queue in self._to_change if queue not in queues)
         tags = [self._tag_of.pop(queue) for queue in queues if queue in self._tag_of]
         if not tags:
             return
