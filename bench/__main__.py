@@ -1,6 +1,7 @@
 """`python -m bench`: measure celery-rs beside other task queues, or make the tables of a run again."""
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -13,7 +14,7 @@ from types import FrameType
 
 from bench import record, tables
 from bench.charts import charts
-from bench.contestants import CONTESTANTS, DEFAULT, SETS, chosen
+from bench.contestants import CONTESTANTS, DEFAULT, ROOT, SETS, chosen
 from bench.plan import PLANS, Entry
 from bench.progress import Progress
 from bench.record import RecordError
@@ -26,6 +27,7 @@ _RENDER = "render"
 _GROUPS = {
     f"On {name}": SETS[key] for name, key in (("Redis", "redis"), ("RabbitMQ", "rabbitmq"), ("SQLite", "embedded"))
 }
+_METHOD = ROOT / "docs" / "benchmarks" / "index.md"
 _NO_CHARTS = "matplotlib is not there: run `.venv/bin/python -m pip install --group bench`"
 
 
@@ -118,7 +120,8 @@ def _write(report: Report, place: Path) -> None:
     drawn = charts(report)
     place.mkdir(parents=True, exist_ok=True)
     record.save(place / "report.json", report)
-    (place / "report.md").write_text(tables.markdown(report, [chart.name for chart in drawn], _GROUPS))
+    method = os.path.relpath(_METHOD, place)
+    (place / "report.md").write_text(tables.markdown(report, [chart.name for chart in drawn], _GROUPS, method=method))
     import_module("bench.drawing").draw(drawn, place / "charts")
 
 

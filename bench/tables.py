@@ -48,14 +48,19 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def markdown(report: Report, charts: Sequence[str] = (), groups: Mapping[str, Sequence[str]] | None = None) -> str:
-    """For the documentation; `charts` are the names of the sections that have one.
+def markdown(
+    report: Report,
+    charts: Sequence[str] = (),
+    groups: Mapping[str, Sequence[str]] | None = None,
+    method: str = "index.md",
+) -> str:
+    """For the documentation; `charts` are the names of the sections that have one, `method` is the page on the method.
 
     `groups` are contestants that share a kind of broker: of each, the first is ours and set beside the others in short.
     """
     blocks = [
         "# The figures of the last run",
-        f"Made by `{report.command}`; how, and what the words mean: [Benchmarks](index.md).",
+        f"Made by `{report.command}`; how, and what the words mean: [Benchmarks]({method}).",
         *_in_short(report, groups),
         "## Where celery-rs is not the best",
         _losses(report),
