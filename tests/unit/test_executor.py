@@ -694,3 +694,25 @@ def test_the_workers_own_ends_are_records_too(app: Celery) -> None:
         "task_id": "id",
     }
     assert revoked.state == "REVOKED"
+
+
+def test_what_changes_on_a_task_after_its_first_run_changes_nothing(app: Celery) -> None:
+    @app.task
+    def task() -> int:
+        return 1
+
+    assert call(app, task).record is not None
+    task.ignore_result = True
+
+    assert call(app, task).record is not None
+
+
+def test_a_setting_that_changes_is_seen_by_a_task_that_has_run(app: Celery) -> None:
+    @app.task
+    def task() -> int:
+        return 1
+
+    assert call(app, task).record is not None
+    app.conf.task_ignore_result = True
+
+    assert call(app, task).record is None
