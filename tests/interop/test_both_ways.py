@@ -104,4 +104,6 @@ def test_a_call_means_the_same_on_the_other_side(told: dict[str, Any], case: Cas
         pytest.skip("this broker may drop it before any worker sees it")
     seen = told["cases"][case.name]
 
-    assert {name: seen.get(name) for name in case.expect} == dict(case.expect), f"{seen}\n{told['worker']}"
+    assert {name: seen.get(name) for name in case.expect} == dict(case.expect), (
+        f"{seen.get('failed')}\n{seen}\n{told['worker']}"
+    )
