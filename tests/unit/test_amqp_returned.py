@@ -8,10 +8,11 @@ import pytest
 
 from celery_rs.errors import OperationalError
 from celery_rs.transports.amqp import AmqpOptions, AmqpTransport, Server
+from celery_rs.transports.amqp.unconfirmed import Publish
 from celery_rs.wire import Queue
 from tests import rabbitmq_vhosts
 from tests.conformance.calls import call, ids
-from tests.deadlines import DEADLINE_S
+from tests.deadlines import DEADLINE_S, eventually
 from tests.recovery.rabbitmq_fleet import delete_queue
 
 pytestmark = pytest.mark.skipif(not rabbitmq_vhosts.available(), reason="no RabbitMQ that may be told to make vhosts")
@@ -69,3 +70,32 @@ def test_a_second_try_that_fails_is_made_again(
     consumer = transport.consume(["q"])
     assert ids(consumer.receive(1, DEADLINE_S).deliveries) == ["second"]
     consumer.close()
+
+
+def test_many_that_came_back_have_their_queue_declared_once(
+    transport: AmqpTransport, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport.declare([Queue("q")])
+    transport.publish([call("first")])
+    delete_queue(url, "q")
+    publisher = transport._publisher
+    redeclare, declared = publisher._redeclare, []
+
+    def count(publish: Publish, until: float) -> bool:
+        declared.append(publish.needs)
+        return redeclare(publish, until)
+
+    monkeypatch.setattr(publisher, "_redeclare", count)
+    sent = [f"m{number:03}" for number in range(300)]
+    with publisher._bringing_back:
+        transport.publish([call(id) for id in sent], wait="written")
+        eventually(lambda: publisher._alive() is not None and len(publisher._lost_ones) == len(sent))
+
+    assert transport.flush(10.0) == 0
+    assert declared == [("", "q")]
+    consumer = transport.consume(["q"])
+    came: list[str] = []
+    while len(came) < len(sent):
+        came += ids(consumer.receive(len(sent), DEADLINE_S).deliveries)
+    consumer.close()
+    assert sorted(came) == sent

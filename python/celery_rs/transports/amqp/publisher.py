@@ -43,6 +43,7 @@ _DECLARED_S = 0.2
 """A quorum queue takes so long on a busy broker."""
 _MOST_OPEN = 10_000
 """So many may be unconfirmed before `written` waits."""
+_BACK_AT_ONCE = 1_000
 
 
 class Publisher:
@@ -157,12 +158,18 @@ class Publisher:
     def _try_again(self, ticket: Ticket, until: float) -> None:
         """Declare the queues of what came back, and publish it once more."""
         returned, ticket.returned = ticket.returned, []
+        routable = self._redeclare_for(returned, until)
         for publish in returned:
-            if publish.tries or not self._redeclare(publish, until):
+            if publish.tries or publish.needs not in routable:
                 raise Unroutable(_nowhere(publish.route))
         ticket.open = len(returned)
         self._write([publish.again() for publish in returned], until)
         self._await(ticket, until)
+
+    def _redeclare_for(self, returned: Sequence[Publish], until: float) -> set[tuple[str, str | None]]:
+        """What these needed and may be there now. Each is declared once, however many were sent to it."""
+        needed = {publish.needs: publish for publish in returned if not publish.tries}
+        return {needs for needs, publish in needed.items() if self._redeclare(publish, until)}
 
     def _redeclare(self, publish: Publish, until: float) -> bool:
         """Whether there may be a queue now."""
@@ -249,15 +256,18 @@ class Publisher:
     def _bring_back(self, until: float) -> None:
         """Declare for what came back of what nobody waits for; what no queue takes becomes a dead letter."""
         with self._bringing_back:  # the tracker, and who flushes
-            while self._lost_ones:
-                publish = self._lost_ones[0]
-                if not publish.tries and self._redeclare(publish, until):
-                    publish = publish.again()
-                else:
-                    logger.error("%s; it became a dead letter", _nowhere(publish.route))
-                    publish = self._as_dead(publish)
-                self._write([publish], until)
-                self._lost_ones.popleft()
+            while lost := [self._lost_ones[n] for n in range(min(len(self._lost_ones), _BACK_AT_ONCE))]:
+                routable = self._redeclare_for(lost, until)
+                self._write([self._second(publish, routable) for publish in lost], until)
+                for _ in lost:
+                    self._lost_ones.popleft()
+
+    def _second(self, publish: Publish, routable: set[tuple[str, str | None]]) -> Publish:
+        """What is published for one that came back."""
+        if not publish.tries and publish.needs in routable:
+            return publish.again()
+        logger.error("%s; it became a dead letter", _nowhere(publish.route))
+        return self._as_dead(publish)
 
     def _as_dead(self, publish: Publish) -> Publish:
         assert publish.returned is not None
@@ -435,10 +445,9 @@ class Publisher:
         """Once for each connection: what these are published to is there."""
         ensured = self._ensured
         for publish in publishes:
-            key = (publish.route.exchange, publish.target)
-            if key not in ensured:
+            if publish.needs not in ensured:
                 self._prepare(publish, until)
-                ensured.add(key)
+                ensured.add(publish.needs)
 
     def _prepare(self, publish: Publish, until: float) -> None:
         exchange, target = publish.route.exchange, publish.target

@@ -37,6 +37,11 @@ class Publish:
         self.at = 0.0
         self.tries = 0
 
+    @property
+    def needs(self) -> tuple[str, str | None]:
+        """The exchange and, if it is known, the queue that must be there."""
+        return self.route.exchange, self.target
+
     def again(self) -> "Publish":
         """The same, to be tried once more."""
         publish = Publish(self.frames, self.route, self.target)
