@@ -88,7 +88,7 @@ bench: .make/extension ## throughput and latency beside Celery, some five minute
 	@$(PY) -m bench $(if $(ARGS),$(ARGS),--plan quick)
 
 bench-report: .make/extension .make/group-bench ## every scenario, everybody, 45 minutes: docs/benchmarks (a run that was cut off goes on)
-	@$(PY) -m bench --plan report --resume .make/bench-report.json --into docs/benchmarks $(ARGS); ended=$$?; $(PY) -m bench.readme && exit $$ended
+	@ended=0; $(PY) -m bench --plan report --resume .make/bench-report.json --into docs/benchmarks $(ARGS) || ended=$$?; $(PY) -m bench.readme && exit $$ended
 	@rm .make/bench-report.json
 
 bench-all: .make/extension .make/group-bench ## the same with all variants and larger numbers, up to eight hours, into RUN=FILE.json
