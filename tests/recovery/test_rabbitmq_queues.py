@@ -21,6 +21,7 @@ def test_nothing_is_dropped_by_a_delivery_limit_over_twenty_rolling_restarts(
     with RabbitFleet(tmp_path, some_rabbitmq, some_redis, **LIMITED) as fleet:
         ids = fleet.send_many(LATE, 40, 0.1) + fleet.send_many(EARLY, 40, 0.1)
         for n in range(RESTARTS):
+            ids += fleet.send_many(LATE, 4, 0.1)  # however much a worker does before it stops, the next has some
             with fleet.worker(f"rolled{n}", "-c", "1", "--prefetch-multiplier", "100", ready=False):
                 before = len(fleet.started())
                 eventually(lambda: len(fleet.started()) > before)  # noqa: B023
