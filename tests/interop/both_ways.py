@@ -385,7 +385,7 @@ CASES = [
 
 
 def client_code(cases: Sequence[Case]) -> str:
-    """A program that sends them all, and then tells what became of each."""
+    """A program that sends them all, and tells what became of each; then those that kill, one at a time."""
     together = [case for case in cases if not case.kills]
     lines = [CLIENT, *map(_sent, together), *map(_watched, together), *map(_told, together)]
     for case in cases:
